@@ -1,0 +1,19 @@
+package dev.sidewinder.engine;
+
+import java.util.Set;
+
+/// One prompt and how to go on from it.
+///
+/// @param id             request id, for logs
+/// @param prompt         token ids, at least one
+/// @param maxTokens      tokens to generate at most, per choice; 0 only scores the prompt
+/// @param minTokens      stop tokens are masked before this many generated tokens
+/// @param stopTokens     tokens that end a choice; empty = none (`ignore_eos`)
+/// @param choices        independent continuations
+/// @param promptLogprobs -1 = none, otherwise how many alternatives to report for each prompt token
+public record GenerationRequest(String id, int[] prompt, int maxTokens, int minTokens, Set<Integer> stopTokens,
+        int choices, int promptLogprobs, SamplingParams sampling) {
+    public GenerationRequest {
+        stopTokens = Set.copyOf(stopTokens);
+    }
+}
