@@ -1,0 +1,2 @@
+/// Tests of the commands and of the launcher.
+package dev.sidewinder.server.cli;
