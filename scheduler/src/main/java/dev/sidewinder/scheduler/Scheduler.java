@@ -1,0 +1,295 @@
+package dev.sidewinder.scheduler;
+
+import dev.sidewinder.kvcache.CacheShape;
+import dev.sidewinder.kvcache.Growth;
+import dev.sidewinder.kvcache.SequenceAllocation;
+import dev.sidewinder.kvcache.SequenceCache;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+
+/// Decides what each step runs: continuous batching, first come first served.
+///
+/// A step takes, in this order and as far as its token budget goes:
+///
+/// 1. the next token of every sequence that generates;
+/// 2. the next piece of every prompt that has begun, in order of admission;
+/// 3. waiting sequences, in order of arrival, as long as each finds a state slot and blocks.
+///
+/// Prompts are cut at multiples of 128 positions only (the last piece excepted), so a sequence's arithmetic does not
+/// depend on how busy its neighbours kept the step: see docs/architecture.md. A piece whose logits are all wanted is 128
+/// tokens at most and alone of its kind in a step, which bounds a step's rows of logits by `maxSequences + 127`.
+///
+/// **No sequence that runs is ever stuck.** Admission promises blocks for the whole of prompt and longest answer, so a
+/// running sequence needs nothing that another one holds: it runs to its end, and its memory then serves the first in the
+/// queue. Promising less would fill more of the pool, and needs a way to suspend sequences, which is not built yet. The
+/// first in the queue is never overtaken, so small sequences do not starve a large one.
+///
+/// @param <O> what owns a sequence; never looked at
+public final class Scheduler<O> {
+
+    private final SchedulerLimits limits;
+    private final SequenceCache cache;
+
+    private final WaitingQueue<O> waiting = new WaitingQueue<>();
+    /// All that hold memory, in order of admission, paused ones included.
+    private final List<Sequence<O>> admitted = new ArrayList<>();
+    private int paused;
+
+    private long step;
+    private boolean underWay;
+    private final List<BatchEntry> entries = new ArrayList<>();
+    private final List<Sequence<O>> scheduled = new ArrayList<>();
+    private int budgetTokens;
+    private boolean scoringPieceTaken;
+    private long lateCompletions;
+
+    public Scheduler(SchedulerLimits limits, SequenceCache cache) {
+        this.limits = limits;
+        this.cache = cache;
+    }
+
+    /// Puts a sequence at the end of the queue, or says that it can never run.
+    public Admission submit(Sequence<O> sequence) {
+        if (sequence.state != Sequence.State.NEW) {
+            throw new IllegalStateException("submitted before: " + sequence);
+        }
+        var refusal = neverFits(sequence.promptTokens(), sequence.maxTokens(), cache.blocks().size(), limits.maxSequenceTokens());
+        if (refusal.isPresent()) {
+            return refusal.get();
+        }
+        sequence.state = Sequence.State.WAITING;
+        waiting.add(sequence);
+        return new Admission.Queued();
+    }
+
+    /// Whether a sequence of this size could never run, whatever else does. Reads nothing that changes: any thread may ask.
+    ///
+    /// @param blocks            KV blocks in all
+    /// @param maxSequenceTokens length limit of a sequence
+    public static Optional<Admission.NeverFits> neverFits(int promptTokens, int maxTokens, int blocks, int maxSequenceTokens) {
+        // The last token generated is never computed, so an answer may reach one token beyond the cache.
+        long cacheTokens = (long) blocks * CacheShape.BLOCK_TOKENS + (maxTokens > 0 ? 1 : 0);
+        long limit = Math.min(maxSequenceTokens, cacheTokens);
+        long tokens = (long) promptTokens + maxTokens;
+        return tokens <= limit ? Optional.empty() : Optional.of(new Admission.NeverFits(tokens, limit));
+    }
+
+    /// Chooses the work of the next step; empty when nothing can run now. A batch that is not empty must be completed
+    /// before the next one is asked for.
+    public Batch next() {
+        if (underWay) {
+            throw new IllegalStateException("asked for work while step " + step + " is under way");
+        }
+        entries.clear();
+        scheduled.clear();
+        budgetTokens = limits.maxBatchTokens();
+        scoringPieceTaken = false;
+
+        takeDecodes();
+        takePromptPieces();
+        takeWaiting();
+
+        if (!entries.isEmpty()) {
+            underWay = true;
+            cache.stepLaunched(++step);
+        }
+        return new Batch(step, entries);
+    }
+
+    private void takeDecodes() {
+        for (int i = 0; i < admitted.size() && roomForASequence(); i++) {
+            Sequence<O> sequence = admitted.get(i);
+            if (sequence.state == Sequence.State.RUNNING && !sequence.inPrompt() && sequence.computed < sequence.length()) {
+                take(sequence, 1);
+            }
+        }
+    }
+
+    private void takePromptPieces() {
+        for (int i = 0; i < admitted.size() && roomForASequence(); i++) {
+            Sequence<O> sequence = admitted.get(i);
+            if (sequence.state == Sequence.State.RUNNING && sequence.inPrompt()) {
+                int piece = nextPiece(sequence);
+                if (piece > 0) {
+                    take(sequence, piece);
+                }
+            }
+        }
+    }
+
+    private void takeWaiting() {
+        while (waiting.size() > 0 && roomForASequence() && active() < limits.maxSequences()) {
+            Sequence<O> first = waiting.first();
+            int piece = nextPiece(first);
+            if (piece == 0) {
+                return;
+            }
+            Optional<SequenceAllocation> memory = cache.admit(first.tokensToCompute());
+            if (memory.isEmpty()) {
+                return;
+            }
+            waiting.remove(first);
+            first.allocation = memory.get();
+            first.state = Sequence.State.RUNNING;
+            admitted.add(first);
+            take(first, piece);
+        }
+    }
+
+    /// Tokens of the prompt that fit into the rest of the step; 0 when not even a piece of 128 does.
+    private int nextPiece(Sequence<O> sequence) {
+        if (sequence.scoresPrompt() && scoringPieceTaken) {
+            return 0;
+        }
+        int room = sequence.scoresPrompt() ? Math.min(budgetTokens, CacheShape.BLOCK_TOKENS) : budgetTokens;
+        int rest = sequence.promptTokens() - sequence.computed;
+        return rest <= room ? rest : room - room % CacheShape.BLOCK_TOKENS;
+    }
+
+    private void take(Sequence<O> sequence, int count) {
+        int end = sequence.computed + count;
+        if (sequence.allocation.reserve(end) == Growth.NO_ROOM) {
+            throw new IllegalStateException("no block for a running sequence, though all were promised: " + sequence);
+        }
+        entries.add(new BatchEntry(sequence.id(), sequence.tokens(), sequence.computed, count, rows(sequence, end), sequence.allocation));
+        scheduled.add(sequence);
+        budgetTokens -= count;
+        scoringPieceTaken |= sequence.scoresPrompt() && sequence.inPrompt();
+    }
+
+    private static LogitRows rows(Sequence<?> sequence, int end) {
+        if (sequence.scoresPrompt() && sequence.inPrompt()) {
+            return LogitRows.ALL;
+        }
+        return end < sequence.length() ? LogitRows.NONE : LogitRows.LAST;
+    }
+
+    private boolean roomForASequence() {
+        return scheduled.size() < limits.maxSequences() && budgetTokens > 0;
+    }
+
+    private int active() {
+        return admitted.size() - paused;
+    }
+
+    /// The sequence of an entry of the latest batch.
+    public Sequence<O> scheduled(int entry) {
+        return scheduled.get(entry);
+    }
+
+    /// Notes that a step has run, and appends what was sampled. Sequences that ended in the meantime are passed over.
+    ///
+    /// @param tokens for entries whose sequence goes on; the owner ends those that are done
+    public void complete(Batch batch, SampledTokens tokens) {
+        if (!underWay || batch.step() != step) {
+            throw new IllegalStateException("completed step " + batch.step() + " where step " + step + " is the latest");
+        }
+        for (int i = 0; i < scheduled.size(); i++) {
+            Sequence<O> sequence = scheduled.get(i);
+            if (sequence.state == Sequence.State.ENDED) {
+                lateCompletions++;
+                continue;
+            }
+            sequence.computed += batch.entries().get(i).count();
+            if (tokens.has(i)) {
+                sequence.append(tokens.get(i));
+            }
+        }
+        underWay = false;
+        cache.stepCompleted(step);
+    }
+
+    /// Takes a sequence out, whatever it does, and gives its memory back: free at once, or after the step under way.
+    public void end(Sequence<O> sequence) {
+        switch (sequence.state) {
+            case WAITING -> waiting.remove(sequence);
+            case RUNNING -> release(sequence);
+            case PAUSED -> {
+                paused--;
+                release(sequence);
+            }
+            case NEW, ENDED -> throw new IllegalStateException("cannot end " + sequence);
+        }
+        sequence.state = Sequence.State.ENDED;
+    }
+
+    private void release(Sequence<O> sequence) {
+        admitted.remove(sequence);
+        sequence.allocation.close();
+        sequence.allocation = null;
+    }
+
+    /// Leaves a running sequence out of the steps to come; it keeps its memory and its place in the order.
+    public void pause(Sequence<O> sequence) {
+        if (sequence.state != Sequence.State.RUNNING) {
+            throw new IllegalStateException("cannot pause " + sequence);
+        }
+        sequence.state = Sequence.State.PAUSED;
+        paused++;
+    }
+
+    /// Lets a paused sequence go on.
+    public void resume(Sequence<O> sequence) {
+        if (sequence.state != Sequence.State.PAUSED) {
+            throw new IllegalStateException("cannot resume " + sequence);
+        }
+        sequence.state = Sequence.State.RUNNING;
+        paused--;
+    }
+
+    /// Sequences that take part in steps.
+    public int running() {
+        return active();
+    }
+
+    /// Sequences that hold memory and stay out of steps.
+    public int paused() {
+        return paused;
+    }
+
+    public int waiting() {
+        return waiting.size();
+    }
+
+    /// Prompt tokens of those that wait.
+    public long waitingTokens() {
+        return waiting.promptTokens();
+    }
+
+    /// The sequence that has waited longest.
+    public Optional<Sequence<O>> oldestWaiting() {
+        return Optional.ofNullable(waiting.first());
+    }
+
+    /// Entries of steps whose sequence had ended when the step completed.
+    public long lateCompletions() {
+        return lateCompletions;
+    }
+
+    /// @throws IllegalStateException when the books do not balance
+    public void checkInvariants() {
+        cache.checkInvariants();
+        waiting.checkInvariants();
+        int pausedNow = 0;
+        for (Sequence<O> sequence : admitted) {
+            boolean runs = sequence.state == Sequence.State.RUNNING || sequence.state == Sequence.State.PAUSED;
+            if (!runs || sequence.allocation == null || sequence.allocation.isClosed()) {
+                throw new IllegalStateException("admitted without memory: " + sequence);
+            }
+            int held = sequence.allocation.blockCount();
+            if (held < CacheShape.blocksFor(sequence.computed)
+                    || held + sequence.allocation.promisedBlocks() != CacheShape.blocksFor(sequence.tokensToCompute())) {
+                throw new IllegalStateException(held + " blocks and a promise of " + sequence.allocation.promisedBlocks() + " for " + sequence);
+            }
+            if (sequence.inPrompt() && sequence.computed % CacheShape.BLOCK_TOKENS != 0) {
+                throw new IllegalStateException("cut off the grid: " + sequence);
+            }
+            pausedNow += sequence.state == Sequence.State.PAUSED ? 1 : 0;
+        }
+        if (pausedNow != paused || admitted.size() != cache.allocations()) {
+            throw new IllegalStateException(paused + " of " + admitted.size() + " admitted counted as paused, " + pausedNow
+                    + " are; " + cache.allocations() + " allocations");
+        }
+    }
+}

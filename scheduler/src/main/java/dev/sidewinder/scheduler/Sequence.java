@@ -1,0 +1,135 @@
+package dev.sidewinder.scheduler;
+
+import dev.sidewinder.kvcache.SequenceAllocation;
+import java.util.Arrays;
+
+/// A prompt and the tokens generated after it, and how far it has been computed. Changed by its [Scheduler] only.
+///
+/// @param <O> the owner's own object for this sequence
+public final class Sequence<O> {
+
+    /// Where a sequence is in its life.
+    public enum State {
+        /// made, not handed to a scheduler yet
+        NEW,
+        /// waits for memory or for its turn
+        WAITING,
+        /// has memory and takes part in steps
+        RUNNING,
+        /// has memory and stays out of steps until resumed
+        PAUSED,
+        /// has given its memory back
+        ENDED
+    }
+
+    private final long id;
+    private final O owner;
+    private final int promptTokens;
+    private final int maxTokens;
+    private final boolean scoresPrompt;
+    private int[] tokens;
+    private int length;
+
+    State state = State.NEW;
+    int computed;
+    SequenceAllocation allocation;
+
+    // Neighbours in the queue of waiting sequences.
+    Sequence<O> next;
+    Sequence<O> previous;
+
+    /// @param id           told to the backend, unique among live sequences
+    /// @param prompt       token ids, at least one; copied
+    /// @param maxTokens    tokens generated at most; 0 = the prompt is computed and nothing is generated
+    /// @param scoresPrompt whether logits of every prompt token are wanted
+    /// @param owner        comes back with the sequence, never looked at
+    public Sequence(long id, int[] prompt, int maxTokens, boolean scoresPrompt, O owner) {
+        if (prompt.length == 0 || maxTokens < 0) {
+            throw new IllegalArgumentException("a sequence needs a prompt and a token limit of at least 0, got "
+                    + prompt.length + " tokens and " + maxTokens);
+        }
+        this.id = id;
+        this.owner = owner;
+        this.promptTokens = prompt.length;
+        this.maxTokens = maxTokens;
+        this.scoresPrompt = scoresPrompt;
+        this.tokens = prompt.clone();
+        this.length = prompt.length;
+    }
+
+    public long id() {
+        return id;
+    }
+
+    public O owner() {
+        return owner;
+    }
+
+    public State state() {
+        return state;
+    }
+
+    public int promptTokens() {
+        return promptTokens;
+    }
+
+    /// Tokens generated at most.
+    public int maxTokens() {
+        return maxTokens;
+    }
+
+    public boolean scoresPrompt() {
+        return scoresPrompt;
+    }
+
+    /// Prompt and generated tokens.
+    public int length() {
+        return length;
+    }
+
+    public int generatedTokens() {
+        return length - promptTokens;
+    }
+
+    /// Tokens whose state and KV the sequence's memory holds.
+    public int computed() {
+        return computed;
+    }
+
+    public int token(int position) {
+        return tokens[position];
+    }
+
+    /// The tokens themselves, [#length()] of them valid: to be read before the sequence changes, not to be written.
+    public int[] tokens() {
+        return tokens;
+    }
+
+    /// Tokens that pass through the backend if the answer gets as long as it may. The last token generated does not.
+    int tokensToCompute() {
+        return promptTokens + Math.max(maxTokens, 1) - 1;
+    }
+
+    /// Whether the next run begins inside the prompt.
+    boolean inPrompt() {
+        return computed < promptTokens;
+    }
+
+    void append(int token) {
+        if (computed != length || generatedTokens() == maxTokens) {
+            throw new IllegalStateException("token for sequence " + id + " with " + computed + " of " + length
+                    + " tokens computed and " + generatedTokens() + " of " + maxTokens + " generated");
+        }
+        if (length == tokens.length) {
+            int most = promptTokens + maxTokens;
+            tokens = Arrays.copyOf(tokens, (int) Math.min(most, 2L * length));
+        }
+        tokens[length++] = token;
+    }
+
+    @Override
+    public String toString() {
+        return "sequence " + id + " " + state + ", " + computed + " of " + length + " tokens computed, prompt "
+                + promptTokens + ", at most " + maxTokens + " more";
+    }
+}

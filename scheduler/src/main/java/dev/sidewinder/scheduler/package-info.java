@@ -1,0 +1,4 @@
+/// Which sequences run next, and how many tokens of each: bookkeeping over integers, no threads, no text, no tensors.
+///
+/// Read [dev.sidewinder.scheduler.Scheduler] first. Everything here belongs to the engine thread.
+package dev.sidewinder.scheduler;

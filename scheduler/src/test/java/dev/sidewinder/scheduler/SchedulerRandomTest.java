@@ -1,0 +1,168 @@
+package dev.sidewinder.scheduler;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.sidewinder.kvcache.CacheShape;
+import dev.sidewinder.kvcache.SequenceCache;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/// Thousands of random arrivals, cancellations, pauses and steps in small pools. Checked at every step: who ran what
+/// before, the order of admission, the budget, and the books.
+class SchedulerRandomTest {
+
+    private static final int OPERATIONS = 20_000;
+    private static final int[] LENGTHS = {1, 2, 127, 128, 129, 255, 256, 257, 383, 384, 385, 640};
+
+    private final List<Sequence<Integer>> live = new ArrayList<>();
+    private final Map<Long, Integer> ranUpTo = new HashMap<>();
+    private long ids;
+    private long lastAdmitted;
+
+    @ParameterizedTest
+    @ValueSource(longs = {11, 12, 13, 14, 15, 16, 17, 18})
+    void runsEveryTokenOnceAndInOrder(long seed) {
+        System.out.println("SchedulerRandomTest seed " + seed);
+        Random random = new Random(seed);
+        CacheShape shape = new CacheShape(8 + random.nextInt(25), 2 + random.nextInt(5));
+        SequenceCache cache = new SequenceCache(shape);
+        int maxSequences = 1 + random.nextInt(8);
+        var limits = new SchedulerLimits(maxSequences, 128 * (1 + random.nextInt(3)) + maxSequences, 1024);
+        Scheduler<Integer> scheduler = new Scheduler<>(limits, cache);
+
+        for (int i = 0; i < OPERATIONS; i++) {
+            switch (random.nextInt(8)) {
+                case 0, 1 -> arrive(scheduler, shape, limits, random);
+                case 2 -> pauseOrResume(scheduler, random);
+                case 3 -> {
+                    if (!live.isEmpty() && random.nextInt(3) == 0) {
+                        end(scheduler, live.get(random.nextInt(live.size())));
+                    }
+                }
+                default -> step(scheduler, limits, random);
+            }
+            scheduler.checkInvariants();
+        }
+        finishAll(scheduler, limits, random);
+        assertThat(cache.blocks().available()).isEqualTo(shape.blocks());
+        assertThat(cache.slots().free()).isEqualTo(shape.slots());
+        assertThat(scheduler.running() + scheduler.waiting() + scheduler.paused()).isZero();
+    }
+
+    private void arrive(Scheduler<Integer> scheduler, CacheShape shape, SchedulerLimits limits, Random random) {
+        if (live.size() > 60) {
+            return;
+        }
+        int prompt = LENGTHS[random.nextInt(LENGTHS.length)];
+        int maxTokens = random.nextInt(4) == 0 ? LENGTHS[random.nextInt(LENGTHS.length)] : random.nextInt(20);
+        var sequence = new Sequence<>(++ids, new int[prompt], maxTokens, random.nextInt(6) == 0, maxTokens);
+        boolean fits = Math.max(prompt, prompt + maxTokens - 1) <= shape.blocks() * 128 && prompt + maxTokens <= limits.maxSequenceTokens();
+        Admission admission = scheduler.submit(sequence);
+        assertThat(admission instanceof Admission.Queued).isEqualTo(fits);
+        if (fits) {
+            live.add(sequence);
+            ranUpTo.put(sequence.id(), 0);
+        }
+    }
+
+    private void pauseOrResume(Scheduler<Integer> scheduler, Random random) {
+        if (live.isEmpty()) {
+            return;
+        }
+        Sequence<Integer> sequence = live.get(random.nextInt(live.size()));
+        if (sequence.state() == Sequence.State.RUNNING) {
+            scheduler.pause(sequence);
+        } else if (sequence.state() == Sequence.State.PAUSED) {
+            scheduler.resume(sequence);
+        }
+    }
+
+    private boolean step(Scheduler<Integer> scheduler, SchedulerLimits limits, Random random) {
+        Batch batch = scheduler.next();
+        if (batch.isEmpty()) {
+            assertThat(scheduler.running() == 0 || live.isEmpty()).as("nothing runs only when nothing can").isTrue();
+            return false;
+        }
+        checkBatch(scheduler, limits, batch);
+        // some sequences end while their step is under way
+        for (int i = 0; i < batch.entries().size(); i++) {
+            if (random.nextInt(50) == 0) {
+                end(scheduler, scheduler.scheduled(i));
+            }
+        }
+        scheduler.checkInvariants();
+        var tokens = new SampledTokens(limits.maxSequences());
+        for (int i = 0; i < batch.entries().size(); i++) {
+            Sequence<Integer> sequence = scheduler.scheduled(i);
+            BatchEntry entry = batch.entries().get(i);
+            boolean atEnd = entry.from() + entry.count() == sequence.length();
+            if (sequence.state() != Sequence.State.ENDED && atEnd && sequence.generatedTokens() < sequence.maxTokens()) {
+                tokens.set(i, random.nextInt(100));
+            }
+        }
+        scheduler.complete(batch, tokens);
+        for (int i = 0; i < batch.entries().size(); i++) {
+            Sequence<Integer> sequence = scheduler.scheduled(i);
+            boolean promptDone = sequence.computed() >= sequence.promptTokens();
+            if (sequence.state() != Sequence.State.ENDED && promptDone
+                    && (sequence.generatedTokens() == sequence.maxTokens() || random.nextInt(100) == 0)) {
+                end(scheduler, sequence);
+            }
+        }
+        return true;
+    }
+
+    private void checkBatch(Scheduler<Integer> scheduler, SchedulerLimits limits, Batch batch) {
+        assertThat(batch.tokens()).isLessThanOrEqualTo(limits.maxBatchTokens());
+        assertThat(batch.entries()).hasSizeLessThanOrEqualTo(limits.maxSequences());
+        assertThat(batch.logitRows()).isLessThanOrEqualTo(limits.maxSequences() + 127);
+        var slots = new HashSet<Integer>();
+        boolean promptSeen = false;
+        for (int i = 0; i < batch.entries().size(); i++) {
+            BatchEntry entry = batch.entries().get(i);
+            Sequence<Integer> sequence = scheduler.scheduled(i);
+            assertThat(sequence.state()).isEqualTo(Sequence.State.RUNNING);
+            assertThat(slots.add(entry.allocation().slot())).as("one sequence per slot").isTrue();
+            assertThat(entry.from()).as("goes on where it stopped: %s", sequence).isEqualTo(ranUpTo.get(entry.sequence()));
+            int end = entry.from() + entry.count();
+            assertThat(entry.allocation().blockCount()).isGreaterThanOrEqualTo(CacheShape.blocksFor(end));
+            if (end < sequence.length()) {
+                assertThat(end % 128).as("cut on the grid").isZero();
+            }
+            if (entry.from() == 0) {
+                assertThat(entry.sequence()).as("admitted in order of arrival").isGreaterThan(lastAdmitted);
+                lastAdmitted = entry.sequence();
+            }
+            boolean prompt = entry.from() < sequence.promptTokens();
+            assertThat(prompt || !promptSeen).as("decodes come first").isTrue();
+            promptSeen |= prompt;
+            ranUpTo.put(entry.sequence(), end);
+        }
+    }
+
+    private void end(Scheduler<Integer> scheduler, Sequence<Integer> sequence) {
+        scheduler.end(sequence);
+        live.remove(sequence);
+    }
+
+    /// Resumes everything and runs dry: whatever was accepted ends, within a bounded number of steps.
+    private void finishAll(Scheduler<Integer> scheduler, SchedulerLimits limits, Random random) {
+        for (Sequence<Integer> sequence : live) {
+            if (sequence.state() == Sequence.State.PAUSED) {
+                scheduler.resume(sequence);
+            }
+        }
+        long bound = live.stream().mapToLong(sequence -> sequence.promptTokens() + sequence.maxTokens() + 1L).sum();
+        for (long steps = 0; step(scheduler, limits, random); steps++) {
+            assertThat(steps).as("no starvation").isLessThan(bound);
+            scheduler.checkInvariants();
+        }
+        assertThat(live).isEmpty();
+    }
+}
