@@ -5,6 +5,7 @@ import dev.sidewinder.model.checkpoint.ModelWeights;
 import dev.sidewinder.model.config.ModelConfig;
 import dev.sidewinder.model.config.GenerationConfig;
 import dev.sidewinder.model.tokenizer.Tokenizer;
+import java.nio.file.Path;
 import java.util.Optional;
 
 /// Everything a checkpoint folder (or a synthetic shape) offers. Closing it unmaps the weights: close the engine first.
@@ -15,7 +16,7 @@ public interface Model extends AutoCloseable {
     /// @param location a checkpoint folder, or `synthetic:<shape>` for seeded random weights in memory
     /// @throws dev.sidewinder.model.checkpoint.CheckpointException when the files are not what they should be
     static Model open(String location) {
-        throw new UnsupportedOperationException("skeleton");
+        return ModelLoader.open(Path.of(location));
     }
 
     /// The name to serve it under by default: the folder's name, or the location of a synthetic model.

@@ -13,7 +13,14 @@ public sealed interface LayerSpec {
     /// @param groups    groups that share B and C, and groups of the gated norm
     /// @param stateDim  state size N
     /// @param convWidth taps of the causal convolution, the current token included
-    record Mamba(int heads, int headDim, int groups, int stateDim, int convWidth) implements LayerSpec {
+    /// @param convBias  whether the convolution has a bias
+    record Mamba(int heads, int headDim, int groups, int stateDim, int convWidth, boolean convBias)
+            implements LayerSpec {
+        /// A layer whose convolution has a bias, as in every released model.
+        public Mamba(int heads, int headDim, int groups, int stateDim, int convWidth) {
+            this(heads, headDim, groups, stateDim, convWidth, true);
+        }
+
         /// Width of the gate and of the recurrence: `heads x headDim`. (`expand` in config.json is not used.)
         public int innerDim() {
             return heads * headDim;

@@ -1,0 +1,16 @@
+package dev.sidewinder.model.checkpoint;
+
+import java.util.Collection;
+
+/// Tensors by name, wherever they come from. Owns their memory.
+public interface TensorSet extends AutoCloseable {
+
+    /// All tensors, in a stable order; no two have the same name.
+    Collection<TensorView> tensors();
+
+    /// Where a tensor comes from, for messages: the name of its file.
+    String origin(String tensor);
+
+    @Override
+    void close();
+}
