@@ -1,0 +1,14 @@
+package dev.sidewinder.server.api;
+
+/// How the surface behaves where an operator may choose.
+///
+/// @param limits          bounds on requests
+/// @param strict          `sidewinder.api.strict`: unknown fields are refused
+/// @param reasoningFields `sidewinder.api.reasoning-fields`: under which names reasoning goes out
+/// @param thinking        whether a chat thinks when the request does not say
+public record ApiOptions(ApiLimits limits, boolean strict, ReasoningFields reasoningFields, boolean thinking) {
+
+    public static ApiOptions standard() {
+        return new ApiOptions(ApiLimits.standard(), false, ReasoningFields.BOTH, true);
+    }
+}
