@@ -1,0 +1,163 @@
+package dev.sidewinder.engine.cpu;
+
+import dev.sidewinder.engine.Backend;
+import dev.sidewinder.engine.Logits;
+import dev.sidewinder.kvcache.CacheShape;
+import dev.sidewinder.model.checkpoint.LayerWeights;
+import dev.sidewinder.model.checkpoint.ModelWeights;
+import dev.sidewinder.model.checkpoint.WeightReader;
+import dev.sidewinder.model.config.LayerSpec;
+import dev.sidewinder.model.config.ModelConfig;
+import dev.sidewinder.scheduler.Batch;
+import dev.sidewinder.scheduler.BatchEntry;
+import java.util.Arrays;
+import java.util.List;
+
+/// The forward pass on the CPU.
+///
+/// A row of logits depends, bit for bit, on the tokens of its own sequence only: not on what else is in the batch, not on
+/// how the sequence was cut, not on the number of threads. Owned by one thread at a time; close it before the model whose
+/// weights it reads.
+public final class CpuBackend implements Backend {
+
+    private final ModelConfig config;
+    private final CacheShape cacheShape;
+    private final CpuOptions options;
+    private final NativeMemory memory = new NativeMemory();
+    private final WorkerPool pool;
+    private final CpuMath math;
+    private final CpuRuntime runtime;
+    private final Embedding embedding;
+    private final Layer[] layers;
+    private final RmsNorm finalNorm;
+    private final Linear head;
+    private final SourceRows headRows;
+    private final float[] residual;
+    private final SlotPositions positions;
+    private float[] logits = new float[0];
+
+    /// Builds the backend and prepares the weights.
+    ///
+    /// @param weights    stay mapped and are read during `forward`
+    /// @param cacheShape KV blocks and state slots to hold memory for
+    public CpuBackend(ModelConfig config, ModelWeights weights, CacheShape cacheShape, CpuOptions options,
+            LoadProgress progress) {
+        this.config = config;
+        this.cacheShape = cacheShape;
+        this.options = options;
+        pool = new WorkerPool(options.threads());
+        math = options.products() == CpuOptions.Products.SCALAR ? ScalarMath.INSTANCE : CpuMath.best();
+        var form = options.arithmetic() == Arithmetic.F32 ? SourceRows.Form.FLOAT : SourceRows.Form.FLOAT_OF_BF16;
+        runtime = new CpuRuntime(pool, math, memory, new ProductRegion(pool, math, memory),
+                new Workspace(memory, math, form, options.maxBatchTokens()),
+                new LinearLoader(pool, memory, math, options.arithmetic()), options.arithmetic(),
+                options.maxBatchTokens());
+        embedding = new Embedding(math, weights.embeddings(), config.hiddenSize(), config.vocabSize());
+        residual = runtime.workspace().floats("residual", 1, config.hiddenSize());
+        layers = new Layer[config.layers().size()];
+        for (int i = 0; i < layers.length; i++) {
+            layers[i] = layer(config.layers().get(i), weights.layers().get(i));
+            progress.prepared(runtime.loader().prepare(), 0);
+        }
+        finalNorm = norm(WeightReader.vector(weights.finalNorm()));
+        head = runtime.loader().load(weights.head());
+        headRows = runtime.workspace().sources("normed", 1, config.hiddenSize());
+        runtime.loader().prepare();
+        positions = new SlotPositions(cacheShape.slots());
+    }
+
+    private Layer layer(LayerSpec spec, LayerWeights weights) {
+        RmsNorm norm = norm(WeightReader.vector(weights.norm()));
+        return switch (spec) {
+            case LayerSpec.Mamba mamba -> new MambaLayer(runtime, mamba, norm, (LayerWeights.Mamba) weights,
+                    config.normEpsilon(), cacheShape);
+            case LayerSpec.Experts experts ->
+                new ExpertsLayer(runtime, experts, norm, (LayerWeights.Experts) weights, config.hiddenSize());
+            case LayerSpec.Attention attention ->
+                new AttentionLayer(runtime, attention, norm, (LayerWeights.Attention) weights, cacheShape);
+            case LayerSpec.Mlp mlp -> new MlpLayer(runtime, norm, (LayerWeights.Mlp) weights);
+        };
+    }
+
+    private RmsNorm norm(float[] weight) {
+        return new RmsNorm(math, weight, config.normEpsilon(), pool.workers());
+    }
+
+    @Override
+    public CacheShape cacheShape() {
+        return cacheShape;
+    }
+
+    @Override
+    public int vocabSize() {
+        return config.vocabSize();
+    }
+
+    /// Largest number of tokens [#forward] takes.
+    public int maxBatchTokens() {
+        return options.maxBatchTokens();
+    }
+
+    @Override
+    public Logits forward(Batch batch) {
+        if (batch.tokens() > options.maxBatchTokens()) {
+            throw new IllegalArgumentException("a batch of " + batch.tokens() + " tokens; this backend was planned for "
+                    + options.maxBatchTokens());
+        }
+        Step step = begin(batch);
+        for (Layer layer : layers) {
+            layer.forward(step);
+        }
+        Logits result = logits(batch, step);
+        positions.advance(batch);
+        return result;
+    }
+
+    /// Checks the batch and looks its tokens up.
+    private Step begin(Batch batch) {
+        List<BatchEntry> entries = batch.entries();
+        int[] firstRow = new int[entries.size()];
+        int rows = 0;
+        for (int i = 0; i < firstRow.length; i++) {
+            BatchEntry entry = entries.get(i);
+            positions.check(entry, cacheShape);
+            firstRow[i] = rows;
+            for (int token = 0; token < entry.count(); token++) {
+                embedding.lookUp(entry.tokens()[entry.from() + token], residual, rows++);
+            }
+        }
+        return new Step(residual, entries, firstRow, rows);
+    }
+
+    private Logits logits(Batch batch, Step step) {
+        int rows = 0;
+        for (int i = 0; i < step.entries().size(); i++) {
+            BatchEntry entry = step.entries().get(i);
+            int end = step.firstRow()[i] + entry.count();
+            for (int row = end - entry.logitRows(); row < end; row++) {
+                finalNorm.apply(residual, row, headRows, rows++, 0);
+            }
+        }
+        int needed = Math.multiplyExact(rows, config.vocabSize());
+        if (logits.length < needed) {
+            logits = new float[needed];
+        }
+        if (rows > 0) {
+            runtime.products().addStore(head, headRows, 0, rows, logits, 0);
+            runtime.products().run();
+        }
+        return new Logits(logits, rows, config.vocabSize());
+    }
+
+    @Override
+    public String description() {
+        return "cpu, " + options.arithmetic().name().toLowerCase(java.util.Locale.ROOT) + " arithmetic, "
+                + pool.workers() + " threads, products and loops: " + math.description();
+    }
+
+    @Override
+    public void close() {
+        pool.close();
+        memory.close();
+    }
+}

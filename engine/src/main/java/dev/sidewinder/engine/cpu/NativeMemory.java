@@ -1,0 +1,85 @@
+package dev.sidewinder.engine.cpu;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
+import java.util.Optional;
+
+/// Memory off the heap that is zero and costs nothing until it is touched: caches can be planned large.
+///
+/// `Arena.allocate` writes zeros over all it hands out, which would commit a whole KV cache at start. On Linux large
+/// requests are anonymous mappings instead, with huge pages asked for; elsewhere, and for small requests, the arena
+/// serves. Everything goes back when the owner closes this; nothing may use a segment after that.
+final class NativeMemory implements AutoCloseable {
+
+    private static final long MAPPED_FROM_BYTES = 1 << 20;
+    private static final long ALIGNMENT_BYTES = 64;
+    private static final int PROT_READ_WRITE = 3;
+    private static final int MAP_PRIVATE_ANONYMOUS = 0x22;
+    private static final int MADV_HUGEPAGE = 14;
+
+    private static final Optional<Calls> CALLS = Calls.find();
+
+    private final Arena arena = Arena.ofShared();
+
+    /// Zeroed memory, aligned to a cache line, valid until [#close()].
+    MemorySegment allocate(long bytes) {
+        if (bytes >= MAPPED_FROM_BYTES && CALLS.isPresent()) {
+            return CALLS.get().map(bytes, arena);
+        }
+        return arena.allocate(bytes, ALIGNMENT_BYTES);
+    }
+
+    @Override
+    public void close() {
+        arena.close();
+    }
+
+    private record Calls(MethodHandle mmap, MethodHandle munmap, MethodHandle madvise) {
+
+        static Optional<Calls> find() {
+            if (!"Linux".equals(System.getProperty("os.name"))) {
+                return Optional.empty();
+            }
+            Linker linker = Linker.nativeLinker();
+            var address = ValueLayout.ADDRESS;
+            var size = ValueLayout.JAVA_LONG;
+            var number = ValueLayout.JAVA_INT;
+            return Optional.of(new Calls(
+                    linker.downcallHandle(linker.defaultLookup().findOrThrow("mmap"),
+                            FunctionDescriptor.of(address, address, size, number, number, number, size)),
+                    linker.downcallHandle(linker.defaultLookup().findOrThrow("munmap"),
+                            FunctionDescriptor.of(number, address, size)),
+                    linker.downcallHandle(linker.defaultLookup().findOrThrow("madvise"),
+                            FunctionDescriptor.of(number, address, size, number))));
+        }
+
+        MemorySegment map(long bytes, Arena owner) {
+            try {
+                var start = (MemorySegment) mmap.invokeExact(MemorySegment.NULL, bytes, PROT_READ_WRITE,
+                        MAP_PRIVATE_ANONYMOUS, -1, 0L);
+                if (start.address() == -1L) {
+                    throw new OutOfMemoryError("the system refused " + bytes + " bytes of memory for weights or caches");
+                }
+                // Advice only: a refusal costs speed, nothing else.
+                int ignored = (int) madvise.invokeExact(start, bytes, MADV_HUGEPAGE);
+                return start.reinterpret(bytes, owner, segment -> unmap(segment, bytes));
+            } catch (RuntimeException | Error e) {
+                throw e;
+            } catch (Throwable e) {
+                throw new IllegalStateException("mmap", e);
+            }
+        }
+
+        private void unmap(MemorySegment segment, long bytes) {
+            try {
+                int ignored = (int) munmap.invokeExact(segment, bytes);
+            } catch (Throwable e) {
+                throw new IllegalStateException("munmap", e);
+            }
+        }
+    }
+}

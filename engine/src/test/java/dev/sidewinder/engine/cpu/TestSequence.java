@@ -1,0 +1,76 @@
+package dev.sidewinder.engine.cpu;
+
+import dev.sidewinder.kvcache.Allocation;
+import dev.sidewinder.kvcache.CacheShape;
+import dev.sidewinder.scheduler.BatchEntry;
+import dev.sidewinder.scheduler.LogitRows;
+import java.util.Arrays;
+
+/// A sequence that a test drives by hand: its tokens, how many of them have run, and where its memory is.
+final class TestSequence implements Allocation {
+
+    private static long nextId = 1;
+
+    private final long id = nextId++;
+    private final int slot;
+    private final int[] blocks;
+    private int[] tokens;
+    private int done;
+
+    /// @param blocks KV blocks in the order of positions
+    TestSequence(int slot, int[] blocks, int[] prompt) {
+        this.slot = slot;
+        this.blocks = blocks;
+        this.tokens = prompt.clone();
+    }
+
+    /// A sequence in slot `i` with its own run of blocks, in descending order so that block tables matter.
+    static TestSequence at(int slot, int blocksPerSequence, int[] prompt) {
+        int[] blocks = new int[blocksPerSequence];
+        Arrays.setAll(blocks, i -> (slot + 1) * blocksPerSequence - 1 - i);
+        return new TestSequence(slot, blocks, prompt);
+    }
+
+    static int blocksFor(int tokens) {
+        return CacheShape.blocksFor(tokens);
+    }
+
+    @Override
+    public int slot() {
+        return slot;
+    }
+
+    @Override
+    public int blockCount() {
+        return blocks.length;
+    }
+
+    @Override
+    public int block(int i) {
+        return blocks[i];
+    }
+
+    int remaining() {
+        return tokens.length - done;
+    }
+
+    int length() {
+        return tokens.length;
+    }
+
+    void append(int token) {
+        tokens = Arrays.copyOf(tokens, tokens.length + 1);
+        tokens[tokens.length - 1] = token;
+    }
+
+    int[] lastTokens(int count) {
+        return Arrays.copyOfRange(tokens, tokens.length - count, tokens.length);
+    }
+
+    /// The next `count` tokens as a batch entry; counts them as run.
+    BatchEntry next(int count, LogitRows logits) {
+        var entry = new BatchEntry(id, tokens, done, count, logits, this);
+        done += count;
+        return entry;
+    }
+}
