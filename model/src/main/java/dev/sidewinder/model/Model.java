@@ -5,7 +5,6 @@ import dev.sidewinder.model.checkpoint.ModelWeights;
 import dev.sidewinder.model.config.ModelConfig;
 import dev.sidewinder.model.config.GenerationConfig;
 import dev.sidewinder.model.tokenizer.Tokenizer;
-import java.nio.file.Path;
 import java.util.Optional;
 
 /// Everything a checkpoint folder (or a synthetic shape) offers. Closing it unmaps the weights: close the engine first.
@@ -13,10 +12,21 @@ public interface Model extends AutoCloseable {
 
     /// Opens a model.
     ///
+    /// A folder is mapped, so that opening takes milliseconds whatever its size; a synthetic model is computed on the spot.
+    ///
+    /// | location                                     | what it is                                                |
+    /// |----------------------------------------------|-----------------------------------------------------------|
+    /// | `path/to/folder`                             | a checkpoint folder                                       |
+    /// | `synthetic:tiny`                             | random weights of a named shape, BF16, seed 0             |
+    /// | `synthetic:tiny,layers=MEM*E,hidden=128`     | the same with single dimensions changed                   |
+    /// | `synthetic:bench-1b?format=fp8&seed=7`       | another number format (`bf16`, `fp8`, `nvfp4`), another seed |
+    ///
+    /// Shapes and dimensions are those of [dev.sidewinder.model.synthetic.ShapeSpec].
+    ///
     /// @param location a checkpoint folder, or `synthetic:<shape>` for seeded random weights in memory
     /// @throws dev.sidewinder.model.checkpoint.CheckpointException when the files are not what they should be
     static Model open(String location) {
-        return ModelLoader.open(Path.of(location));
+        return ModelLoader.open(location);
     }
 
     /// The name to serve it under by default: the folder's name, or the location of a synthetic model.

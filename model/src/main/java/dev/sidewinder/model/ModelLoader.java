@@ -1,17 +1,18 @@
 package dev.sidewinder.model;
 
 import dev.sidewinder.model.chat.ChatTemplate;
-import dev.sidewinder.model.checkpoint.Checkpoint;
 import dev.sidewinder.model.checkpoint.CheckpointException;
+import dev.sidewinder.model.checkpoint.Checkpoint;
 import dev.sidewinder.model.checkpoint.ModelFolder;
 import dev.sidewinder.model.checkpoint.ModelWeights;
+import dev.sidewinder.model.checkpoint.TensorSet;
 import dev.sidewinder.model.checkpoint.WeightBinder;
 import dev.sidewinder.model.config.ConfigReader;
-import dev.sidewinder.model.config.GenerationConfig;
 import dev.sidewinder.model.config.GenerationConfigReader;
 import dev.sidewinder.model.config.ModelConfig;
 import dev.sidewinder.model.config.QuantizationConfigReader;
 import dev.sidewinder.model.config.TokenizerConfigReader;
+import dev.sidewinder.model.synthetic.SyntheticModel;
 import dev.sidewinder.model.tokenizer.Tokenizer;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
@@ -19,64 +20,62 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Optional;
 
-/// Puts a [Model] together from the files of a folder.
+/// Puts a [Model] together from its files.
 final class ModelLoader {
-
-    /// Bound on the JSON and template files. The largest known, the config of a quantised Super, stays below 10 MB.
-    private static final int MAX_TEXT_BYTES = 64 << 20;
 
     private ModelLoader() {}
 
-    static Model open(Path path) {
-        var folder = new ModelFolder(path);
-        byte[] configBytes = folder.read("config.json", MAX_TEXT_BYTES).orElseThrow(() -> new CheckpointException(path
+    static Model open(String location) {
+        if (location.startsWith(SyntheticModel.PREFIX)) {
+            SyntheticModel model = SyntheticModel.parse(location);
+            return load(new ModelFiles.Synthetic(location, model, model.files()), true);
+        }
+        return load(new ModelFiles.OnDisk(new ModelFolder(Path.of(location))), false);
+    }
+
+    private static Model load(ModelFiles files, boolean synthetic) {
+        byte[] configBytes = files.read("config.json").orElseThrow(() -> new CheckpointException(files.name()
                 + ": has no config.json; expected the folder of a nemotron_h checkpoint"));
         ModelConfig config = ConfigReader.read("config.json", configBytes);
-        GenerationConfig generation = GenerationConfigReader.read("generation_config.json",
-                folder.read("generation_config.json", MAX_TEXT_BYTES), config);
-        var quantization = QuantizationConfigReader.read(folder.read("hf_quant_config.json", MAX_TEXT_BYTES),
-                configBytes);
-        Checkpoint checkpoint = Checkpoint.open(folder);
+        var generation = GenerationConfigReader.read("generation_config.json", files.read("generation_config.json"),
+                config);
+        var quantization = QuantizationConfigReader.read(files.read("hf_quant_config.json"), configBytes);
+        TensorSet tensors = files.tensors();
         Optional<Tokenizer> tokenizer = Optional.empty();
         boolean complete = false;
         try {
-            ModelWeights weights = WeightBinder.bind(config, checkpoint, quantization);
-            tokenizer = tokenizer(folder, config);
-            Optional<ChatTemplate> template = tokenizer.isEmpty() ? Optional.empty() : template(folder);
-            String fingerprint = Fingerprint.of(config, checkpoint.tensors());
-            checkpoint.checkUnchanged();
+            ModelWeights weights = WeightBinder.bind(config, tensors, quantization);
+            tokenizer = files.tokenizer();
+            tokenizer.ifPresent(found -> checkVocabulary(found, config));
+            Optional<ChatTemplate> template = tokenizer.isEmpty() ? Optional.empty() : template(files);
+            String fingerprint = Fingerprint.of(config, tensors.tensors());
+            if (tensors instanceof Checkpoint checkpoint) {
+                checkpoint.checkUnchanged();
+            }
             complete = true;
-            return new LoadedModel(folder.name(), config, generation, weights, tokenizer, template, false, fingerprint,
-                    NumberFormats.most(weights), checkpoint);
+            return new LoadedModel(files.name(), config, generation, weights, tokenizer, template, synthetic,
+                    fingerprint, NumberFormats.most(weights), tensors);
         } finally {
             if (!complete) {
                 tokenizer.ifPresent(Tokenizer::close);
-                checkpoint.close();
+                tensors.close();
             }
         }
     }
 
-    private static Optional<Tokenizer> tokenizer(ModelFolder folder, ModelConfig config) {
-        Optional<Path> file = folder.find("tokenizer.json");
-        if (file.isEmpty()) {
-            return Optional.empty();
-        }
-        Tokenizer tokenizer = Tokenizer.open(file.get());
+    private static void checkVocabulary(Tokenizer tokenizer, ModelConfig config) {
         if (tokenizer.vocabSize() > config.vocabSize()) {
-            int ids = tokenizer.vocabSize();
-            tokenizer.close();
-            throw new CheckpointException("tokenizer.json: has ids up to " + (ids - 1) + ", but the model has only "
-                    + config.vocabSize() + " rows of embeddings");
+            throw new CheckpointException("tokenizer.json: has ids up to " + (tokenizer.vocabSize() - 1)
+                    + ", but the model has only " + config.vocabSize() + " rows of embeddings");
         }
-        return Optional.of(tokenizer);
     }
 
-    private static Optional<ChatTemplate> template(ModelFolder folder) {
-        Optional<byte[]> file = folder.read("chat_template.jinja", MAX_TEXT_BYTES);
+    private static Optional<ChatTemplate> template(ModelFiles files) {
+        Optional<byte[]> file = files.read("chat_template.jinja");
         if (file.isPresent()) {
             return Optional.of(ChatTemplate.compile("chat_template.jinja", utf8("chat_template.jinja", file.get())));
         }
-        return folder.read("tokenizer_config.json", MAX_TEXT_BYTES)
+        return files.read("tokenizer_config.json")
                 .flatMap(content -> TokenizerConfigReader.chatTemplate("tokenizer_config.json", content))
                 .map(source -> ChatTemplate.compile("tokenizer_config.json", source));
     }

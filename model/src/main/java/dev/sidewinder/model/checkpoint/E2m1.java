@@ -25,14 +25,10 @@ public final class E2m1 {
     /// @param value not NaN
     public static int encode(float value) {
         float magnitude = Math.abs(value);
-        int code;
-        if (magnitude <= 1.25f) {
-            code = magnitude <= 0.25f ? 0 : magnitude < 0.75f ? 1 : 2;
-        } else if (magnitude <= 2.5f) {
-            code = magnitude < 1.75f ? 3 : 4;
-        } else {
-            code = magnitude < 3.5f ? 5 : magnitude <= 5 ? 6 : 7;
-        }
-        return Float.floatToRawIntBits(value) < 0 ? code | 8 : code;
+        // one comparison per border, no branches: random values would mispredict every one
+        int code = (magnitude > 0.25f ? 1 : 0) + (magnitude >= 0.75f ? 1 : 0) + (magnitude > 1.25f ? 1 : 0)
+                + (magnitude >= 1.75f ? 1 : 0) + (magnitude > 2.5f ? 1 : 0) + (magnitude >= 3.5f ? 1 : 0)
+                + (magnitude > 5 ? 1 : 0);
+        return code | Float.floatToRawIntBits(value) >>> 28 & 8;
     }
 }
