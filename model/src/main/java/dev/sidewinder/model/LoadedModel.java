@@ -14,6 +14,11 @@ record LoadedModel(String name, ModelConfig config, GenerationConfig generationC
         String numberFormat, TensorSet tensors) implements Model {
 
     @Override
+    public ModelSummary summary() {
+        return ModelSummary.of(config, tensors);
+    }
+
+    @Override
     public void close() {
         tokenizer.ifPresent(Tokenizer::close);
         tensors.close();

@@ -53,6 +53,9 @@ public interface Model extends AutoCloseable {
     /// The number format most weights are stored in: `bf16`, `fp8`, `nvfp4`, `f32`, `f16`.
     String numberFormat();
 
+    /// Layers, formats, parameters and bytes, for people.
+    ModelSummary summary();
+
     @Override
     void close();
 }

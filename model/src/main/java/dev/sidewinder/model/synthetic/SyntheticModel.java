@@ -103,8 +103,9 @@ public record SyntheticModel(ShapeSpec shape, WeightFormat format, long seed) {
         return new RandomTensors(seed);
     }
 
+    /// Quantised releases keep the router in F32.
     private DType plainType(Parameter parameter) {
-        boolean router = parameter.kind() == Parameter.Kind.ROUTER && format == WeightFormat.NVFP4;
+        boolean router = parameter.kind() == Parameter.Kind.ROUTER && format != WeightFormat.BF16;
         return router || parameter.kind() == Parameter.Kind.CORRECTION_BIAS ? DType.F32 : DType.BF16;
     }
 
