@@ -52,6 +52,7 @@ class LauncherTest {
                 cat "%1$s/maven-output" 2>/dev/null
                 mkdir -p "%1$s/server/target/quarkus-app"
                 echo jar >"%1$s/server/target/quarkus-app/quarkus-run.jar"
+                mkdir -p "%1$s/bench/target/lib"
                 """.formatted(repository));
         environment.put("SIDEWINDER_JAVA_HOME", jdk.toString());
         environment.put("SIDEWINDER_MVN", maven.toString());
@@ -89,6 +90,16 @@ class LauncherTest {
         assertThat(result.output().lines()).containsSubsequence("--add-modules", "a.module",
                 "--enable-native-access=ALL-UNNAMED", "-XX:+ExitOnOutOfMemoryError", "-Xmx1g", "-Dx=y", "-jar");
         assertThat(result.output().lines().toList()).endsWith("inspect", "two words", "--json", "$HOME *");
+    }
+
+    @Test
+    void benchIsBuiltAndRunOnItsOwn() throws Exception {
+        Result result = launch(List.of("bench", "model"));
+
+        assertThat(result.output().lines().toList()).endsWith("dev.sidewinder.bench.Main", "model");
+        assertThat(mavenCalls()).hasSize(1).first().asString().endsWith("-pl bench -am package");
+        launch(List.of("bench", "model"));
+        assertThat(mavenCalls()).hasSize(1);
     }
 
     @Test
@@ -198,12 +209,12 @@ class LauncherTest {
     @Test
     void aRunningServerKeepsItsFilesWhenTheNextBuildReplacesThem() throws Exception {
         launch(List.of("serve"));
-        Path running = repository.resolve("target/sidewinder/app").toRealPath();
+        Path running = repository.resolve("target/sidewinder/server").toRealPath();
 
         makeNewer(repository.resolve("pom.xml"));
         launch(List.of("serve"));
 
-        assertThat(repository.resolve("target/sidewinder/app").toRealPath()).isNotEqualTo(running);
+        assertThat(repository.resolve("target/sidewinder/server").toRealPath()).isNotEqualTo(running);
         assertThat(running.resolve("quarkus-run.jar")).exists();
     }
 
