@@ -1,21 +1,65 @@
 package dev.sidewinder.engine;
 
+import dev.sidewinder.engine.EngineException.Kind;
+import dev.sidewinder.engine.EngineObserver.Refusal;
+import dev.sidewinder.scheduler.Scheduler;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.LongSupplier;
+
 /// The loop that turns requests into tokens. `start` makes one engine thread, which owns scheduler, caches and backend;
 /// everything else talks to it through a bounded mailbox. All public methods may be called from any thread.
 public final class Engine implements AutoCloseable {
 
+    private final Backend backend;
+    private final EngineLimits limits;
+    private final EngineObserver observer;
+    private final LongSupplier clock;
+    private final int blocks;
+    private final int vocabSize;
+    private final QueuePlaces queue;
+    private final EngineLoop loop;
+    private final Thread thread;
+    private final AtomicLong sequenceIds = new AtomicLong();
+    private final AtomicInteger reservedPlaces = new AtomicInteger();
+    private volatile boolean draining;
+    private boolean closed;
+
+    private Engine(Backend backend, EngineLimits limits, EngineObserver observer, LongSupplier clock) {
+        this.backend = backend;
+        this.limits = limits;
+        this.observer = observer;
+        this.clock = clock;
+        this.blocks = backend.cacheShape().blocks();
+        this.vocabSize = backend.vocabSize();
+        this.queue = new QueuePlaces(limits.maxQueuedRequests(), limits.maxQueuedTokens());
+        this.loop = new EngineLoop(backend, limits, observer, queue, clock);
+        this.thread = Thread.ofPlatform().name("sidewinder-engine").daemon().unstarted(loop);
+    }
+
     /// Starts an engine and takes ownership of the backend.
     public static Engine start(Backend backend, EngineLimits limits, EngineObserver observer) {
-        throw new UnsupportedOperationException("skeleton");
+        return start(backend, limits, observer, System::nanoTime);
+    }
+
+    /// Starts an engine that reads deadlines off another clock.
+    ///
+    /// @param clock nanoseconds from any origin, never 0 and never backwards
+    public static Engine start(Backend backend, EngineLimits limits, EngineObserver observer, LongSupplier clock) {
+        Engine engine = new Engine(backend, limits, observer, clock);
+        engine.thread.start();
+        return engine;
     }
 
     /// A place in the queue, taken before a request is rendered and tokenized. Given back by `close` unless submitted.
     public interface Place extends AutoCloseable {
 
-        /// Hands the request to the engine.
+        /// Hands the request to the engine. A place reserved for several sequences takes several requests (the prompts of
+        /// one call), as long as their choices add up to no more than was reserved.
         ///
-        /// @throws EngineException `TOO_LARGE` when it can never fit, `OVERLOADED` when the real token count does not
-        ///         fit into the queue
+        /// @throws EngineException          `TOO_LARGE` when it can never fit, `OVERLOADED` when the real token count
+        ///                                  does not fit into the queue; the place remains
+        /// @throws IllegalArgumentException for a prompt token outside the vocabulary, or more choices than reserved
         Generation submit(GenerationRequest request);
 
         @Override
@@ -25,25 +69,110 @@ public final class Engine implements AutoCloseable {
     /// Takes a place in the queue, or refuses at once.
     ///
     /// @param requests        sequences the request will make (prompts x n)
-    /// @param estimatedTokens prompt tokens, estimated (body bytes / 3); corrected by `submit`
+    /// @param estimatedTokens prompt tokens of them all, estimated (body bytes / 3); corrected by `submit`
     /// @throws EngineException `OVERLOADED` or `DRAINING` or `ENGINE_FAILED`
     public Place reserve(int requests, long estimatedTokens) {
-        throw new UnsupportedOperationException("skeleton");
+        if (requests < 1 || estimatedTokens < 0) {
+            throw new IllegalArgumentException("a place for " + requests + " requests with " + estimatedTokens + " tokens");
+        }
+        switch (state()) {
+            case SERVING -> {
+            }
+            case DRAINING, CLOSED -> throw refusal(Refusal.DRAINING, Kind.DRAINING, "the server is stopping and takes no new requests");
+            case FAILED -> throw refusal(Refusal.ENGINE_FAILED, Kind.ENGINE_FAILED, "the engine has failed");
+        }
+        switch (queue.take(requests, estimatedTokens)) {
+            case TAKEN -> {
+            }
+            case TOO_MANY_REQUESTS -> throw refusal(Refusal.QUEUE_REQUESTS, Kind.OVERLOADED,
+                    "the queue is full: " + limits.maxQueuedRequests() + " requests wait at most");
+            case TOO_MANY_TOKENS -> throw refusal(Refusal.QUEUE_TOKENS, Kind.OVERLOADED,
+                    "the queue is full: " + limits.maxQueuedTokens() + " prompt tokens wait at most");
+        }
+        reservedPlaces.addAndGet(requests);
+        return new QueuePlace(this, requests, estimatedTokens);
+    }
+
+    private EngineException refusal(Refusal reason, Kind kind, String message) {
+        observer.refused(reason);
+        return new EngineException(kind, message);
+    }
+
+    /// Checks what needs no engine thread to know.
+    void requireRunnable(GenerationRequest request) {
+        for (int token : request.prompt()) {
+            if (token < 0 || token >= vocabSize) {
+                throw new IllegalArgumentException("prompt token " + token + " is outside the vocabulary of " + vocabSize);
+            }
+        }
+        Scheduler.neverFits(request.prompt().length, request.maxTokens(), blocks, limits.maxModelTokens()).ifPresent(refusal -> {
+            throw new EngineException(Kind.TOO_LARGE, "prompt has " + request.prompt().length + " tokens and asks for "
+                    + request.maxTokens() + " more; this server holds " + refusal.limit() + " per sequence");
+        });
+    }
+
+    /// Hands a request that has its places to the engine thread.
+    Generation launch(GenerationRequest request) {
+        reservedPlaces.addAndGet(-request.choices());
+        LiveRequest live = new LiveRequest(request, loop, sequenceIds.getAndAdd(request.choices()), vocabSize, clock.getAsLong());
+        loop.send(new Command.Submit(live));
+        return live.stream();
+    }
+
+    void placesGivenUp(int requests) {
+        reservedPlaces.addAndGet(-requests);
+    }
+
+    QueuePlaces queue() {
+        return queue;
+    }
+
+    EngineException tooManyTokens(int tokens) {
+        return refusal(Refusal.QUEUE_TOKENS, Kind.OVERLOADED, "the prompt turned out to have " + tokens
+                + " tokens, more than the queue of " + limits.maxQueuedTokens() + " takes now");
     }
 
     /// What the engine is doing, from memory.
     public EngineStatus status() {
-        throw new UnsupportedOperationException("skeleton");
+        return loop.counts().status(state(), reservedPlaces.get(), clock.getAsLong());
     }
 
-    /// Takes nothing new; what was accepted goes on.
+    private EngineStatus.State state() {
+        if (loop.hasFailed()) {
+            return EngineStatus.State.FAILED;
+        }
+        if (loop.hasEnded()) {
+            return EngineStatus.State.CLOSED;
+        }
+        return draining ? EngineStatus.State.DRAINING : EngineStatus.State.SERVING;
+    }
+
+    /// Takes nothing new; what was accepted goes on, and so do places that were reserved.
     public void drain() {
-        throw new UnsupportedOperationException("skeleton");
+        draining = true;
     }
 
-    /// Stops at the next step: running requests fail with `DRAINING`. Waits for the thread, then closes the backend.
+    /// Stops before the next step: running requests fail with `DRAINING`. Waits for the thread, then closes the backend.
+    /// An interrupt does not shorten the wait: the backend's memory must not go while the thread uses it.
     @Override
-    public void close() {
-        throw new UnsupportedOperationException("skeleton");
+    public synchronized void close() {
+        if (closed) {
+            return;
+        }
+        closed = true;
+        draining = true;
+        loop.send(new Command.Close());
+        boolean interrupted = false;
+        while (thread.isAlive()) {
+            try {
+                thread.join();
+            } catch (InterruptedException interrupt) {
+                interrupted = true;
+            }
+        }
+        backend.close();
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
     }
 }

@@ -1,19 +1,52 @@
 package dev.sidewinder.engine;
 
-/// Sees the steps go by, for metrics. Called on the engine thread: must be quick and must not throw.
+/// Sees the engine work, for metrics. Called on the engine thread unless a method says otherwise: must be quick and must
+/// not throw.
 public interface EngineObserver {
 
-    /// @param kind what the step held
-    /// @param nanos from launch to tokens on the host
+    /// @param kind      what the step held
+    /// @param sequences entries of its batch
+    /// @param tokens    tokens it ran
+    /// @param nanos     from launch to tokens on the host
     default void stepCompleted(StepKind kind, int sequences, int tokens, long nanos, StepPhases phases) {}
 
     /// A cancelled sequence gave its memory back.
     ///
-    /// @param steps steps between the cancel and the free
+    /// @param steps steps that completed between the cancel and the free
     default void freedAfterCancel(int steps) {}
+
+    /// A row of logits held NaN or infinity, and its request failed.
+    default void numericFailure() {}
+
+    /// A mask left no token to choose, and the choice ended.
+    default void deadEnd() {}
+
+    /// A request left the engine, whatever way. Comes after its last event.
+    ///
+    /// @param outcome how it ended
+    /// @param times   when what happened; later moments may be 0
+    default void requestEnded(RequestOutcome outcome, GenerationTimes times) {}
+
+    /// A place was refused. Called on the thread that asked for it.
+    default void refused(Refusal reason) {}
 
     enum StepKind {
         PREFILL, DECODE, MIXED
+    }
+
+    /// How a request left the engine.
+    enum RequestOutcome {
+        /// every choice came to its own end
+        COMPLETED,
+        /// its owner cancelled it
+        CANCELLED,
+        /// it got a [GenerationEvent.Failed]
+        FAILED
+    }
+
+    /// Why a place was refused.
+    enum Refusal {
+        QUEUE_REQUESTS, QUEUE_TOKENS, DRAINING, ENGINE_FAILED
     }
 
     /// Where the time of a step went, nanoseconds.

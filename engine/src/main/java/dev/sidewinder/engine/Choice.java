@@ -1,0 +1,58 @@
+package dev.sidewinder.engine;
+
+import dev.sidewinder.scheduler.Sequence;
+
+/// One of the answers to a request: a sequence, and how its tokens are chosen. The engine thread's own.
+final class Choice {
+
+    private final LiveRequest request;
+    private final int index;
+    private final Sequence<Choice> sequence;
+    private final SamplingState sampling;
+    private boolean holdsPlace = true;
+    private boolean ended;
+
+    Choice(LiveRequest request, int index, long sequenceId, int vocabSize) {
+        GenerationRequest wanted = request.request();
+        this.request = request;
+        this.index = index;
+        // All choices have the same prompt: scoring it once is enough.
+        boolean scores = wanted.scoresPrompt() && index == 0;
+        this.sequence = new Sequence<>(sequenceId, wanted.prompt(), wanted.maxTokens(), scores, this);
+        this.sampling = new SamplingState(wanted, index, vocabSize);
+    }
+
+    LiveRequest request() {
+        return request;
+    }
+
+    /// Number among the choices of its request.
+    int index() {
+        return index;
+    }
+
+    Sequence<Choice> sequence() {
+        return sequence;
+    }
+
+    SamplingState sampling() {
+        return sampling;
+    }
+
+    /// Whether a place in the queue is still taken for it.
+    boolean holdsPlace() {
+        return holdsPlace;
+    }
+
+    void placeGivenBack() {
+        holdsPlace = false;
+    }
+
+    boolean hasEnded() {
+        return ended;
+    }
+
+    void markEnded() {
+        ended = true;
+    }
+}

@@ -1,0 +1,55 @@
+package dev.sidewinder.engine;
+
+import dev.sidewinder.engine.QueuePlaces.Answer;
+
+/// A place in the queue on its way from a reservation to one or several submissions.
+final class QueuePlace implements Engine.Place {
+
+    private final Engine engine;
+    private int requests;
+    private long tokens;
+    private boolean closed;
+
+    QueuePlace(Engine engine, int requests, long estimatedTokens) {
+        this.engine = engine;
+        this.requests = requests;
+        this.tokens = estimatedTokens;
+    }
+
+    @Override
+    public synchronized Generation submit(GenerationRequest request) {
+        if (closed || request.choices() > requests) {
+            throw new IllegalArgumentException("request " + request.id() + " with " + request.choices() + " choices on a place "
+                    + (closed ? "that is closed" : "that has " + requests + " left"));
+        }
+        engine.requireRunnable(request);
+        long needed = (long) request.prompt().length * request.choices();
+        if (needed > tokens) {
+            if (engine.queue().takeMoreTokens(needed - tokens, requests) != Answer.TAKEN) {
+                throw engine.tooManyTokens(request.prompt().length);
+            }
+            tokens = needed;
+        }
+        requests -= request.choices();
+        tokens -= needed;
+        if (requests == 0) {
+            giveBackRest();
+        }
+        return engine.launch(request);
+    }
+
+    @Override
+    public synchronized void close() {
+        if (!closed) {
+            giveBackRest();
+        }
+    }
+
+    private void giveBackRest() {
+        closed = true;
+        engine.queue().giveBack(requests, tokens);
+        engine.placesGivenUp(requests);
+        requests = 0;
+        tokens = 0;
+    }
+}

@@ -1,0 +1,108 @@
+package dev.sidewinder.engine;
+
+import dev.sidewinder.scheduler.Sequence;
+
+/// Chooses a token from a row of logits. The order of operations is vLLM's (`v1/sample/sampler.py`), so that a request
+/// means the same here and there:
+///
+/// 1. log-probabilities, from the row as the model computed it;
+/// 2. allowed tokens, bad words, minimum length, bias, then penalties: see [SamplingState#adjust];
+/// 3. greedy: the largest logit, of equals the lowest id. Otherwise:
+/// 4. temperature;
+/// 5. `min_p`: what is less likely than that share of the most likely token goes;
+/// 6. `top_k`, then `top_p` over what is left;
+/// 7. one draw, by the inverse of the distribution function in order of token ids.
+///
+/// A row's outcome depends on the row, the choice's own past, its seed and its position, and on nothing else. One thread;
+/// the arrays are made once.
+final class Sampler {
+
+    private final int vocabSize;
+    private final float[] adjusted;
+    private final float[] weights;
+    private final Candidates candidates;
+    private final LogProbabilities logProbabilities;
+
+    Sampler(int vocabSize) {
+        this.vocabSize = vocabSize;
+        this.adjusted = new float[vocabSize];
+        this.weights = new float[vocabSize];
+        this.candidates = new Candidates(vocabSize);
+        this.logProbabilities = new LogProbabilities(vocabSize);
+    }
+
+    boolean isFinite(float[] values, int offset) {
+        return LogitRow.isFinite(values, offset, vocabSize);
+    }
+
+    TokenLogprobs logprobs(float[] values, int offset, int token, int alternatives) {
+        return logProbabilities.of(values, offset, token, alternatives);
+    }
+
+    /// @param values   logits; the row starts at `offset` and is not changed
+    /// @param sequence the tokens so far; the one chosen comes next
+    Sample sample(float[] values, int offset, SamplingState state, Sequence<?> sequence) {
+        if (!isFinite(values, offset)) {
+            return Sample.NOT_FINITE;
+        }
+        float[] row = values;
+        int rowOffset = offset;
+        if (state.adjusts(sequence)) {
+            System.arraycopy(values, offset, adjusted, 0, vocabSize);
+            state.adjust(adjusted, sequence);
+            row = adjusted;
+            rowOffset = 0;
+        }
+        int best = LogitRow.argMax(row, rowOffset, vocabSize);
+        if (row[rowOffset + best] == Float.NEGATIVE_INFINITY) {
+            return Sample.NOTHING_ALLOWED;
+        }
+        int token = state.isGreedy() ? best : draw(row, rowOffset, best, state, sequence.length());
+        int alternatives = state.params().logprobs();
+        return new Sample.Chosen(token, alternatives < 0 ? null : logprobs(values, offset, token, alternatives));
+    }
+
+    private int draw(float[] row, int offset, int best, SamplingState state, int position) {
+        SamplingParams params = state.params();
+        LogitRow.weigh(row, offset, vocabSize, row[offset + best], (float) (1 / params.temperature()), weights);
+        if (params.minP() > 0) {
+            dropBelow((float) params.minP());
+        }
+        candidates.keepAll();
+        if (params.topK() > 0) {
+            candidates.keepTop(params.topK(), row, offset);
+        }
+        if (params.topP() < 1) {
+            candidates.keepMass(params.topP(), row, offset, weights);
+        }
+        return drawKept(row, offset, state.randomBits(position));
+    }
+
+    private void dropBelow(float least) {
+        for (int token = 0; token < vocabSize; token++) {
+            if (weights[token] < least) {
+                weights[token] = 0;
+            }
+        }
+    }
+
+    private int drawKept(float[] row, int offset, long randomBits) {
+        long total = 0;
+        for (int token = 0; token < vocabSize; token++) {
+            if (candidates.keeps(row[offset + token], token)) {
+                total += LogitRow.units(weights[token]);
+            }
+        }
+        // Uniform in [0, total) to within 2^-64.
+        long point = Math.unsignedMultiplyHigh(randomBits, total);
+        for (int token = 0; token < vocabSize; token++) {
+            if (candidates.keeps(row[offset + token], token)) {
+                point -= LogitRow.units(weights[token]);
+                if (point < 0) {
+                    return token;
+                }
+            }
+        }
+        throw new IllegalStateException("drew beyond the end of a row whose weights sum up to " + total);
+    }
+}

@@ -1,0 +1,149 @@
+package dev.sidewinder.engine;
+
+import dev.sidewinder.scheduler.Sequence;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+
+/// How the tokens of one choice are chosen, and what of its past that depends on. The parameters of the request are laid
+/// out here for the sampler: arrays of integers, nothing boxed.
+final class SamplingState {
+
+    /// A bias of this or less bans the token.
+    private static final float BAN = -100f;
+
+    private final SamplingParams params;
+    private final int choice;
+    private final int minTokens;
+    private final int[] stopTokens;
+    private final int[] allowedTokens;
+    private final int[] biasedTokens;
+    private final float[] biases;
+    private final int[][] badWords;
+    private final float[] allowedLogits;
+    private final boolean repetition;
+    private final boolean penalties;
+    private final TokenCounts counts = new TokenCounts();
+
+    SamplingState(GenerationRequest request, int choice, int vocabSize) {
+        this.params = request.sampling();
+        this.choice = choice;
+        this.minTokens = request.minTokens();
+        // A stop token outside the vocabulary never comes out, so there is nothing to mask.
+        this.stopTokens = request.stopTokens().stream().mapToInt(Integer::intValue).filter(token -> token >= 0 && token < vocabSize).sorted().toArray();
+        this.allowedTokens = params.allowedTokens().stream().mapToInt(Integer::intValue).toArray();
+        this.allowedLogits = new float[allowedTokens.length];
+        this.badWords = params.badWords().stream().filter(word -> word.length > 0).toArray(int[][]::new);
+        List<Map.Entry<Integer, Float>> bias = List.copyOf(params.logitBias().entrySet());
+        this.biasedTokens = bias.stream().mapToInt(Map.Entry::getKey).toArray();
+        this.biases = new float[biasedTokens.length];
+        for (int i = 0; i < biases.length; i++) {
+            biases[i] = bias.get(i).getValue();
+        }
+        this.repetition = params.repetitionPenalty() != 1;
+        this.penalties = repetition || params.presencePenalty() != 0 || params.frequencyPenalty() != 0;
+        if (repetition) {
+            for (int token : request.prompt()) {
+                counts.addPrompt(token);
+            }
+        }
+    }
+
+    boolean isGreedy() {
+        return params.temperature() == 0;
+    }
+
+    SamplingParams params() {
+        return params;
+    }
+
+    boolean isStop(int token) {
+        return Arrays.binarySearch(stopTokens, token) >= 0;
+    }
+
+    /// The random number of the token at a position.
+    long randomBits(int position) {
+        return CounterRandom.bits(params.seed(), choice, position);
+    }
+
+    /// Notes a token that was chosen.
+    void generated(int token) {
+        if (penalties) {
+            counts.addGenerated(token);
+        }
+    }
+
+    /// Whether the next token's logits are to be changed before choosing.
+    boolean adjusts(Sequence<?> sequence) {
+        return penalties || allowedTokens.length > 0 || biases.length > 0 || badWords.length > 0 || masksStops(sequence);
+    }
+
+    private boolean masksStops(Sequence<?> sequence) {
+        return sequence.generatedTokens() < minTokens && stopTokens.length > 0;
+    }
+
+    /// Changes a row of logits: allowed tokens, bad words, minimum length, bias, penalties, in this order. A token that is
+    /// not to come out gets minus infinity, which nothing later lifts.
+    void adjust(float[] row, Sequence<?> sequence) {
+        if (allowedTokens.length > 0) {
+            keepAllowed(row);
+        }
+        for (int[] word : badWords) {
+            if (endsWithAllButLast(sequence, word)) {
+                row[word[word.length - 1]] = Float.NEGATIVE_INFINITY;
+            }
+        }
+        if (masksStops(sequence)) {
+            for (int token : stopTokens) {
+                row[token] = Float.NEGATIVE_INFINITY;
+            }
+        }
+        for (int i = 0; i < biases.length; i++) {
+            row[biasedTokens[i]] = biases[i] <= BAN ? Float.NEGATIVE_INFINITY : row[biasedTokens[i]] + biases[i];
+        }
+        if (penalties) {
+            penalise(row);
+        }
+    }
+
+    private void keepAllowed(float[] row) {
+        for (int i = 0; i < allowedTokens.length; i++) {
+            allowedLogits[i] = row[allowedTokens[i]];
+        }
+        Arrays.fill(row, Float.NEGATIVE_INFINITY);
+        for (int i = 0; i < allowedTokens.length; i++) {
+            row[allowedTokens[i]] = allowedLogits[i];
+        }
+    }
+
+    /// Whether the generated tokens end with the word's tokens up to its last. The prompt does not count.
+    private static boolean endsWithAllButLast(Sequence<?> sequence, int[] word) {
+        int before = word.length - 1;
+        if (before > sequence.generatedTokens()) {
+            return false;
+        }
+        for (int i = 0; i < before; i++) {
+            if (sequence.token(sequence.length() - before + i) != word[i]) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /// Repetition over prompt and generated tokens (Keskar et al. 2019, arXiv:1909.05858, §4.1), then frequency and
+    /// presence over the generated ones (the OpenAI reference: `logit - count x frequency - [count > 0] x presence`).
+    private void penalise(float[] row) {
+        float factor = (float) params.repetitionPenalty();
+        for (int i = 0; i < counts.size(); i++) {
+            int token = counts.token(i);
+            float logit = row[token];
+            if (repetition) {
+                logit = logit > 0 ? logit / factor : logit * factor;
+            }
+            if (counts.generated(i) > 0) {
+                logit -= (float) (counts.generated(i) * params.frequencyPenalty() + params.presencePenalty());
+            }
+            row[token] = logit;
+        }
+    }
+}
