@@ -7,7 +7,7 @@ import picocli.CommandLine.ScopeType;
 /// `./sidewinder bench`: every measurement is a subcommand.
 @Command(name = "sidewinder bench", description = "Measures speed. Results go to bench/results/<machine>/.",
         mixinStandardHelpOptions = true, scope = ScopeType.INHERIT, synopsisSubcommandLabel = "COMMAND",
-        subcommands = {MemoryCommand.class, JmhCommand.class})
+        subcommands = {ModelCommand.class, MemoryCommand.class, JmhCommand.class})
 public final class Main {
 
     private static final int FAILURE = 1;

@@ -1,0 +1,136 @@
+package dev.sidewinder.bench;
+
+import dev.sidewinder.engine.Backend;
+import dev.sidewinder.engine.Logits;
+import dev.sidewinder.kvcache.SequenceAllocation;
+import dev.sidewinder.kvcache.SequenceCache;
+import dev.sidewinder.scheduler.Batch;
+import dev.sidewinder.scheduler.BatchEntry;
+import dev.sidewinder.scheduler.LogitRows;
+import java.util.ArrayList;
+import java.util.List;
+
+/// Times a backend alone: no engine, no sampling, tokens out of a hat.
+final class ModelRunner {
+
+    /// Steps of a warm-up, enough for each code path to have run.
+    private static final int WARM_UP_STEPS = 8;
+
+    private static final class Sequence {
+        private final int[] tokens;
+        private final SequenceAllocation allocation;
+        private int length;
+
+        Sequence(int capacity, SequenceAllocation allocation) {
+            this.tokens = new int[capacity];
+            this.allocation = allocation;
+        }
+    }
+
+    private final Backend backend;
+    private final int pieceTokens;
+    private final SequenceCache cache;
+    private long step;
+    private int repeat;
+
+    /// @param pieceTokens tokens of a prompt in one step at most
+    ModelRunner(Backend backend, int pieceTokens) {
+        this.backend = backend;
+        this.pieceTokens = pieceTokens;
+        this.cache = new SequenceCache(backend.cacheShape());
+    }
+
+    /// Runs a test as often as the plan says, after a warm-up.
+    ///
+    /// @return tokens per second
+    Measurement measure(ModelTest test, Measurement.Plan plan) throws Exception {
+        run(warmUp(test));
+        return Measurement.of(test.toString(), "tok/s", plan, () -> run(test));
+    }
+
+    private static ModelTest warmUp(ModelTest test) {
+        return switch (test) {
+            case ModelTest.Prefill prefill -> prefill;
+            case ModelTest.Decode decode ->
+                new ModelTest.Decode(decode.sequences(), Math.min(decode.steps(), WARM_UP_STEPS), decode.depth());
+        };
+    }
+
+    private double run(ModelTest test) {
+        var tokens = new RandomTokens(backend.vocabSize(), repeat++);
+        List<Sequence> sequences = admit(test);
+        try {
+            return switch (test) {
+                case ModelTest.Prefill prefill -> prefill(sequences.getFirst(), prefill.tokens(), tokens);
+                case ModelTest.Decode decode -> decode(sequences, decode, tokens);
+            };
+        } finally {
+            sequences.forEach(sequence -> sequence.allocation.close());
+        }
+    }
+
+    private List<Sequence> admit(ModelTest test) {
+        List<Sequence> sequences = new ArrayList<>();
+        for (int i = 0; i < test.width(); i++) {
+            sequences.add(new Sequence(test.length(), cache.admit(test.length()).orElseThrow()));
+        }
+        return sequences;
+    }
+
+    private double prefill(Sequence sequence, int count, RandomTokens tokens) {
+        long began = System.nanoTime();
+        prompt(sequence, count, tokens);
+        return count / seconds(began);
+    }
+
+    private double decode(List<Sequence> sequences, ModelTest.Decode test, RandomTokens tokens) {
+        for (Sequence sequence : sequences) {
+            prompt(sequence, test.depth(), tokens);
+        }
+        long began = System.nanoTime();
+        for (int i = 0; i < test.steps(); i++) {
+            List<BatchEntry> entries = new ArrayList<>(sequences.size());
+            for (int s = 0; s < sequences.size(); s++) {
+                entries.add(entry(s, sequences.get(s), 1, LogitRows.LAST, tokens));
+            }
+            forward(entries);
+        }
+        return (double) test.steps() * sequences.size() / seconds(began);
+    }
+
+    private void prompt(Sequence sequence, int count, RandomTokens tokens) {
+        for (int done = 0; done < count; done += pieceTokens) {
+            int piece = Math.min(pieceTokens, count - done);
+            LogitRows rows = done + piece == count ? LogitRows.LAST : LogitRows.NONE;
+            forward(List.of(entry(0, sequence, piece, rows, tokens)));
+        }
+    }
+
+    private static BatchEntry entry(int id, Sequence sequence, int count, LogitRows rows, RandomTokens tokens) {
+        int from = sequence.length;
+        for (int i = 0; i < count; i++) {
+            sequence.tokens[sequence.length++] = tokens.next();
+        }
+        sequence.allocation.reserve(sequence.length);
+        return new BatchEntry(id, sequence.tokens, from, count, rows, sequence.allocation);
+    }
+
+    /// @throws IllegalStateException when the result is not made of numbers: a broken kernel is never fast
+    private void forward(List<BatchEntry> entries) {
+        step++;
+        cache.stepLaunched(step);
+        Logits logits = backend.forward(new Batch(step, entries));
+        for (int row = 0; row < logits.rows(); row++) {
+            // one value a row costs nothing; a damaged sum has damaged them all
+            float value = logits.values()[logits.offset(row) + row % logits.vocabSize()];
+            if (!Float.isFinite(value)) {
+                throw new IllegalStateException("step " + step + " made the logit " + value);
+            }
+        }
+        cache.stepCompleted(step);
+    }
+
+    private static double seconds(long began) {
+        return (System.nanoTime() - began) * 1e-9;
+    }
+}
