@@ -30,6 +30,7 @@ public interface ChatOutputParser {
     /// Complete tool calls so far.
     int toolCalls();
 
-    /// Whether a stop string was found in the content; generation should end.
+    /// Whether the answer is over before a stop token came, and generation should end: a stop string was found in the
+    /// content, or the one tool call that was allowed is complete. Further tokens are passed over.
     boolean stopped();
 }
