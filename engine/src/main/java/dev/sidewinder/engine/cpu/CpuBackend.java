@@ -10,8 +10,9 @@ import dev.sidewinder.model.config.LayerSpec;
 import dev.sidewinder.model.config.ModelConfig;
 import dev.sidewinder.scheduler.Batch;
 import dev.sidewinder.scheduler.BatchEntry;
-import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
 
 /// The forward pass on the CPU.
 ///
@@ -26,6 +27,7 @@ public final class CpuBackend implements Backend {
     private final NativeMemory memory = new NativeMemory();
     private final WorkerPool pool;
     private final CpuMath math;
+    private final String products;
     private final CpuRuntime runtime;
     private final Embedding embedding;
     private final Layer[] layers;
@@ -34,36 +36,67 @@ public final class CpuBackend implements Backend {
     private final SourceRows headRows;
     private final float[] residual;
     private final SlotPositions positions;
+    private Optional<DnnlKernels> dnnl = Optional.empty();
     private float[] logits = new float[0];
 
     /// Builds the backend and prepares the weights.
     ///
-    /// @param weights    stay mapped and are read during `forward`
+    /// @param weights    stay mapped and may be read during `forward`
     /// @param cacheShape KV blocks and state slots to hold memory for
     public CpuBackend(ModelConfig config, ModelWeights weights, CacheShape cacheShape, CpuOptions options,
             LoadProgress progress) {
         this.config = config;
         this.cacheShape = cacheShape;
         this.options = options;
+        boolean complete = false;
         pool = new WorkerPool(options.threads());
-        math = options.products() == CpuOptions.Products.SCALAR ? ScalarMath.INSTANCE : CpuMath.best();
-        var form = options.arithmetic() == Arithmetic.F32 ? SourceRows.Form.FLOAT : SourceRows.Form.FLOAT_OF_BF16;
-        runtime = new CpuRuntime(pool, math, memory, new ProductRegion(pool, math, memory),
-                new Workspace(memory, math, form, options.maxBatchTokens()),
-                new LinearLoader(pool, memory, math, options.arithmetic()), options.arithmetic(),
-                options.maxBatchTokens());
-        embedding = new Embedding(math, weights.embeddings(), config.hiddenSize(), config.vocabSize());
-        residual = runtime.workspace().floats("residual", 1, config.hiddenSize());
-        layers = new Layer[config.layers().size()];
-        for (int i = 0; i < layers.length; i++) {
-            layers[i] = layer(config.layers().get(i), weights.layers().get(i));
-            progress.prepared(runtime.loader().prepare(), 0);
+        try {
+            math = options.products() == CpuOptions.Products.SCALAR ? ScalarMath.INSTANCE : CpuMath.best();
+            var inventory = LinearInventory.of(weights);
+            products = chooseProducts(inventory);
+            runtime = runtime(inventory, progress);
+            embedding = new Embedding(math, weights.embeddings(), config.hiddenSize(), config.vocabSize());
+            residual = runtime.workspace().floats("residual", 1, config.hiddenSize());
+            layers = new Layer[config.layers().size()];
+            for (int i = 0; i < layers.length; i++) {
+                layers[i] = layer(config.layers().get(i), weights.layers().get(i));
+                runtime.loader().prepare();
+            }
+            finalNorm = norm(WeightReader.vector(weights.finalNorm()));
+            head = runtime.loader().load(weights.head());
+            runtime.loader().prepare();
+            headRows = runtime.workspace().sources("normed", 1, config.hiddenSize());
+            positions = new SlotPositions(cacheShape.slots());
+            complete = true;
+        } finally {
+            if (!complete) {
+                close();
+            }
         }
-        finalNorm = norm(WeightReader.vector(weights.finalNorm()));
-        head = runtime.loader().load(weights.head());
-        headRows = runtime.workspace().sources("normed", 1, config.hiddenSize());
-        runtime.loader().prepare();
-        positions = new SlotPositions(cacheShape.slots());
+    }
+
+    /// Decides how the large products run, and says so.
+    private String chooseProducts(LinearInventory inventory) {
+        if (options.arithmetic() == Arithmetic.F32 || options.products() != CpuOptions.Products.BEST) {
+            return math.description();
+        }
+        try {
+            DnnlKernels kernels = DnnlKernels.open(inventory.tileShapes(), pool, memory, math);
+            dnnl = Optional.of(kernels);
+            return kernels.description();
+        } catch (DnnlUnavailableException e) {
+            return math.description() + " (not oneDNN: " + e.getMessage() + ")";
+        }
+    }
+
+    private CpuRuntime runtime(LinearInventory inventory, LoadProgress progress) {
+        Arithmetic arithmetic = options.arithmetic();
+        var forms = ProductForms.of(arithmetic, dnnl.isPresent());
+        return new CpuRuntime(pool, math, memory, new ProductRegion(pool, math, memory),
+                new Workspace(memory, math, forms, options.maxBatchTokens()),
+                new LinearLoader(pool, memory, math, arithmetic, dnnl,
+                        LinearLoader.preparedBytes(inventory, arithmetic), progress),
+                arithmetic, options.maxBatchTokens());
     }
 
     private Layer layer(LayerSpec spec, LayerWeights weights) {
@@ -151,13 +184,15 @@ public final class CpuBackend implements Backend {
 
     @Override
     public String description() {
-        return "cpu, " + options.arithmetic().name().toLowerCase(java.util.Locale.ROOT) + " arithmetic, "
-                + pool.workers() + " threads, products and loops: " + math.description();
+        return "cpu, " + options.arithmetic().name().toLowerCase(Locale.ROOT) + " arithmetic, " + pool.workers()
+                + " threads; products: " + products + "; loops: " + math.description();
     }
 
+    /// Ends the pool's threads and gives all memory back.
     @Override
     public void close() {
         pool.close();
+        dnnl.ifPresent(DnnlKernels::close);
         memory.close();
     }
 }

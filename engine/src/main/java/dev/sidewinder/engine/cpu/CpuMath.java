@@ -43,6 +43,13 @@ sealed interface CpuMath permits ScalarMath, VectorMath {
     /// Rounds to bf16 and widens again: fp32 values that bf16 can hold.
     void roundToBf16(float[] source, int sourceAt, MemorySegment target, long targetAt, int n);
 
+    /// Splits into two bf16 values whose sum keeps 16 bits of the mantissa: `high` is the rounded value, `low` what is left,
+    /// rounded.
+    void toBf16Pair(float[] source, int sourceAt, MemorySegment target, long highAt, long lowAt, int n);
+
+    /// `result[r] = result[2 r] + result[2 r + 1]` for rows of `columns` fp32 values, in place.
+    void addPairs(MemorySegment result, int rows, int columns);
+
     /// Widens bf16.
     void fromBf16(MemorySegment source, long sourceAt, float[] target, int targetAt, int n);
 

@@ -6,13 +6,16 @@ import java.lang.foreign.MemorySegment;
 ///
 /// The tiles are fixed by the matrix alone, so how work is split never changes a result. A row of the result has the
 /// same bits for any number of rows and whatever the other rows hold.
-sealed interface Linear permits VectorLinear {
+sealed interface Linear permits VectorLinear, DnnlLinear {
 
     /// Output columns of a tile; the last one may be narrower.
     int TILE_COLUMNS = 256;
 
     /// Rows of one product call at most.
     int ROW_BLOCK = 128;
+
+    /// Floats that a result needs room for: a block of rows, twice for sources that come in two parts.
+    int RESULT_FLOATS = 2 * ROW_BLOCK * TILE_COLUMNS;
 
     int outputs();
 
@@ -22,7 +25,7 @@ sealed interface Linear permits VectorLinear {
     ///
     /// @param source    rows of width [#inputs()]
     /// @param rows      1 to [#ROW_BLOCK]
-    /// @param result    receives fp32 `[rows, columns of the tile]`; room for a whole block of rows
+    /// @param result    receives fp32 `[rows, columns of the tile]`; has room for [#RESULT_FLOATS]
     /// @param worker    which thread of the pool this is
     void multiply(int tile, SourceRows source, int firstRow, int rows, MemorySegment result, int worker);
 

@@ -30,8 +30,8 @@ final class MambaLayer implements Layer {
         this.norm = norm;
         inProjection = runtime.loader().load(weights.inProjection());
         outProjection = runtime.loader().load(weights.outProjection());
-        normed = runtime.workspace().sources("normed", 1, inProjection.inputs());
-        inner = runtime.workspace().sources("mamba inner", 1, spec.innerDim());
+        normed = runtime.workspace().exactSources("normed", inProjection.inputs());
+        inner = runtime.workspace().exactSources("mamba inner", spec.innerDim());
         projected = runtime.workspace().floats("mamba projected", 1, spec.projectionDim());
         groups = new MambaGroup[spec.groups()];
         for (int group = 0; group < groups.length; group++) {

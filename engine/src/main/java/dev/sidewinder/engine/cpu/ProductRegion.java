@@ -43,7 +43,7 @@ final class ProductRegion {
         results = new MemorySegment[pool.workers()];
         rowScratch = new float[pool.workers()][Linear.TILE_COLUMNS];
         for (int worker = 0; worker < results.length; worker++) {
-            results[worker] = memory.allocate(4L * Linear.ROW_BLOCK * Linear.TILE_COLUMNS);
+            results[worker] = memory.allocate(4L * Linear.RESULT_FLOATS);
         }
     }
 

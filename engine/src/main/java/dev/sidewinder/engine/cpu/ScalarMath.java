@@ -66,6 +66,28 @@ final class ScalarMath implements CpuMath {
     }
 
     @Override
+    public void toBf16Pair(float[] source, int sourceAt, MemorySegment target, long highAt, long lowAt, int n) {
+        for (int i = 0; i < n; i++) {
+            float value = source[sourceAt + i];
+            short high = Bf16.encode(value);
+            target.set(JAVA_SHORT_UNALIGNED, highAt + 2L * i, high);
+            target.set(JAVA_SHORT_UNALIGNED, lowAt + 2L * i, Bf16.encode(value - Bf16.decode(high)));
+        }
+    }
+
+    @Override
+    public void addPairs(MemorySegment result, int rows, int columns) {
+        for (int row = 0; row < rows; row++) {
+            for (int column = 0; column < columns; column++) {
+                long first = 2L * row * columns + column;
+                float sum = result.get(JAVA_FLOAT_UNALIGNED, 4 * first)
+                        + result.get(JAVA_FLOAT_UNALIGNED, 4 * (first + columns));
+                result.set(JAVA_FLOAT_UNALIGNED, 4 * ((long) row * columns + column), sum);
+            }
+        }
+    }
+
+    @Override
     public void fromBf16(MemorySegment source, long sourceAt, float[] target, int targetAt, int n) {
         for (int i = 0; i < n; i++) {
             target[targetAt + i] = Bf16.decode(source.get(JAVA_SHORT_UNALIGNED, sourceAt + 2L * i));

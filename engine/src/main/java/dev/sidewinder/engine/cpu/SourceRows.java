@@ -11,7 +11,12 @@ final class SourceRows {
 
     /// In which form activations go into a product.
     enum Form {
-        FLOAT, FLOAT_OF_BF16, BF16;
+        FLOAT,
+        /// fp32 values that bf16 can hold
+        FLOAT_OF_BF16,
+        BF16,
+        /// two rows of bf16 for each row, their sum is the value to 16 bits: see [CpuMath#toBf16Pair]
+        BF16_PAIR;
 
         int bytes() {
             return this == BF16 ? 2 : 4;
@@ -40,6 +45,11 @@ final class SourceRows {
         return data;
     }
 
+    /// Rows that the product kernel sees for one row of ours.
+    int partsPerRow() {
+        return form == Form.BF16_PAIR ? 2 : 1;
+    }
+
     /// Where a row begins, in bytes.
     long at(int row) {
         return (long) row * width * form.bytes();
@@ -51,11 +61,12 @@ final class SourceRows {
             throw new IllegalArgumentException("row " + row + ", columns " + column + " to " + (column + n)
                     + " of an activation buffer of " + rows + " x " + width);
         }
-        long target = at(row) + (long) column * form.bytes();
+        long target = at(row) + (long) column * form.bytes() / partsPerRow();
         switch (form) {
             case FLOAT -> MemorySegment.copy(source, sourceAt, data, ValueLayout.JAVA_FLOAT, target, n);
             case FLOAT_OF_BF16 -> math.roundToBf16(source, sourceAt, data, target, n);
             case BF16 -> math.toBf16(source, sourceAt, data, target, n);
+            case BF16_PAIR -> math.toBf16Pair(source, sourceAt, data, target, target + 2L * width, n);
         }
     }
 

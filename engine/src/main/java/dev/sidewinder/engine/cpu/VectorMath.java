@@ -105,10 +105,7 @@ final class VectorMath implements CpuMath {
     public void toBf16(float[] source, int sourceAt, MemorySegment target, long targetAt, int n) {
         int bound = FLOATS.loopBound(n);
         for (int i = 0; i < bound; i += LANES) {
-            roundedHalves(FloatVector.fromArray(FLOATS, source, sourceAt + i))
-                    .convertShape(VectorOperators.I2S, SHORTS, 0)
-                    .reinterpretAsShorts()
-                    .intoMemorySegment(target, targetAt + 2L * i, LITTLE_ENDIAN);
+            storeHalves(roundedHalves(FloatVector.fromArray(FLOATS, source, sourceAt + i)), target, targetAt + 2L * i);
         }
         SCALAR.toBf16(source, sourceAt + bound, target, targetAt + 2L * bound, n - bound);
     }
@@ -123,6 +120,42 @@ final class VectorMath implements CpuMath {
                     .intoMemorySegment(target, targetAt + 4L * i, LITTLE_ENDIAN);
         }
         SCALAR.roundToBf16(source, sourceAt + bound, target, targetAt + 4L * bound, n - bound);
+    }
+
+    private static void storeHalves(IntVector halves, MemorySegment target, long at) {
+        halves.convertShape(VectorOperators.I2S, SHORTS, 0).reinterpretAsShorts()
+                .intoMemorySegment(target, at, LITTLE_ENDIAN);
+    }
+
+    @Override
+    public void toBf16Pair(float[] source, int sourceAt, MemorySegment target, long highAt, long lowAt, int n) {
+        int bound = FLOATS.loopBound(n);
+        for (int i = 0; i < bound; i += LANES) {
+            var values = FloatVector.fromArray(FLOATS, source, sourceAt + i);
+            var high = roundedHalves(values);
+            var rest = values.sub(high.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats());
+            storeHalves(high, target, highAt + 2L * i);
+            storeHalves(roundedHalves(rest), target, lowAt + 2L * i);
+        }
+        SCALAR.toBf16Pair(source, sourceAt + bound, target, highAt + 2L * bound, lowAt + 2L * bound, n - bound);
+    }
+
+    @Override
+    public void addPairs(MemorySegment result, int rows, int columns) {
+        int bound = FLOATS.loopBound(columns);
+        if (bound < columns) {
+            SCALAR.addPairs(result, rows, columns);
+            return;
+        }
+        for (int row = 0; row < rows; row++) {
+            long first = 8L * row * columns;
+            long second = first + 4L * columns;
+            for (int i = 0; i < bound; i += LANES) {
+                FloatVector.fromMemorySegment(FLOATS, result, first + 4L * i, LITTLE_ENDIAN)
+                        .add(FloatVector.fromMemorySegment(FLOATS, result, second + 4L * i, LITTLE_ENDIAN))
+                        .intoMemorySegment(result, 4L * row * columns + 4L * i, LITTLE_ENDIAN);
+            }
+        }
     }
 
     @Override

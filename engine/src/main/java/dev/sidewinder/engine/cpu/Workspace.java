@@ -9,21 +9,26 @@ final class Workspace {
 
     private final NativeMemory memory;
     private final CpuMath math;
-    private final SourceRows.Form form;
+    private final ProductForms forms;
     private final int maxRows;
     private final Map<String, SourceRows> sources = new HashMap<>();
     private final Map<String, float[]> floats = new HashMap<>();
 
-    Workspace(NativeMemory memory, CpuMath math, SourceRows.Form form, int maxRows) {
+    Workspace(NativeMemory memory, CpuMath math, ProductForms forms, int maxRows) {
         this.memory = memory;
         this.math = math;
-        this.form = form;
+        this.forms = forms;
         this.maxRows = maxRows;
     }
 
     /// Sources of a product, `copies` rows for every token of the largest batch.
     SourceRows sources(String role, int copies, int width) {
-        return sources(role, form, copies, width);
+        return sources(role, forms.usual(), copies, width);
+    }
+
+    /// The same for products whose sources must be kept more exactly.
+    SourceRows exactSources(String role, int width) {
+        return sources(role, forms.exact(), 1, width);
     }
 
     /// The same in fp32, whatever the arithmetic.
@@ -32,7 +37,7 @@ final class Workspace {
     }
 
     private SourceRows sources(String role, SourceRows.Form form, int copies, int width) {
-        return sources.computeIfAbsent(role + " " + copies + " x " + width,
+        return sources.computeIfAbsent(role + " " + form + " " + copies + " x " + width,
                 key -> new SourceRows(memory, math, form, Math.multiplyExact(maxRows, copies), width));
     }
 
