@@ -17,11 +17,13 @@ final class ModelRunner {
     private static final int WARM_UP_STEPS = 8;
 
     private static final class Sequence {
+        private final long id;
         private final int[] tokens;
         private final SequenceAllocation allocation;
         private int length;
 
-        Sequence(int capacity, SequenceAllocation allocation) {
+        Sequence(long id, int capacity, SequenceAllocation allocation) {
+            this.id = id;
             this.tokens = new int[capacity];
             this.allocation = allocation;
         }
@@ -31,6 +33,7 @@ final class ModelRunner {
     private final int pieceTokens;
     private final SequenceCache cache;
     private long step;
+    private long newestSequence;
     private int repeat;
 
     /// @param pieceTokens tokens of a prompt in one step at most
@@ -72,7 +75,7 @@ final class ModelRunner {
     private List<Sequence> admit(ModelTest test) {
         List<Sequence> sequences = new ArrayList<>();
         for (int i = 0; i < test.width(); i++) {
-            sequences.add(new Sequence(test.length(), cache.admit(test.length()).orElseThrow()));
+            sequences.add(new Sequence(++newestSequence, test.length(), cache.admit(test.length()).orElseThrow()));
         }
         return sequences;
     }
@@ -90,8 +93,8 @@ final class ModelRunner {
         long began = System.nanoTime();
         for (int i = 0; i < test.steps(); i++) {
             List<BatchEntry> entries = new ArrayList<>(sequences.size());
-            for (int s = 0; s < sequences.size(); s++) {
-                entries.add(entry(s, sequences.get(s), 1, LogitRows.LAST, tokens));
+            for (Sequence sequence : sequences) {
+                entries.add(entry(sequence, 1, LogitRows.LAST, tokens));
             }
             forward(entries);
         }
@@ -102,17 +105,17 @@ final class ModelRunner {
         for (int done = 0; done < count; done += pieceTokens) {
             int piece = Math.min(pieceTokens, count - done);
             LogitRows rows = done + piece == count ? LogitRows.LAST : LogitRows.NONE;
-            forward(List.of(entry(0, sequence, piece, rows, tokens)));
+            forward(List.of(entry(sequence, piece, rows, tokens)));
         }
     }
 
-    private static BatchEntry entry(int id, Sequence sequence, int count, LogitRows rows, RandomTokens tokens) {
+    private static BatchEntry entry(Sequence sequence, int count, LogitRows rows, RandomTokens tokens) {
         int from = sequence.length;
         for (int i = 0; i < count; i++) {
             sequence.tokens[sequence.length++] = tokens.next();
         }
         sequence.allocation.reserve(sequence.length);
-        return new BatchEntry(id, sequence.tokens, from, count, rows, sequence.allocation);
+        return new BatchEntry(sequence.id, sequence.tokens, from, count, rows, sequence.allocation);
     }
 
     /// @throws IllegalStateException when the result is not made of numbers: a broken kernel is never fast

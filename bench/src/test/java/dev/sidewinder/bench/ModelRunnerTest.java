@@ -13,7 +13,9 @@ import dev.sidewinder.scheduler.LogitRows;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -25,6 +27,7 @@ class ModelRunnerTest {
     /// Remembers the batches and computes nothing.
     private static final class Recorder implements Backend {
         private final List<String> steps = new ArrayList<>();
+        private final Map<Integer, Long> owners = new HashMap<>();
         private float value = 1;
 
         @Override
@@ -43,6 +46,9 @@ class ModelRunnerTest {
             for (BatchEntry entry : batch.entries()) {
                 assertThat(entry.allocation().blockCount())
                         .isEqualTo(CacheShape.blocksFor(entry.from() + entry.count()));
+                long owner = entry.from() == 0 ? entry.sequence() : owners.get(entry.allocation().slot());
+                assertThat(entry.sequence()).as("sequence of slot %d", entry.allocation().slot()).isEqualTo(owner);
+                owners.put(entry.allocation().slot(), owner);
                 text.append(entry.from()).append('+').append(entry.count())
                         .append(entry.logits() == LogitRows.LAST ? "! " : " ");
             }

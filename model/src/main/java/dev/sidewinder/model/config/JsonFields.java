@@ -114,10 +114,10 @@ final class JsonFields {
     }
 
     Field require(String expected, String... spellings) {
-        return find(spellings).orElseThrow(() -> new CheckpointException(file + ": \"" + qualified(spellings[0])
-                + (isNull(spellings) ? "\" is null" : "\" is missing") + "; expected " + expected
-                + (spellings.length > 1 ? " (also read as " + String.join(", ", List.of(spellings).subList(1,
-                        spellings.length)) + ")" : "")));
+        return find(spellings).orElseThrow(() -> new CheckpointException(file + ": \"" + qualified(spellings[0]) + '"'
+                + (spellings.length == 1 ? "" : " (or " + String.join(", ", List.of(spellings).subList(1,
+                        spellings.length)) + ")")
+                + (isNull(spellings) ? " is null" : " is missing") + "; expected " + expected));
     }
 
     CheckpointException refuse(Field field, String expected) {

@@ -31,7 +31,7 @@ public final class Layouts {
 
             @Override
             public String origin(String tensor) {
-                return "model.safetensors";
+                return "m.safetensors";
             }
 
             @Override

@@ -2,6 +2,7 @@ package dev.sidewinder.server.api;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.sidewinder.model.chat.Message;
+import dev.sidewinder.model.chat.ReasoningTags;
 import dev.sidewinder.model.chat.ToolCall;
 import java.util.ArrayList;
 import java.util.List;
@@ -105,7 +106,7 @@ final class MessageReader {
         String reasoning = reasoning(path, message);
         List<ToolCall> calls = toolCalls(path + ".tool_calls", message.path("tool_calls"));
         if (text != null) {
-            ReasoningTags split = ReasoningTags.split(text);
+            ReasoningTags.Parts split = ReasoningTags.split(text);
             text = split.content();
             reasoning = reasoning == null ? split.reasoning() : reasoning;
         }

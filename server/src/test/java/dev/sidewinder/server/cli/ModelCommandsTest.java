@@ -174,6 +174,38 @@ class ModelCommandsTest {
         assertThat(errors.toString()).contains("tinny", "tiny", "bench-1b");
     }
 
+    @Test
+    void inspectTellsWhatAModelIsMadeOf() {
+        assertThat(run("inspect", TINY, "--memory", "1GB")).isZero();
+
+        // 4.29 M parameters in bf16 and three expert biases in f32; 3 Mamba layers with 8 heads x 64 x 128 fp32 states
+        assertThat(output()).contains("random weights", "3 Mamba, 3 experts, 1 attention", "MEM*EME",
+                "2 of 8 experts of width 128, a shared one of 256", "no tokenizer", "fits into 1.00 GB")
+                .containsPattern("weights +8\\.58 MB in \\d+ tensors").containsPattern(" 512 B a token")
+                .containsPattern("[\\d,]+ sequences of 1,048,576 tokens");
+    }
+
+    @Test
+    void inspectSpeaksJson() throws Exception {
+        assertThat(run("inspect", TINY, "--memory", "1GB", "--json")).isZero();
+
+        JsonNode json = new ObjectMapper().readTree(output.toByteArray());
+        assertThat(json.path("layers").toString()).isEqualTo("{\"M\":3,\"E\":3,\"*\":1}");
+        long convolution = 3 * (8 * 64 + 2 * 2 * 128) * 3 * 4L;  // layers x channels x taps before the last x fp32
+        assertThat(json.path("state_bytes").asLong()).isEqualTo(3 * 8 * 64 * 128 * 4L + convolution);
+        assertThat(json.path("kv_bytes_per_token").asLong()).isEqualTo(2 * 2 * 64 * 2);
+        long sequenceBytes = json.path("state_bytes").asLong() + 1024 * json.path("kv_bytes_per_token").asLong();
+        assertThat(json.path("fits").path(0).path("tokens").asLong()).isEqualTo(1024);
+        assertThat(json.path("fits").path(0).path("sequences").asLong())
+                .isEqualTo((1_000_000_000 - json.path("bytes").asLong()) / sequenceBytes);
+    }
+
+    @Test
+    void inspectSaysWhenTheWeightsAloneDoNotFit() {
+        assertThat(run("inspect", TINY, "--memory", "1MB")).isZero();
+        assertThat(output()).contains("The weights alone do not fit into 1.00 MB.");
+    }
+
     private JsonNode logits(String... arguments) throws IOException {
         String[] all = new String[arguments.length + 1];
         all[0] = "logits";

@@ -1,0 +1,58 @@
+package dev.sidewinder.server.api;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import dev.sidewinder.model.chat.ChatOutputParser;
+import dev.sidewinder.model.chat.ChatPrompt;
+import dev.sidewinder.model.chat.ChatTemplate;
+import dev.sidewinder.model.chat.NemotronOutputParser;
+import dev.sidewinder.model.tokenizer.ControlTokens;
+import dev.sidewinder.model.tokenizer.TextRun;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+
+/// Conversations by the template of a checkpoint, answers by the parser of the Nemotron-3 family.
+public final class NemotronChat implements ChatFormat {
+
+    private final ChatTemplate template;
+    private final ControlTokens control;
+
+    public NemotronChat(ChatTemplate template, ControlTokens control) {
+        this.template = template;
+        this.control = control;
+    }
+
+    @Override
+    public List<TextRun> render(ChatPrompt prompt) {
+        return template.render(prompt);
+    }
+
+    @Override
+    public boolean reads(String variable) {
+        return template.reads(variable);
+    }
+
+    @Override
+    public ChatOutputParser parser(AnswerFormat format) {
+        return parser(format, control);
+    }
+
+    static ChatOutputParser parser(AnswerFormat format, ControlTokens control) {
+        return new NemotronOutputParser(new NemotronOutputParser.Options(format.thinking(), control,
+                schemas(format.tools()), format.parallelCalls(), format.forceNonemptyContent(), format.stops().strings(),
+                format.stops().includeInOutput(), format.minTokens()));
+    }
+
+    /// The schema of the parameters by name of the tool.
+    private static Map<String, JsonNode> schemas(List<JsonNode> tools) {
+        Map<String, JsonNode> schemas = new HashMap<>();
+        for (JsonNode tool : tools) {
+            JsonNode function = tool.get("function");
+            JsonNode parameters = function.path("parameters");
+            schemas.put(function.get("name").textValue(),
+                    parameters.isObject() ? parameters : JsonNodeFactory.instance.objectNode());
+        }
+        return schemas;
+    }
+}

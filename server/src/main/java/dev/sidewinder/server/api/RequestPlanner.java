@@ -1,0 +1,227 @@
+package dev.sidewinder.server.api;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.BooleanNode;
+import dev.sidewinder.engine.GenerationRequest;
+import dev.sidewinder.model.chat.ChatPrompt;
+import dev.sidewinder.model.chat.ChatTemplateException;
+import dev.sidewinder.model.tokenizer.TextRun;
+import dev.sidewinder.server.api.answer.AnswerPlan;
+import dev.sidewinder.server.api.answer.SmallAnswers;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.LongSupplier;
+
+/// From a checked request to token ids and work for the engine. Renders and tokenizes, so it belongs on a worker thread
+/// and after the place in the queue is taken. Safe for use by many threads.
+public final class RequestPlanner {
+
+    private static final String THINK = "<think>";
+
+    private final ServedModel model;
+    private final ApiOptions options;
+    private final LongSupplier seeds;
+    private final InstantSource clock;
+
+    /// @param seeds for requests that name none
+    public RequestPlanner(ServedModel model, ApiOptions options, LongSupplier seeds, InstantSource clock) {
+        this.model = model;
+        this.options = options;
+        this.seeds = seeds;
+        this.clock = clock;
+    }
+
+    /// @param requestId of the request, already settled between header and body
+    /// @throws ApiException when the model does not exist here, the prompt does not fit, or the model lacks what it takes
+    public GenerationPlan plan(GenerationCall call, String requestId) {
+        String name = model.resolve(call.model());
+        checkStops(call.options());
+        return switch (call) {
+            case ChatCompletionRequest chat -> planChat(chat, requestId, name);
+            case CompletionRequest completion -> planText(completion, requestId, name);
+            case GenerateRequest generate -> planGenerate(generate, requestId, name);
+        };
+    }
+
+    /// The body of an answer to `/tokenize`.
+    public byte[] tokenize(TokenizeRequest request) {
+        model.resolve(request.model());
+        ModelText text = model.textFor(request.prompt().isPresent() ? "prompt" : "messages");
+        int[] tokens;
+        if (request.conversation().isPresent()) {
+            Conversation conversation = request.conversation().get();
+            Map<String, JsonNode> variables = new LinkedHashMap<>(conversation.variables());
+            variables.putIfAbsent("enable_thinking", BooleanNode.valueOf(options.thinking()));
+            tokens = text.encode(render(conversation, request.tools(), variables));
+        } else {
+            checkTextSize("prompt", request.prompt().orElseThrow().length());
+            tokens = text.encode(request.prompt().orElseThrow(), request.addSpecialTokens());
+        }
+        return SmallAnswers.tokenized(tokens, model.maxModelTokens(),
+                request.returnTokenStrs() ? model.text() : Optional.empty());
+    }
+
+    /// The body of an answer to `/detokenize`.
+    public byte[] detokenize(DetokenizeRequest request) {
+        model.resolve(request.model());
+        int[] tokens = request.tokens().stream().mapToInt(Integer::intValue).toArray();
+        return SmallAnswers.detokenized(model.textFor("tokens").decode(tokens, request.skipSpecialTokens()));
+    }
+
+    private GenerationPlan planChat(ChatCompletionRequest chat, String requestId, String name) {
+        ChatFormat format = model.chatFor("messages");
+        List<TextRun> runs = render(chat.conversation(), chat.tools().tools(), variables(chat, format));
+        String text = chat.options().output().promptText() ? join(runs) : null;
+        int[] prompt = model.textFor("messages").encode(runs);
+        GenerationOptions wanted = chat.options();
+        var answer = new AnswerFormat(opensThinking(runs), chat.tools().tools(), chat.tools().parallel(),
+                chat.thinking().forceNonemptyContent(), wanted.stops(), wanted.length().minTokens());
+        var answerChat = new AnswerPlan.Chat(() -> format.parser(answer), options.reasoningFields(),
+                chat.thinking().includeReasoning());
+        int maxTokens = PromptFit.maxTokens("messages", prompt.length, wanted.length(), model.maxModelTokens());
+        var info = new AnswerPlan.PromptInfo(prompt, text, maxTokens);
+        return assemble(AnswerPlan.Form.CHAT, "chatcmpl-", wanted, requestId, name, List.of(info), Optional.of(answerChat));
+    }
+
+    /// Variables of the request, and what thinking means for this template.
+    private static Map<String, JsonNode> variables(ChatCompletionRequest chat, ChatFormat format) {
+        Map<String, JsonNode> variables = new LinkedHashMap<>(chat.conversation().variables());
+        variables.put("enable_thinking", BooleanNode.valueOf(chat.thinking().enabled()));
+        if (chat.thinking().mediumEffort()) {
+            if (!format.reads("medium_effort")) {
+                throw ApiErrors.invalid("unsupported_value", "reasoning_effort", "The template of this model knows no medium "
+                        + "effort, and this build does not support thinking budgets yet; use none, or high.");
+            }
+            variables.put("medium_effort", BooleanNode.TRUE);
+        }
+        return variables;
+    }
+
+    private List<TextRun> render(Conversation conversation, List<JsonNode> tools, Map<String, JsonNode> variables) {
+        ChatFormat format = model.chatFor("messages");
+        try {
+            List<TextRun> runs = format.render(new ChatPrompt(conversation.messages(), tools, variables,
+                    conversation.addGenerationPrompt(), conversation.continueFinalMessage()));
+            checkTextSize("messages", runs.stream().mapToLong(run -> run.text().length()).sum());
+            return runs;
+        } catch (ChatTemplateException refused) {
+            throw ApiErrors.of(refused);
+        }
+    }
+
+    /// Whether the prompt ends just inside the reasoning. What a user typed never counts.
+    private static boolean opensThinking(List<TextRun> runs) {
+        for (int i = runs.size() - 1; i >= 0; i--) {
+            String text = runs.get(i).text().stripTrailing();
+            if (!text.isEmpty()) {
+                return runs.get(i).fromTemplate() && text.endsWith(THINK);
+            }
+        }
+        return false;
+    }
+
+    private static String join(List<TextRun> runs) {
+        var text = new StringBuilder();
+        runs.forEach(run -> text.append(run.text()));
+        return text.toString();
+    }
+
+    private GenerationPlan planText(CompletionRequest completion, String requestId, String name) {
+        GenerationOptions wanted = completion.options();
+        List<AnswerPlan.PromptInfo> prompts = new ArrayList<>();
+        for (int i = 0; i < completion.prompts().size(); i++) {
+            String param = completion.prompts().size() == 1 ? "prompt" : "prompt[" + i + "]";
+            int[] tokens = tokens(param, completion.prompts().get(i));
+            tokens = PromptFit.truncate(tokens, completion.truncatePromptTokens(), wanted.length(), model.maxModelTokens());
+            int maxTokens = PromptFit.maxTokens(param, tokens.length, wanted.length(), model.maxModelTokens());
+            boolean cut = completion.truncatePromptTokens().isPresent();
+            String text = wanted.output().echo() ? promptText(completion.prompts().get(i), tokens, cut, wanted) : null;
+            prompts.add(new AnswerPlan.PromptInfo(tokens, text, maxTokens));
+        }
+        return assemble(AnswerPlan.Form.TEXT, "cmpl-", wanted, requestId, name, prompts, Optional.empty());
+    }
+
+    private GenerationPlan planGenerate(GenerateRequest generate, String requestId, String name) {
+        GenerationOptions wanted = generate.options();
+        String param = generate.prompt() instanceof Prompt.Text ? "prompt" : "token_ids";
+        int[] tokens = tokens(param, generate.prompt());
+        int maxTokens = PromptFit.maxTokens(param, tokens.length, wanted.length(), model.maxModelTokens());
+        String text = promptText(generate.prompt(), tokens, false, wanted);
+        return assemble(AnswerPlan.Form.GENERATE, "gen-", wanted, requestId, name,
+                List.of(new AnswerPlan.PromptInfo(tokens, text, maxTokens)), Optional.empty());
+    }
+
+    private int[] tokens(String param, Prompt prompt) {
+        return switch (prompt) {
+            case Prompt.Tokens tokens -> tokens.ids();
+            case Prompt.Text text -> {
+                ModelText tokenizer = model.textFor(param);
+                checkTextSize(param, text.text().length());
+                int[] ids = tokenizer.encode(text.text(), true);
+                if (ids.length == 0) {
+                    throw ApiErrors.invalid("invalid_value", param, "'" + param + "' makes no token.");
+                }
+                yield ids;
+            }
+        };
+    }
+
+    /// The prompt as the answer repeats it: as it was sent, or decoded where it was sent as ids or cut.
+    private String promptText(Prompt prompt, int[] tokens, boolean cut, GenerationOptions wanted) {
+        if (prompt instanceof Prompt.Text text && !cut) {
+            return text.text();
+        }
+        return model.text().map(t -> t.decode(tokens, wanted.output().skipSpecialTokens())).orElse("");
+    }
+
+    private void checkTextSize(String param, long chars) {
+        int max = options.limits().get(Limit.TOKENIZER_INPUT_BYTES);
+        if (chars > max) {
+            throw ApiErrors.invalid("string_above_max_length", param, "'" + param + "' makes a text of " + chars
+                    + " characters; this server tokenizes " + max + " at most.");
+        }
+    }
+
+    /// Stop strings and bad words are texts: without a tokenizer nothing could be found.
+    private void checkStops(GenerationOptions wanted) {
+        if (!wanted.stops().strings().isEmpty() && model.text().isEmpty()) {
+            throw ApiErrors.invalid("unsupported_value", "stop", "'stop' needs a tokenizer, and this model has none. "
+                    + "Use 'stop_token_ids'.");
+        }
+        if (!wanted.sampling().badWords().isEmpty() && model.text().isEmpty()) {
+            throw ApiErrors.invalid("unsupported_value", "bad_words", "'bad_words' needs a tokenizer, and this model has "
+                    + "none. Use 'logit_bias' with -100.");
+        }
+    }
+
+    private GenerationPlan assemble(AnswerPlan.Form form, String prefix, GenerationOptions wanted, String requestId,
+            String name, List<AnswerPlan.PromptInfo> prompts, Optional<AnswerPlan.Chat> chat) {
+        var sampling = new SamplingPlan(model, wanted, seeds);
+        int promptLogprobs = sampling.promptLogprobs();
+        List<GenerationRequest> requests = new ArrayList<>();
+        for (int i = 0; i < prompts.size(); i++) {
+            AnswerPlan.PromptInfo prompt = prompts.get(i);
+            checkScored(prompt.tokens().length, promptLogprobs);
+            String id = prompts.size() == 1 ? requestId : requestId + "-" + i;
+            requests.add(new GenerationRequest(id, prompt.tokens(), prompt.maxTokens(), wanted.length().minTokens(),
+                    sampling.stopTokens(), wanted.length().choices(), promptLogprobs,
+                    sampling.params(form == AnswerPlan.Form.GENERATE)));
+        }
+        var identity = new AnswerPlan.Identity(requestId, prefix + requestId, clock.instant().getEpochSecond(), name,
+                model.fingerprint());
+        return new GenerationPlan(requests, new AnswerPlan(form, identity, prompts, wanted.length().choices(),
+                wanted.length().minTokens(), wanted.stops(), wanted.stream(), wanted.output(), model.text(), chat));
+    }
+
+    private void checkScored(int promptTokens, int promptLogprobs) {
+        int max = options.limits().get(Limit.PROMPT_LOGPROBS_TOKENS);
+        if (promptLogprobs >= 0 && promptTokens > max) {
+            throw ApiErrors.invalid("integer_above_max_value", "prompt_logprobs", "The prompt has " + promptTokens
+                    + " tokens; log-probabilities are offered for " + max + " at most.");
+        }
+    }
+}

@@ -1,0 +1,56 @@
+package dev.sidewinder.server.api;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.sidewinder.model.chat.ChatOutputParser;
+import dev.sidewinder.model.chat.ChatPrompt;
+import dev.sidewinder.model.chat.ChatTemplateException;
+import dev.sidewinder.model.chat.Message;
+import dev.sidewinder.model.tokenizer.TextRun;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+
+/// A chat format with a template of a few lines and the real parser.
+public final class FakeChat implements ChatFormat {
+
+    private final Set<String> variables;
+    /// What was rendered last.
+    ChatPrompt rendered;
+
+    /// @param variables names the template reads
+    public FakeChat(Set<String> variables) {
+        this.variables = variables;
+    }
+
+    @Override
+    public List<TextRun> render(ChatPrompt prompt) {
+        rendered = prompt;
+        List<TextRun> runs = new ArrayList<>();
+        for (JsonNode tool : prompt.tools()) {
+            runs.add(new TextRun(tool.get("function").get("name").textValue(), false));
+        }
+        for (Message message : prompt.messages()) {
+            if ("refuse me".equals(message.content())) {
+                throw new ChatTemplateException("no such turn here\n");
+            }
+            runs.add(new TextRun("<|im_start|>" + message.role().name().toLowerCase() + "\n", true));
+            runs.add(new TextRun(message.content() == null ? "" : message.content(), false));
+            runs.add(new TextRun("<|im_end|>\n", true));
+        }
+        if (prompt.addGenerationPrompt()) {
+            boolean thinks = prompt.variables().get("enable_thinking").booleanValue();
+            runs.add(new TextRun("<|im_start|>assistant\n" + (thinks ? "<think>\n" : "<think></think>"), true));
+        }
+        return runs;
+    }
+
+    @Override
+    public boolean reads(String variable) {
+        return variables.contains(variable);
+    }
+
+    @Override
+    public ChatOutputParser parser(AnswerFormat format) {
+        return NemotronChat.parser(format, FakeText.control());
+    }
+}
