@@ -14,7 +14,6 @@ import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Optional;
 import java.util.SequencedMap;
 
 /// A checkpoint of seeded random weights: which files and tensors it has. The same shape, format and seed give the same
@@ -26,7 +25,7 @@ public record SyntheticModel(ShapeSpec shape, WeightFormat format, long seed) {
     /// What the location of a synthetic model begins with.
     public static final String PREFIX = "synthetic:";
 
-    /// The shape that comes with a tokenizer and a chat template.
+    /// The shape that comes with a tokenizer and a chat template, as it is: with a dimension changed it has none.
     private static final String DEMO = "demo";
     private static final List<String> DEMO_FILES = List.of("tokenizer.json", "tokenizer_config.json",
             "chat_template.jinja", "generation_config.json");
@@ -69,7 +68,7 @@ public record SyntheticModel(ShapeSpec shape, WeightFormat format, long seed) {
         }
         if (shape.name().equals(DEMO)) {
             for (String name : DEMO_FILES) {
-                resource(name).ifPresent(content -> files.put(name, content));
+                files.put(name, resource(name));
             }
         }
         return files;
@@ -109,9 +108,12 @@ public record SyntheticModel(ShapeSpec shape, WeightFormat format, long seed) {
         return router || parameter.kind() == Parameter.Kind.CORRECTION_BIAS ? DType.F32 : DType.BF16;
     }
 
-    private static Optional<byte[]> resource(String name) {
+    private static byte[] resource(String name) {
         try (InputStream in = SyntheticModel.class.getResourceAsStream("/dev/sidewinder/model/demo/" + name)) {
-            return in == null ? Optional.empty() : Optional.of(in.readAllBytes());
+            if (in == null) {
+                throw new IllegalStateException("the resource demo/" + name + " is not on the class path");
+            }
+            return in.readAllBytes();
         } catch (IOException failed) {
             throw new UncheckedIOException(failed);
         }
