@@ -1,0 +1,118 @@
+package dev.sidewinder.server.ops;
+
+import dev.sidewinder.engine.Backend;
+import dev.sidewinder.engine.Engine;
+import dev.sidewinder.engine.EngineLimits;
+import dev.sidewinder.engine.Timeouts;
+import dev.sidewinder.kvcache.CacheShape;
+import dev.sidewinder.model.Model;
+import dev.sidewinder.server.api.RequestReader;
+import dev.sidewinder.server.metrics.EngineMetrics;
+import dev.sidewinder.server.settings.ServerConfig;
+import dev.sidewinder.server.settings.SettingsException;
+import com.sun.management.OperatingSystemMXBean;
+import jakarta.inject.Singleton;
+import java.lang.management.ManagementFactory;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.atomic.AtomicReference;
+
+/// From a location to a model that has computed its first tokens.
+@Singleton
+public final class ModelLoader {
+
+    private static final int QUEUE_FACTOR = 4;
+
+    private final ServerConfig config;
+    private final BuildInfo build;
+
+    public ModelLoader(ServerConfig config, BuildInfo build) {
+        this.config = config;
+        this.build = build;
+    }
+
+    /// Loads the model of the settings and tests it. Takes the time it takes.
+    ///
+    /// @throws dev.sidewinder.model.checkpoint.CheckpointException when the files are not what they should be
+    /// @throws StartException    when it cannot be served
+    ServedModel load() throws InterruptedException {
+        try (var progress = new LoadingProgress(config.model().location())) {
+            Model model = Model.open(config.model().location());
+            try {
+                return serve(model, progress);
+            } catch (SettingsException e) {
+                model.close();
+                throw new StartException(ServeApplication.REFUSED_TO_START, e.getMessage());
+            } catch (RuntimeException | InterruptedException e) {
+                model.close();
+                throw e;
+            }
+        }
+    }
+
+    private ServedModel serve(Model model, LoadingProgress progress) throws InterruptedException {
+        CachePlan plan = CachePlan.of(model.config(), config.engine(), machineBytes());
+        List<String> names = names(model);
+        var engine = new AtomicReference<Engine>();
+        var metrics = new EngineMetrics(names.getFirst(), plan.maxModelTokens(), cacheInfo(plan),
+                () -> engine.get().status());
+        Backend backend = Backends.create(model, plan, config.engine(), progress);
+        engine.set(Engine.start(backend, limits(plan), metrics.observer()));
+        try {
+            new SelfTest(engine.get(), backend.vocabSize()).run();
+        } catch (RuntimeException | InterruptedException e) {
+            engine.get().close();
+            throw e;
+        }
+        var reader = new RequestReader(config.api(), plan.maxModelTokens(), model.config().vocabSize());
+        return new ServedModel(model, engine.get(), metrics, reader, names, plan,
+                System.currentTimeMillis() / 1000, revision(model), backend.description());
+    }
+
+    private List<String> names(Model model) {
+        Set<String> names = new LinkedHashSet<>(config.model().servedNames());
+        if (names.isEmpty()) {
+            names.add(model.name());
+        }
+        names.addAll(config.model().aliases());
+        return List.copyOf(names);
+    }
+
+    private EngineLimits limits(CachePlan plan) {
+        ServerConfig.Work work = config.work();
+        long queuedTokens = work.queuedTokens() > 0
+                ? work.queuedTokens()
+                : (long) QUEUE_FACTOR * plan.shape().blocks() * CacheShape.BLOCK_TOKENS;
+        return new EngineLimits(plan.shape().slots(), config.engine().maxBatchTokens(), work.queuedRequests(),
+                queuedTokens, plan.maxModelTokens(), new Timeouts(work.queueTime(), work.firstTokenTime(),
+                        work.totalTime(), work.streamStall()));
+    }
+
+    private EngineMetrics.CacheInfo cacheInfo(CachePlan plan) {
+        String type = config.engine().arithmetic() == ServerConfig.ArithmeticKind.BF16 ? "bfloat16" : "float32";
+        return new EngineMetrics.CacheInfo(CacheShape.BLOCK_TOKENS, plan.shape().blocks(), type, "float32");
+    }
+
+    private String revision(Model model) {
+        String all = build.version() + "/" + build.commit() + "/" + model.fingerprint() + "/" + config.engine().backend()
+                + "/" + config.engine().arithmetic();
+        return "fp_" + HexFormat.of().formatHex(sha256(all), 0, 6);
+    }
+
+    private static byte[] sha256(String text) {
+        try {
+            return MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.UTF_8));
+        } catch (NoSuchAlgorithmException e) {
+            throw new IllegalStateException("every JDK has SHA-256", e);
+        }
+    }
+
+    private static long machineBytes() {
+        return ((OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean()).getTotalMemorySize();
+    }
+}

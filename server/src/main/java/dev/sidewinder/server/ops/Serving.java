@@ -1,0 +1,104 @@
+package dev.sidewinder.server.ops;
+
+import dev.sidewinder.engine.EngineStatus;
+import dev.sidewinder.server.api.ApiErrors;
+import dev.sidewinder.server.metrics.EngineMetrics;
+import dev.sidewinder.server.metrics.ServerMetrics;
+import jakarta.inject.Singleton;
+import java.util.Optional;
+
+/// What the server is doing, for everybody who asks: probes, resources, metrics. Answers from memory at once; any thread.
+@Singleton
+public final class Serving {
+
+    private volatile ServedModel model;
+    private volatile boolean ready;
+    private volatile boolean draining;
+    private volatile boolean refusing;
+    private volatile boolean failed;
+
+    public Serving(ServerMetrics metrics, BuildInfo build) {
+        metrics.describe(build.version(), build.commit(), this::isReady, this::state);
+    }
+
+    /// The model is loaded and has computed a token.
+    void ready(ServedModel loaded) {
+        model = loaded;
+        ready = true;
+    }
+
+    /// No longer ready; new requests are still taken until [#refuse].
+    void drain() {
+        draining = true;
+    }
+
+    /// Takes no new requests.
+    void refuse() {
+        refusing = true;
+        if (model != null) {
+            model.engine().drain();
+        }
+    }
+
+    /// Ends the engine: requests that still run fail.
+    void stop() {
+        if (model != null) {
+            model.engine().close();
+        }
+    }
+
+    void fail() {
+        failed = true;
+    }
+
+    public ServerMetrics.State state() {
+        if (hasFailed()) {
+            return ServerMetrics.State.FAILED;
+        } else if (draining) {
+            return ServerMetrics.State.DRAINING;
+        }
+        return ready ? ServerMetrics.State.SERVING : ServerMetrics.State.STARTING;
+    }
+
+    /// Whether the engine has failed; the process will end soon.
+    public boolean hasFailed() {
+        ServedModel served = model;
+        return failed || served != null && served.engine().status().state() == EngineStatus.State.FAILED;
+    }
+
+    public boolean isStarted() {
+        return ready;
+    }
+
+    /// Whether requests are admitted. A full queue does not change it.
+    public boolean isReady() {
+        return state() == ServerMetrics.State.SERVING;
+    }
+
+    /// The model, for a request.
+    ///
+    /// @throws dev.sidewinder.server.api.ApiException 503 while there is none, or when the engine has failed
+    public ServedModel model() {
+        if (hasFailed()) {
+            throw ApiErrors.engineFailed();
+        }
+        if (!ready) {
+            throw draining ? ApiErrors.draining() : ApiErrors.modelLoading();
+        }
+        return model;
+    }
+
+    /// The model, for a request that computes.
+    ///
+    /// @throws dev.sidewinder.server.api.ApiException 503 as [#model], and when the server takes nothing new
+    public ServedModel modelForWork() {
+        if (refusing && !hasFailed()) {
+            throw ApiErrors.draining();
+        }
+        return model();
+    }
+
+    public Optional<EngineMetrics> engineMetrics() {
+        return Optional.ofNullable(model).map(ServedModel::metrics);
+    }
+}

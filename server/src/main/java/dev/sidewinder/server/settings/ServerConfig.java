@@ -1,0 +1,184 @@
+package dev.sidewinder.server.settings;
+
+import dev.sidewinder.server.api.ApiLimits;
+import dev.sidewinder.server.api.ApiOptions;
+import dev.sidewinder.server.api.Limit;
+import java.net.InetAddress;
+import java.net.UnknownHostException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+
+/// Everything an operator can set, checked. Made once at start by [#read] and handed on as records.
+///
+/// @param notes what to tell the operator about the settings: one log line each
+public record ServerConfig(Model model, Engine engine, Http http, ApiOptions api, Drain drain, Transport transport,
+        Work work, LogLevel logLevel, List<String> notes) {
+
+    /// What computes.
+    public enum BackendKind {
+        CPU, STUB
+    }
+
+    public enum ArithmeticKind {
+        BF16, F32
+    }
+
+    public enum CacheType {
+        AUTO
+    }
+
+    public enum AuthMode {
+        LOOPBACK, NONE
+    }
+
+    public enum LogLevel {
+        DEBUG, INFO, WARN
+    }
+
+    /// @param chosen whether somebody named the model; otherwise it is the demonstration model
+    public record Model(String location, boolean chosen, List<String> servedNames, List<String> aliases) {}
+
+    /// Zero means "as fits" wherever it is allowed.
+    ///
+    public record Engine(BackendKind backend, ArithmeticKind arithmetic, int threads, long cacheBytes, int maxModelTokens,
+            int maxSequences, int maxBatchTokens) {}
+
+    /// @param allowedHosts names for the Host header; empty = the default for the address
+    public record Http(String host, int port, List<String> allowedHosts, Duration heartbeat, Duration streamCommitAfter,
+            AuthMode authMode) {
+
+        /// Whether only this machine can connect.
+        public boolean loopback() {
+            return isLoopback(host);
+        }
+    }
+
+    public record Drain(Duration limit, Duration linger) {}
+
+    /// Bounds of connections, headers and bodies.
+    public record Transport(int requestLineBytes, int headerBytes, int headersBytes, int headerCount, int smallChunks, int connections, int connectionsPerAddress, int http2Streams, int http2Resets,
+            Duration headerTime, Duration bodyTime, Duration idleTime) {}
+
+    /// Bounds of queue, deadlines and streams.
+    public record Work(int queuedRequests, long queuedTokens, Duration queueTime, Duration firstTokenTime,
+            Duration totalTime, Duration streamStall, int streamBytes, long streamsBytes) {}
+
+    public ServerConfig {
+        notes = List.copyOf(notes);
+    }
+
+    /// Reads the settings from where they may stand; earlier ones win: flags, environment, properties file, default.
+    ///
+    /// @param flags       what stands behind `serve` on the command line
+    /// @param environment the variables of the process
+    /// @param folder      the working directory, where `sidewinder.properties` may lie
+    /// @throws SettingsException for anything unknown, malformed, out of range or contradictory
+    public static ServerConfig read(List<String> flags, Map<String, String> environment, Path folder) {
+        ServerConfig config = from(new SettingsReader().read(flags, environment, folder));
+        config.check();
+        return config;
+    }
+
+    private static ServerConfig from(SettingValues values) {
+        return new ServerConfig(
+                new Model(values.get(Settings.MODEL), values.has(Settings.MODEL), values.get(Settings.SERVED_NAMES),
+                        values.get(Settings.ALIASES)),
+                engine(values),
+                new Http(values.get(Settings.HOST), values.get(Settings.PORT), values.get(Settings.ALLOWED_HOSTS),
+                        values.get(Settings.HEARTBEAT), values.get(Settings.STREAM_COMMIT_AFTER),
+                        values.get(Settings.AUTH_MODE)),
+                api(values),
+                new Drain(values.get(Settings.DRAIN_LIMIT), values.get(Settings.DRAIN_LINGER)),
+                transport(values),
+                work(values),
+                values.get(Settings.LOG_LEVEL),
+                values.notes());
+    }
+
+    private static Engine engine(SettingValues values) {
+        values.get(Settings.KV_CACHE_DTYPE);
+        return new Engine(values.get(Settings.BACKEND), values.get(Settings.ARITHMETIC), values.get(Settings.THREADS),
+                values.get(Settings.CACHE_SIZE), values.get(Settings.MAX_MODEL_LEN), values.get(Settings.MAX_NUM_SEQS),
+                values.get(Settings.MAX_BATCH_TOKENS));
+    }
+
+    private static Transport transport(SettingValues values) {
+        return new Transport(bytes(values, Settings.REQUEST_LINE), bytes(values, Settings.HEADER),
+                bytes(values, Settings.HEADERS), values.get(Settings.HEADER_COUNT),
+                values.get(Settings.SMALL_CHUNKS), values.get(Settings.CONNECTIONS),
+                values.get(Settings.CONNECTIONS_PER_ADDRESS), values.get(Settings.HTTP2_STREAMS),
+                values.get(Settings.HTTP2_RESETS), values.get(Settings.HEADER_TIME), values.get(Settings.BODY_TIME),
+                values.get(Settings.IDLE_TIME));
+    }
+
+    private static Work work(SettingValues values) {
+        return new Work(values.get(Settings.QUEUED_REQUESTS), values.get(Settings.QUEUED_TOKENS),
+                values.get(Settings.QUEUE_TIME), values.get(Settings.FIRST_TOKEN_TIME), values.get(Settings.TOTAL_TIME),
+                values.get(Settings.STREAM_STALL), bytes(values, Settings.STREAM_BYTES),
+                values.get(Settings.STREAMS_BYTES));
+    }
+
+    private static ApiOptions api(SettingValues values) {
+        Map<Limit, Integer> limits = new EnumMap<>(Limit.class);
+        Settings.REQUEST_LIMITS.forEach((limit, setting) -> limits.put(limit, values.get(setting)));
+        return new ApiOptions(new ApiLimits(limits), values.get(Settings.STRICT), values.get(Settings.REASONING_FIELDS),
+                values.get(Settings.THINKING));
+    }
+
+    /// For settings whose bounds are below 2 GiB.
+    private static int bytes(SettingValues values, Setting<Long> setting) {
+        return Math.toIntExact(values.get(setting));
+    }
+
+    private void check() {
+        if (http.authMode() == AuthMode.LOOPBACK && !http.loopback()) {
+            throw new SettingsException("sidewinder.http.host=" + http.host() + " can be reached from other machines and "
+                    + "there are no keys; set sidewinder.auth.mode=none if everybody who reaches the port may use it");
+        }
+        if (engine.maxBatchTokens() % 128 != 0) {
+            throw new SettingsException("sidewinder.engine.max-num-batched-tokens=" + engine.maxBatchTokens()
+                    + " is not a multiple of 128, the grid on which prompts are cut");
+        }
+        if (transport.headerBytes() > transport.headersBytes()) {
+            throw new SettingsException("sidewinder.limits.header=" + transport.headerBytes()
+                    + " is more than sidewinder.limits.headers=" + transport.headersBytes() + ", all of them together");
+        }
+        if (transport.connectionsPerAddress() > transport.connections()) {
+            throw new SettingsException("sidewinder.limits.connections-per-address=" + transport.connectionsPerAddress()
+                    + " is more than sidewinder.limits.connections=" + transport.connections());
+        }
+        int n = api.limits().get(Limit.CHOICES);
+        if (n > api.limits().get(Limit.CHOICES_PER_REQUEST)) {
+            throw new SettingsException("sidewinder.limits.choices=" + n + " (the largest n) is more than "
+                    + "sidewinder.limits.choices-per-request=" + api.limits().get(Limit.CHOICES_PER_REQUEST)
+                    + ", which counts prompts x n");
+        }
+        if (work.streamBytes() > work.streamsBytes()) {
+            throw new SettingsException("sidewinder.limits.stream-bytes=" + work.streamBytes()
+                    + " is more than sidewinder.limits.streams-bytes=" + work.streamsBytes());
+        }
+        if (drain.linger().compareTo(drain.limit()) > 0) {
+            throw new SettingsException("sidewinder.drain.linger is longer than sidewinder.drain.limit, of which it is "
+                    + "the first part");
+        }
+        if (work.firstTokenTime().compareTo(work.totalTime()) > 0) {
+            throw new SettingsException("sidewinder.limits.first-token-time is longer than sidewinder.limits.total-time");
+        }
+    }
+
+    private static boolean isLoopback(String host) {
+        try {
+            for (InetAddress address : InetAddress.getAllByName(host)) {
+                if (!address.isLoopbackAddress()) {
+                    return false;
+                }
+            }
+            return true;
+        } catch (UnknownHostException e) {
+            throw new SettingsException("sidewinder.http.host=" + host + " is no address or name of this machine");
+        }
+    }
+}

@@ -1,0 +1,47 @@
+package dev.sidewinder.server.rest;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class RouteTest {
+
+    @ParameterizedTest
+    @CsvSource({
+        "/v1/chat/completions, CHAT, /v1/chat/completions", "/chat/completions, CHAT, /v1/chat/completions",
+        "/v1/v1/chat/completions, CHAT, /v1/chat/completions", "/v1/v1/models, MODELS, /v1/models",
+        "/completions, COMPLETIONS, /v1/completions", "/models, MODELS, /v1/models", "/v1/tokenize, TOKENIZE, /tokenize",
+        "/v1/detokenize, DETOKENIZE, /detokenize", "/ping, HEALTH, /health", "/v1/health/live, LIVE, /health/live",
+        "/v1/metrics, METRICS, /metrics", "/v1/version, VERSION, /version",
+        "/v1/models/a/b, MODEL, /v1/models/a/b", "/models/a%2Fb, MODEL, /v1/models/a%2Fb",
+        "/v1/v1/models/x, MODEL, /v1/models/x"})
+    void findsARouteUnderEachOfItsNames(String path, Route route, String canonical) {
+        assertThat(Route.find(path)).contains(new Route.Match(route, canonical));
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"/", "", "/v1", "/v1/", "/v1/models/", "/v1//models", "//v1/models", "/v1/models/../models",
+        "/v1/models/%2e%2e/x", "/v1/models/%2E%2E", "/v1/models/a//b", "/v1/models/a;x", "/v1/models/a\\b",
+        "/v1/models/a%5Cb", "/v1/models/.", "/V1/models", "/v1/models;x", "/health/../metrics", "/health/live/",
+        "/internal/micrometer", "/openapi", "/q/health", "*", "/v1/v1/v1/models", "/v1/models/a%2F..%2Fb"})
+    void knowsNoOtherSpelling(String path) {
+        assertThat(Route.find(path)).isEqualTo(Optional.empty());
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"/v1/embeddings", "/v1/audio/speech", "/v1/v1/embeddings", "/v1/files/f/content",
+        "/v1/responses", "/v1/chat/completions/abc", "/v1/fine_tuning/jobs"})
+    void tellsRoutesThatOthersOfferFromNonsense(String path) {
+        assertThat(Route.isUnsupported(path)).isTrue();
+    }
+
+    @Test
+    void doesNotTakeNonsenseForARouteThatOthersOffer() {
+        assertThat(Route.isUnsupported("/v1/embeddingsx")).isFalse();
+        assertThat(Route.isUnsupported("/nope")).isFalse();
+    }
+}
