@@ -105,6 +105,8 @@ final class Attributes {
                 }
                 throw new RenderException("the value is not in the list");
             });
+            case "grouper" -> sequence.form() == Value.Seq.Form.GROUP ? sequence.items().get(0) : null;
+            case "list" -> sequence.form() == Value.Seq.Form.GROUP ? sequence.items().get(1) : null;
             case "copy" -> sequence.tuple() ? null : new Value.Function(name, (_, arguments) -> {
                 arguments.bind("copy");
                 return sequence;

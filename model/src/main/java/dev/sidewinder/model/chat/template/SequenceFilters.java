@@ -232,7 +232,7 @@ final class SequenceFilters {
             Value elementKey = key.apply(element);
             if (group == null || !Comparisons.equal(render, groupKey, elementKey)) {
                 group = new ArrayList<>();
-                groups.add(Value.tuple(attribute.apply(element), Value.list(group)));
+                groups.add(new Value.Seq(List.of(attribute.apply(element), Value.list(group)), Value.Seq.Form.GROUP));
                 groupKey = elementKey;
             }
             group.add(element);

@@ -14,8 +14,10 @@ import java.util.function.UnaryOperator;
 /// first needed, so that text built piece by piece costs linear time. Offsets are UTF-16 units. For one thread, except
 /// that texts made by {@link #ofTemplate} and {@link #ofConversation} may be shared.
 final class Text {
-    static final Text EMPTY = ofConversation("");
     private static final int[] NO_SWITCHES = {};
+
+    /// Needs `NO_SWITCHES` to be there already.
+    static final Text EMPTY = ofConversation("");
 
     private final int length;
 

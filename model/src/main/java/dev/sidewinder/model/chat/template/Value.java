@@ -64,10 +64,24 @@ sealed interface Value permits Value.None, Value.Undefined, Value.Bool, Value.In
     }
 
     /// A list or a tuple.
-    record Seq(List<Value> items, boolean tuple) implements Value {
+    record Seq(List<Value> items, Form form) implements Value {
+        enum Form {
+            LIST, TUPLE,
+            /// the tuple of key and elements that `groupby` makes; its parts have names
+            GROUP
+        }
+
+        Seq(List<Value> items, boolean tuple) {
+            this(items, tuple ? Form.TUPLE : Form.LIST);
+        }
+
+        boolean tuple() {
+            return form != Form.LIST;
+        }
+
         @Override
         public String typeName() {
-            return tuple ? "tuple" : "list";
+            return tuple() ? "tuple" : "list";
         }
     }
 
