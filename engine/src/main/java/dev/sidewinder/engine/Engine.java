@@ -127,6 +127,15 @@ public final class Engine implements AutoCloseable {
         return queue;
     }
 
+    Thread thread() {
+        return thread;
+    }
+
+    /// Checks the books of scheduler and cache. Only from within an observer's callback, on the engine thread.
+    void checkInvariants() {
+        loop.checkInvariants();
+    }
+
     EngineException tooManyTokens(int tokens) {
         return refusal(Refusal.QUEUE_TOKENS, Kind.OVERLOADED, "the prompt turned out to have " + tokens
                 + " tokens, more than the queue of " + limits.maxQueuedTokens() + " takes now");

@@ -97,7 +97,7 @@ final class EngineLoop implements Runnable {
                 StepResult result = step();
                 publishCounts();
                 wakeReaders();
-                if (result == StepResult.IDLE) {
+                if (result == StepResult.IDLE && !closing) {
                     rest();
                 }
             }
@@ -357,6 +357,10 @@ final class EngineLoop implements Runnable {
     private void publishCounts() {
         long oldest = scheduler.oldestWaiting().map(sequence -> sequence.owner().request().times().submitted()).orElse(0L);
         counts = LoopCounts.of(scheduler, cache, oldest, completedSteps, live.isEmpty() ? 0 : progressNanos, numericFailures);
+    }
+
+    void checkInvariants() {
+        scheduler.checkInvariants();
     }
 
     /// Fails everything that lives and everything that still comes. After a failure the books are not to be trusted, so
