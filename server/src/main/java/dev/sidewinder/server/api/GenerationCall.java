@@ -9,4 +9,13 @@ public sealed interface GenerationCall permits ChatCompletionRequest, Completion
     Optional<String> model();
 
     GenerationOptions options();
+
+    /// Sequences the engine will run for it: prompts x n. What a place in the queue is reserved for.
+    default int sequences() {
+        int prompts = switch (this) {
+            case ChatCompletionRequest _, GenerateRequest _ -> 1;
+            case CompletionRequest completion -> completion.prompts().size();
+        };
+        return prompts * options().length().choices();
+    }
 }

@@ -28,10 +28,16 @@ public record Retry(boolean shouldRetry, Duration after, boolean jittered) {
         return new Retry(true, wait, false);
     }
 
-    /// After the time a queue needs to drain: brought into 1 s to 30 s, then jittered.
+    /// After the time a queue needs to drain, jittered: 1 s to 30 s.
     public static Retry afterDraining(Duration estimate) {
-        Duration wait = estimate.compareTo(SHORTEST) < 0 ? SHORTEST : estimate;
-        return new Retry(true, wait.compareTo(LONGEST) > 0 ? LONGEST : wait, true);
+        return new Retry(true, bounded(estimate), true);
+    }
+
+    private static Duration bounded(Duration wait) {
+        if (wait.compareTo(SHORTEST) < 0) {
+            return SHORTEST;
+        }
+        return wait.compareTo(LONGEST) > 0 ? LONGEST : wait;
     }
 
     /// The wait in milliseconds, jitter included.
@@ -39,7 +45,10 @@ public record Retry(boolean shouldRetry, Duration after, boolean jittered) {
         if (after == null) {
             return OptionalLong.empty();
         }
-        double factor = jittered ? 1 + JITTER * (2 * random.nextDouble() - 1) : 1;
-        return OptionalLong.of(Math.round(after.toMillis() * factor));
+        if (!jittered) {
+            return OptionalLong.of(after.toMillis());
+        }
+        double factor = 1 + JITTER * (2 * random.nextDouble() - 1);
+        return OptionalLong.of(bounded(Duration.ofMillis(Math.round(after.toMillis() * factor))).toMillis());
     }
 }

@@ -1,0 +1,330 @@
+package dev.sidewinder.server.api;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.catchThrowableOfType;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.sidewinder.engine.GenerationRequest;
+import dev.sidewinder.engine.SamplingParams;
+import dev.sidewinder.model.chat.Message;
+import java.nio.charset.StandardCharsets;
+import java.util.Collections;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class RequestPlannerTest {
+
+    private static final String USER = "\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]";
+    private static final String TOOLS = "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}},"
+            + "{\"type\":\"function\",\"function\":{\"name\":\"g\"}}]";
+
+    private final FakeChat chat = new FakeChat(Set.of("enable_thinking", "medium_effort"));
+    private final ServedModel model = FakeModel.withText(chat);
+
+    @Test
+    void fillsTheModelsDefaults() {
+        GenerationRequest request = chat("").requests().getFirst();
+
+        SamplingParams sampling = request.sampling();
+        assertThat(sampling.temperature()).isEqualTo(0.6);
+        assertThat(sampling.topP()).isEqualTo(0.95);
+        assertThat(sampling.topK()).isZero();
+        assertThat(sampling.seed()).isEqualTo(42);
+        assertThat(sampling.logprobs()).isEqualTo(-1);
+        assertThat(request.stopTokens()).containsExactlyInAnyOrder(2, 11);
+        assertThat(request.choices()).isEqualTo(1);
+        assertThat(request.promptLogprobs()).isEqualTo(-1);
+        assertThat(request.maxTokens()).isEqualTo(FakeModel.MAX_MODEL_TOKENS - request.prompt().length);
+        assertThat(request.id()).isEqualTo("req");
+    }
+
+    @Test
+    void passesOnWhatTheRequestSays() {
+        GenerationRequest request = chat(",\"temperature\":0.001,\"top_p\":0,\"top_k\":-1,\"min_p\":0.1,\"seed\":-9,"
+                + "\"frequency_penalty\":1,\"presence_penalty\":-2,\"repetition_penalty\":1.5,\"logit_bias\":{\"7\":-100},"
+                + "\"allowed_token_ids\":[7,8],\"stop_token_ids\":[9],\"ignore_eos\":true,\"max_tokens\":20,\"min_tokens\":3,"
+                + "\"n\":4,\"logprobs\":true,\"top_logprobs\":5,\"max_completion_tokens\":10.0").requests().getFirst();
+
+        SamplingParams sampling = request.sampling();
+        assertThat(sampling.temperature()).isEqualTo(0.01);
+        assertThat(sampling.topP()).isZero();
+        assertThat(sampling.topK()).isZero();
+        assertThat(sampling.minP()).isEqualTo(0.1);
+        assertThat(sampling.seed()).isEqualTo(-9);
+        assertThat(sampling.frequencyPenalty()).isEqualTo(1);
+        assertThat(sampling.presencePenalty()).isEqualTo(-2);
+        assertThat(sampling.repetitionPenalty()).isEqualTo(1.5);
+        assertThat(sampling.logitBias()).isEqualTo(Map.of(7, -100f));
+        assertThat(sampling.allowedTokens()).containsExactly(7, 8);
+        assertThat(sampling.logprobs()).isEqualTo(5);
+        assertThat(request.stopTokens()).containsExactly(9);
+        assertThat(request.maxTokens()).isEqualTo(10);
+        assertThat(request.minTokens()).isEqualTo(3);
+        assertThat(request.choices()).isEqualTo(4);
+    }
+
+    @Test
+    void aTemperatureOfZeroStaysGreedy() {
+        assertThat(chat(",\"temperature\":0").requests().getFirst().sampling().temperature()).isZero();
+    }
+
+    @Test
+    void bansWordsAtTheStartAndBehindASpace() {
+        List<int[]> words = chat(",\"bad_words\":[\"ab\"]").requests().getFirst().sampling().badWords();
+
+        assertThat(words).hasSize(2);
+        assertThat(words.get(0)).containsExactly(FakeText.byteToken('a'), FakeText.byteToken('b'));
+        assertThat(words.get(1)).containsExactly(FakeText.byteToken(' '), FakeText.byteToken('a'), FakeText.byteToken('b'));
+    }
+
+    @Test
+    void onlyTemplateTextBecomesControlTokens() {
+        GenerationPlan plan = plan(Endpoint.CHAT, "{\"messages\":[{\"role\":\"user\",\"content\":\"<|im_end|><think>\"}]}", model);
+
+        int[] prompt = plan.requests().getFirst().prompt();
+        assertThat(prompt).containsOnlyOnce(FakeText.TURN_END).containsOnlyOnce(FakeText.THINK);
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '~', quoteCharacter = '`', value = {
+        " ~ true ~ false",
+        ",\"enable_thinking\":false ~ false ~ false",
+        ",\"chat_template_kwargs\":{\"enable_thinking\":false} ~ false ~ false",
+        ",\"enable_thinking\":true,\"reasoning_effort\":\"none\" ~ true ~ false",
+        ",\"reasoning_effort\":\"none\" ~ false ~ false",
+        ",\"reasoning_effort\":\"high\" ~ true ~ false",
+        ",\"reasoning_effort\":\"xhigh\" ~ true ~ false",
+        ",\"reasoning_effort\":\"max\" ~ true ~ false",
+        ",\"reasoning_effort\":\"medium\" ~ true ~ true",
+        ",\"reasoning_effort\":\"medium\",\"enable_thinking\":false ~ false ~ false",
+        ",\"reasoning_effort\":\"low\",\"enable_thinking\":false ~ false ~ false",
+        ",\"reasoning\":{\"enabled\":false},\"reasoning_effort\":\"high\" ~ false ~ false",
+        ",\"reasoning\":{\"effort\":\"none\"},\"reasoning_effort\":\"high\" ~ false ~ false",
+        ",\"reasoning\":{\"enabled\":true,\"effort\":\"medium\"} ~ true ~ true",
+        ",\"thinking_token_budget\":-1 ~ true ~ false",
+    })
+    void thinkingFollowsItsPrecedence(String fields, boolean thinks, boolean medium) {
+        int[] prompt = chat(fields == null ? "" : fields).requests().getFirst().prompt();
+
+        Map<String, JsonNode> variables = chat.rendered.variables();
+        assertThat(variables.get("enable_thinking").booleanValue()).isEqualTo(thinks);
+        assertThat(variables.containsKey("medium_effort")).isEqualTo(medium);
+        assertThat(prompt[prompt.length - 1] == FakeText.byteToken('\n')).isEqualTo(thinks);
+    }
+
+    @Test
+    void mediumEffortNeedsATemplateThatKnowsIt() {
+        ApiException refused = refusal(() -> plan(Endpoint.CHAT, "{" + USER + ",\"reasoning_effort\":\"medium\"}",
+                FakeModel.withText()));
+
+        assertThat(refused.error().code()).isEqualTo("unsupported_value");
+        assertThat(refused.error().param()).isEqualTo("reasoning_effort");
+    }
+
+    @Test
+    void showsTheTemplateOnlyTheToolsThatMayBeCalled() {
+        chat("," + TOOLS);
+        assertThat(chat.rendered.tools()).hasSize(2);
+        chat("," + TOOLS + ",\"tool_choice\":\"auto\"");
+        assertThat(chat.rendered.tools()).hasSize(2);
+        chat("," + TOOLS + ",\"tool_choice\":\"none\"");
+        assertThat(chat.rendered.tools()).isEmpty();
+        chat("," + TOOLS + ",\"tool_choice\":{\"type\":\"allowed_tools\",\"allowed_tools\":{\"mode\":\"auto\",\"tools\":["
+                + "{\"type\":\"function\",\"function\":{\"name\":\"g\"}}]}}");
+        assertThat(chat.rendered.tools()).singleElement()
+                .satisfies(tool -> assertThat(tool.get("function").get("name").textValue()).isEqualTo("g"));
+    }
+
+    @Test
+    void bringsMessagesIntoOneForm() {
+        plan(Endpoint.CHAT, """
+                {"messages":[
+                  {"role":"developer","content":[{"type":"text","text":"be "},{"type":"input_text","text":"brief"}]},
+                  {"role":"user","content":[],"name":"bob"},
+                  {"role":"assistant","content":"<think>\\nhm\\n</think>\\n\\nyes","refusal":null,"audio":null,"annotations":[]},
+                  {"role":"assistant","content":"a","reasoning":"one","reasoning_content":"two","function_call":null},
+                  {"role":"assistant","content":null,"tool_calls":[
+                    {"id":"c1","type":"function","function":{"name":"f","arguments":"{\\"x\\":1}"}},
+                    {"function":{"name":"f","arguments":{"y":[2]}}},
+                    {"id":"c3","type":"function","function":{"name":"f","arguments":"  "}},
+                    {"id":"c4","type":"function","function":{"name":"f"}}]},
+                  {"role":"tool","tool_call_id":"other","content":[{"type":"text","text":"42"}],"name":"f"},
+                  {"role":"assistant","content":[{"type":"output_text","text":"no"},{"type":"refusal","refusal":"!"}]},
+                  {"role":"assistant"},
+                  {"role":"user","content":"<think>x</think>y"}]}""", model);
+
+        List<Message> messages = chat.rendered.messages();
+        assertThat(messages).extracting(Message::role).containsExactly(Message.Role.SYSTEM, Message.Role.USER,
+                Message.Role.ASSISTANT, Message.Role.ASSISTANT, Message.Role.ASSISTANT, Message.Role.TOOL,
+                Message.Role.ASSISTANT, Message.Role.ASSISTANT, Message.Role.USER);
+        assertThat(messages).extracting(Message::content).containsExactly("be brief", "", "yes", "a", null, "42", "no!", null,
+                "<think>x</think>y");
+        assertThat(messages).extracting(Message::reasoning).containsExactly(null, null, "hm", "one", null, null, null, null,
+                null);
+        assertThat(messages.get(4).toolCalls()).extracting(call -> call.arguments().toString())
+                .containsExactly("{\"x\":1}", "{\"y\":[2]}", "{}", "{}");
+        assertThat(messages.get(4).toolCalls()).extracting(call -> call.id()).containsExactly("c1", "", "c3", "c4");
+        assertThat(messages.get(5).toolCallId()).isEqualTo("other");
+    }
+
+    @Test
+    void continuesAFinalMessageWithoutOpeningATurn() {
+        plan(Endpoint.CHAT, "{\"messages\":[{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\",\"content\":\"a\"}],"
+                + "\"continue_final_message\":true}", model);
+
+        assertThat(chat.rendered.continueFinalMessage()).isTrue();
+        assertThat(chat.rendered.addGenerationPrompt()).isFalse();
+    }
+
+    @Test
+    void saysWhatTheTemplateRefuses() {
+        ApiException refused = refusal(() -> plan(Endpoint.CHAT,
+                "{\"messages\":[{\"role\":\"user\",\"content\":\"refuse me\"}]}", model));
+
+        assertThat(refused.error().status()).isEqualTo(400);
+        assertThat(refused.error().message()).contains("no such turn here\\u000A").doesNotContain("\n");
+    }
+
+    @Test
+    void numbersPromptsAndChoices() {
+        GenerationPlan plan = plan(Endpoint.COMPLETIONS, "{\"prompt\":[\"ab\",\"c\"],\"n\":3,\"seed\":5}", model);
+
+        assertThat(plan.requests()).extracting(GenerationRequest::id).containsExactly("req-0", "req-1");
+        assertThat(plan.requests()).extracting(request -> request.prompt().length).containsExactly(2, 1);
+        assertThat(plan.requests()).allSatisfy(request -> {
+            assertThat(request.choices()).isEqualTo(3);
+            assertThat(request.maxTokens()).isEqualTo(16);
+            assertThat(request.sampling().seed()).isEqualTo(5);
+        });
+        assertThat(plan.answer().totalChoices()).isEqualTo(6);
+    }
+
+    @ParameterizedTest
+    @CsvSource({"255,1,true", "255,2,false", "256,0,true", "200,56,true", "200,57,false"})
+    void promptAndAnswerShareTheLength(int promptTokens, int maxTokens, boolean fits) {
+        String ids = String.join(",", Collections.nCopies(promptTokens, "7"));
+        String body = "{\"prompt\":[" + ids + "],\"max_tokens\":" + maxTokens + "}";
+
+        if (fits) {
+            assertThat(plan(Endpoint.COMPLETIONS, body, model).requests().getFirst().maxTokens()).isEqualTo(maxTokens);
+        } else {
+            ApiException refused = refusal(() -> plan(Endpoint.COMPLETIONS, body, model));
+            assertThat(refused.error().code()).isEqualTo("context_length_exceeded");
+            assertThat(refused.error().param()).isEqualTo("prompt");
+            assertThat(refused.error().message()).contains(" " + promptTokens + " ", " " + maxTokens + " ", " 256 ");
+        }
+    }
+
+    @Test
+    void aConversationNeedsRoomForOneToken() {
+        String body = "{\"messages\":[{\"role\":\"user\",\"content\":\"" + "x".repeat(300) + "\"}]}";
+
+        ApiException refused = refusal(() -> plan(Endpoint.CHAT, body, model));
+
+        assertThat(refused.error().code()).isEqualTo("context_length_exceeded");
+        assertThat(refused.error().param()).isEqualTo("messages");
+    }
+
+    @Test
+    void truncatesPromptsFromTheLeft() {
+        GenerationPlan three = plan(Endpoint.COMPLETIONS, "{\"prompt\":\"abcdef\",\"truncate_prompt_tokens\":3,\"echo\":true}",
+                model);
+        assertThat(three.requests().getFirst().prompt()).containsExactly(FakeText.byteToken('d'), FakeText.byteToken('e'),
+                FakeText.byteToken('f'));
+        assertThat(three.answer().prompts().getFirst().text()).isEqualTo("def");
+
+        GenerationPlan fitting = plan(Endpoint.COMPLETIONS,
+                "{\"prompt\":\"" + "x".repeat(300) + "\",\"truncate_prompt_tokens\":-1}", model);
+        assertThat(fitting.requests().getFirst().prompt()).hasSize(240);
+    }
+
+    @Test
+    void scoresPromptsOnlyUpToTheLimit() {
+        var options = new ApiOptions(new ApiLimits(Map.of(Limit.PROMPT_LOGPROBS_TOKENS, 5)), false, ReasoningFields.BOTH, true);
+        CompletionRequest six = FakeModel.reader(options).completion("{\"prompt\":\"abcdef\",\"prompt_logprobs\":1}"
+                .getBytes(StandardCharsets.UTF_8));
+
+        ApiException refused = refusal(() -> FakeModel.planner(model, options).plan(six, "req"));
+
+        assertThat(refused.error().param()).isEqualTo("prompt_logprobs");
+    }
+
+    @Test
+    void knowsItsNamesAndNoOthers() {
+        assertThat(chat(",\"model\":\"alias/one\"").answer().identity().model()).isEqualTo("alias/one");
+        assertThat(chat("").answer().identity().model()).isEqualTo("fake");
+        ApiException refused = refusal(() -> chat(",\"model\":\"gpt-5\\n\""));
+        assertThat(refused.error().status()).isEqualTo(404);
+        assertThat(refused.error().code()).isEqualTo("model_not_found");
+        assertThat(refused.error().message()).contains("gpt-5").doesNotContain("\n", "fake", "alias");
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '~', quoteCharacter = '`', value = {
+        "CHAT ~ {\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]} ~ messages",
+        "COMPLETIONS ~ {\"prompt\":\"text\"} ~ prompt",
+        "COMPLETIONS ~ {\"prompt\":[1],\"stop\":\"x\"} ~ stop",
+        "COMPLETIONS ~ {\"prompt\":[1],\"bad_words\":[\"x\"]} ~ bad_words",
+        "GENERATE ~ {\"prompt\":\"text\"} ~ prompt",
+    })
+    void aModelWithoutTokenizerSaysSo(Endpoint endpoint, String body, String param) {
+        ApiException refused = refusal(() -> plan(endpoint, body, FakeModel.tokensOnly()));
+
+        assertThat(refused.error().status()).isEqualTo(400);
+        assertThat(refused.error().code()).isEqualTo("unsupported_value");
+        assertThat(refused.error().param()).isEqualTo(param);
+        assertThat(refused.error().message()).contains("tokenizer").containsAnyOf("token ids", "stop_token_ids", "logit_bias");
+    }
+
+    @Test
+    void aModelWithoutTokenizerTakesTokenIds() {
+        assertThat(plan(Endpoint.COMPLETIONS, "{\"prompt\":[[1,2],[3]]}", FakeModel.tokensOnly()).requests()).hasSize(2);
+        assertThat(plan(Endpoint.GENERATE, "{\"token_ids\":[1,2]}", FakeModel.tokensOnly()).requests().getFirst().prompt())
+                .containsExactly(1, 2);
+    }
+
+    @Test
+    void tokenizesAndDetokenizes() {
+        RequestReader reader = FakeModel.reader(ApiOptions.standard());
+        RequestPlanner planner = FakeModel.planner(model, ApiOptions.standard());
+
+        assertThat(new String(planner.tokenize(reader.tokenize("{\"prompt\":\"ab</s>\",\"return_token_strs\":true}".getBytes())),
+                StandardCharsets.UTF_8)).isEqualTo("{\"count\":3,\"max_model_len\":256,\"tokens\":[113,114,2],"
+                + "\"token_strs\":[\"<113>\",\"<114>\",\"</s>\"]}");
+        assertThat(new String(planner.tokenize(reader.tokenize("{\"prompt\":\"\"}".getBytes())), StandardCharsets.UTF_8))
+                .isEqualTo("{\"count\":0,\"max_model_len\":256,\"tokens\":[],\"token_strs\":null}");
+        assertThat(new String(planner.tokenize(reader.tokenize(("{" + USER + "}").getBytes())), StandardCharsets.UTF_8))
+                .contains("\"count\":23");
+        assertThat(new String(planner.detokenize(reader.detokenize("{\"tokens\":[113,114,2]}".getBytes())),
+                StandardCharsets.UTF_8)).isEqualTo("{\"prompt\":\"ab</s>\"}");
+    }
+
+    private GenerationPlan chat(String fields) {
+        return plan(Endpoint.CHAT, "{" + USER + fields + "}", model);
+    }
+
+    private static GenerationPlan plan(Endpoint endpoint, String body, ServedModel model) {
+        RequestReader reader = FakeModel.reader(ApiOptions.standard());
+        byte[] bytes = body.getBytes(StandardCharsets.UTF_8);
+        GenerationCall call = switch (endpoint) {
+            case CHAT -> reader.chat(bytes);
+            case COMPLETIONS -> reader.completion(bytes);
+            case GENERATE -> reader.generate(bytes);
+            case TOKENIZE, DETOKENIZE -> throw new IllegalArgumentException("nothing is generated there");
+        };
+        GenerationPlan plan = FakeModel.planner(model, ApiOptions.standard()).plan(call, "req");
+        assertThat(plan.answer().totalChoices()).isEqualTo(call.sequences());
+        return plan;
+    }
+
+    private static ApiException refusal(ThrowingCallable action) {
+        ApiException refused = catchThrowableOfType(ApiException.class, action);
+        assertThat(refused).as("refusal").isNotNull();
+        return refused;
+    }
+}
