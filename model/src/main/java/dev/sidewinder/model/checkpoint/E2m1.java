@@ -8,6 +8,9 @@ public final class E2m1 {
 
     private static final float[] VALUES = {0, 0.5f, 1, 1.5f, 2, 3, 4, 6, -0f, -0.5f, -1, -1.5f, -2, -3, -4, -6};
 
+    private static final int ONE_BITS = Float.floatToRawIntBits(1);
+    private static final int HALVES_BITS = Float.floatToRawIntBits(0x1p22f);
+
     private E2m1() {}
 
     /// @param code in `[0, 16)`
@@ -24,11 +27,13 @@ public final class E2m1 {
     ///
     /// @param value not NaN
     public static int encode(float value) {
-        float magnitude = Math.abs(value);
-        // one comparison per border, no branches: random values would mispredict every one
-        int code = (magnitude > 0.25f ? 1 : 0) + (magnitude >= 0.75f ? 1 : 0) + (magnitude > 1.25f ? 1 : 0)
-                + (magnitude >= 1.75f ? 1 : 0) + (magnitude > 2.5f ? 1 : 0) + (magnitude >= 3.5f ? 1 : 0)
-                + (magnitude > 5 ? 1 : 0);
-        return code | Float.floatToRawIntBits(value) >>> 28 & 8;
+        int bits = Float.floatToRawIntBits(value);
+        int magnitude = bits & 0x7FFF_FFFF;
+        // below 1 the codes are steps of 0.5, the spacing of floats at 2^22; from 1 on they are floats with one
+        // mantissa bit. No branches on the value: random weights would mispredict every one.
+        int below = Float.floatToRawIntBits(Float.intBitsToFloat(magnitude) + 0x1p22f) - HALVES_BITS;
+        int above = (magnitude + 0x1F_FFFF + (magnitude >>> 22 & 1) >>> 22) - (127 * 2 - 2);
+        int code = Math.min(magnitude < ONE_BITS ? below : above, 7);
+        return code | bits >>> 28 & 8;
     }
 }

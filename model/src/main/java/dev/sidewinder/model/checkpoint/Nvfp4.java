@@ -39,7 +39,8 @@ public final class Nvfp4 {
     public static byte encodeScale(float[] row, int from, float globalScale) {
         float largest = 0;
         for (int i = 0; i < BLOCK; i++) {
-            largest = Math.max(largest, Math.abs(row[from + i]));
+            float magnitude = Math.abs(row[from + i]);
+            largest = magnitude > largest ? magnitude : largest;
         }
         return globalScale == 0 ? 0 : E4m3.encode(largest / E2m1.MAX / globalScale);
     }
