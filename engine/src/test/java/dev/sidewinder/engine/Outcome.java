@@ -1,0 +1,105 @@
+package dev.sidewinder.engine;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/// What a reader saw of a request, gathered event by event. Log-probabilities are compared as bits.
+public final class Outcome {
+
+    private final List<List<String>> tokens = new ArrayList<>();
+    private final List<FinishReason> reasons = new ArrayList<>();
+    private String promptScores;
+    private EngineException.Kind failure;
+
+    public Outcome(int choices) {
+        for (int i = 0; i < choices; i++) {
+            tokens.add(new ArrayList<>());
+            reasons.add(null);
+        }
+    }
+
+    /// Notes an event, and checks that it may come now.
+    public void add(GenerationEvent event) {
+        if (isComplete()) {
+            throw new AssertionError("an event after the last: " + event);
+        }
+        switch (event) {
+            case GenerationEvent.PromptScored scored -> {
+                if (promptScores != null || tokens.stream().anyMatch(list -> !list.isEmpty())) {
+                    throw new AssertionError("the prompt's scores come once and first");
+                }
+                promptScores = Arrays.stream(scored.logprobs()).map(Outcome::bits).toList().toString();
+            }
+            case GenerationEvent.Token token -> {
+                if (reasons.get(token.choice()) != null || token.index() != tokens.get(token.choice()).size()) {
+                    throw new AssertionError("token out of order: " + token);
+                }
+                tokens.get(token.choice()).add(token.token() + (token.stop() ? " stop " : " ") + bits(token.logprobs()));
+            }
+            case GenerationEvent.Finished finished -> {
+                if (reasons.set(finished.choice(), finished.reason()) != null) {
+                    throw new AssertionError("finished twice: " + finished);
+                }
+            }
+            case GenerationEvent.Failed failed -> failure = failed.cause().kind();
+        }
+    }
+
+    private static String bits(TokenLogprobs logprobs) {
+        if (logprobs == null) {
+            return "-";
+        }
+        var bits = new StringBuilder(Integer.toHexString(Float.floatToRawIntBits(logprobs.logprob())));
+        for (int i = 0; i < logprobs.topTokens().length; i++) {
+            bits.append(' ').append(logprobs.topTokens()[i]).append(':')
+                    .append(Integer.toHexString(Float.floatToRawIntBits(logprobs.topLogprobs()[i])));
+        }
+        return bits.toString();
+    }
+
+    public boolean isComplete() {
+        return failure != null || !reasons.contains(null);
+    }
+
+    public EngineException.Kind failure() {
+        return failure;
+    }
+
+    public FinishReason reason(int choice) {
+        return reasons.get(choice);
+    }
+
+    public int generated(int choice) {
+        return tokens.get(choice).size();
+    }
+
+    /// The difference between this outcome, which may have been cut short by a cancel, and that of the same request alone;
+    /// empty when there is none that should not be.
+    public String differenceFromSolo(Outcome solo) {
+        boolean cancelled = reasons.contains(FinishReason.CANCELLED);
+        if (failure != solo.failure && !(failure == null && cancelled)) {
+            return "ended with failure " + failure + ", alone with " + solo.failure;
+        }
+        if (promptScores != null && !promptScores.equals(solo.promptScores)) {
+            return "prompt scores differ: " + promptScores + ", alone " + solo.promptScores;
+        }
+        for (int choice = 0; choice < tokens.size(); choice++) {
+            List<String> here = tokens.get(choice);
+            List<String> alone = solo.tokens.get(choice);
+            boolean cutShort = reasons.get(choice) == FinishReason.CANCELLED || solo.failure != null;
+            if (!cutShort && (here.size() != alone.size() || reasons.get(choice) != solo.reasons.get(choice))) {
+                return "choice " + choice + " has " + here.size() + " tokens and " + reasons.get(choice) + ", alone "
+                        + alone.size() + " and " + solo.reasons.get(choice);
+            }
+            int common = solo.failure != null ? Math.min(here.size(), alone.size()) : here.size();
+            for (int i = 0; i < common; i++) {
+                if (i >= alone.size() || !here.get(i).equals(alone.get(i))) {
+                    return "choice " + choice + " token " + i + " is " + here.get(i) + ", alone "
+                            + (i < alone.size() ? alone.get(i) : "nothing");
+                }
+            }
+        }
+        return "";
+    }
+}

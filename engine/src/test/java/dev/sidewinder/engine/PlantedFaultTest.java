@@ -1,0 +1,158 @@
+package dev.sidewinder.engine;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.sidewinder.kvcache.Allocation;
+import dev.sidewinder.kvcache.CacheShape;
+import dev.sidewinder.kvcache.SequenceAllocation;
+import dev.sidewinder.scheduler.Batch;
+import dev.sidewinder.scheduler.BatchEntry;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Supplier;
+import java.util.function.UnaryOperator;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+/// Plants the faults that the trace test is there to find, and sees that it finds each.
+@Timeout(120)
+class PlantedFaultTest {
+
+    private static final int VOCAB = 61;
+    private static final int MOST_TRACES = 30;
+    private static final CacheShape SHAPE = new CacheShape(12, 3);
+    private static final Trace.Size SIZE = new Trace.Size(30, 20, 400, -1);
+
+    private static FakeBackend fake() {
+        return new FakeBackend(VOCAB, SHAPE);
+    }
+
+    @Test
+    void findsNothingWhereThereIsNoFault() {
+        assertThat(tracesUntilFound(PlantedFaultTest::fake)).isEqualTo(MOST_TRACES);
+    }
+
+    @Test
+    void findsAStateSlotThatIsNotClearedForItsNextSequence() {
+        assertThat(tracesUntilFound(() -> fake().keepingStaleSlots())).isLessThan(MOST_TRACES);
+    }
+
+    @Test
+    void findsABlockTableThatPointsToAnothersBlock() {
+        assertThat(tracesUntilFound(() -> new Tampering(fake(), Tampering::swapFirstBlocks))).isLessThan(MOST_TRACES);
+    }
+
+    @Test
+    void findsTwoSequencesInOneSlot() {
+        assertThat(tracesUntilFound(() -> new Tampering(fake(), Tampering::shareASlot))).isLessThan(MOST_TRACES);
+    }
+
+    @Test
+    void findsMemoryThatIsGivenBackAStepTooEarly() {
+        assertThat(tracesUntilFound(() -> new Tampering(fake(), Tampering::freeTheOldestTooEarly))).isLessThan(MOST_TRACES);
+    }
+
+    @Test
+    void findsASkippedPosition() {
+        assertThat(tracesUntilFound(() -> new Tampering(fake(), Tampering::skipAToken))).isLessThan(MOST_TRACES);
+    }
+
+    @Test
+    void findsABlockThatIsGivenBackAndStillInUse() {
+        assertThat(tracesUntilFound(() -> new Tampering(fake(), Tampering::forgetTheLastBlock))).isLessThan(MOST_TRACES);
+    }
+
+    private static int tracesUntilFound(Supplier<Backend> backends) {
+        for (int trace = 0; trace < MOST_TRACES; trace++) {
+            try {
+                new TraceHarness(backends).play(1000 + trace, SIZE);
+            } catch (AssertionError found) {
+                return trace;
+            }
+        }
+        return MOST_TRACES;
+    }
+
+    /// Changes batches of several sequences on their way to the backend, so that a request alone goes through untouched.
+    private record Tampering(Backend backend, UnaryOperator<List<BatchEntry>> fault) implements Backend {
+
+        @Override
+        public Logits forward(Batch batch) {
+            List<BatchEntry> entries = new ArrayList<>(batch.entries());
+            return backend.forward(new Batch(batch.step(), entries.size() < 2 ? entries : fault.apply(entries)));
+        }
+
+        private static BatchEntry with(BatchEntry entry, Allocation memory) {
+            return new BatchEntry(entry.sequence(), entry.tokens(), entry.from(), entry.count(), entry.logits(), memory);
+        }
+
+        static List<BatchEntry> swapFirstBlocks(List<BatchEntry> entries) {
+            Allocation first = entries.get(0).allocation();
+            entries.set(1, with(entries.get(1), new Faulty(entries.get(1).allocation(), entries.get(1).allocation().slot(), first.block(0), 0)));
+            return entries;
+        }
+
+        static List<BatchEntry> shareASlot(List<BatchEntry> entries) {
+            entries.set(1, with(entries.get(1), new Faulty(entries.get(1).allocation(), entries.get(0).allocation().slot(), -1, 0)));
+            return entries;
+        }
+
+        static List<BatchEntry> freeTheOldestTooEarly(List<BatchEntry> entries) {
+            SequenceAllocation oldest = (SequenceAllocation) entries.getFirst().allocation();
+            if (!oldest.isClosed()) {
+                oldest.close();
+            }
+            return entries;
+        }
+
+        static List<BatchEntry> skipAToken(List<BatchEntry> entries) {
+            BatchEntry last = entries.getLast();
+            if (last.count() > 1) {
+                entries.set(entries.size() - 1, new BatchEntry(last.sequence(), last.tokens(), last.from() + 1, last.count() - 1,
+                        last.logits(), last.allocation()));
+            }
+            return entries;
+        }
+
+        static List<BatchEntry> forgetTheLastBlock(List<BatchEntry> entries) {
+            Allocation first = entries.get(0).allocation();
+            Allocation second = entries.get(1).allocation();
+            entries.set(1, with(entries.get(1), new Faulty(second, second.slot(), first.block(first.blockCount() - 1), second.blockCount() - 1)));
+            return entries;
+        }
+
+        @Override
+        public CacheShape cacheShape() {
+            return backend.cacheShape();
+        }
+
+        @Override
+        public int vocabSize() {
+            return backend.vocabSize();
+        }
+
+        @Override
+        public String description() {
+            return "with a planted fault: " + backend.description();
+        }
+
+        @Override
+        public void close() {
+            backend.close();
+        }
+    }
+
+    /// Another slot, and another block (unless -1) in one place.
+    private record Faulty(Allocation real, int slot, int wrongBlock, int place) implements Allocation {
+
+        @Override
+        public int blockCount() {
+            return real.blockCount();
+        }
+
+        @Override
+        public int block(int i) {
+            return i == place && wrongBlock >= 0 ? wrongBlock : real.block(i);
+        }
+    }
+}

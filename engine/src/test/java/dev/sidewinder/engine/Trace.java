@@ -1,0 +1,126 @@
+package dev.sidewinder.engine;
+
+import dev.sidewinder.kvcache.CacheShape;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.Set;
+
+/// A list of things that happen to an engine, drawn from a seed: arrivals, cancels of requests and of single choices, each
+/// at the beginning of a step. Lengths lie near the edges of blocks, pieces and pool.
+///
+/// @param limits  of the engine
+/// @param actions in order of their steps
+public record Trace(long seed, EngineLimits limits, List<GenerationRequest> requests, List<Action> actions) {
+
+    private static final int BLOCK = CacheShape.BLOCK_TOKENS;
+
+    /// What happens, and at the beginning of which step.
+    public sealed interface Action {
+        long step();
+
+        record Arrive(long step, int request) implements Action {}
+
+        record Cancel(long step, int request) implements Action {}
+
+        record CancelChoice(long step, int request, int choice) implements Action {}
+
+        /// Its reader takes nothing until a later step.
+        record Stall(long step, int request, long untilStep) implements Action {}
+    }
+
+    /// How large a trace is.
+    ///
+    /// @param maxRequests    requests at most
+    /// @param maxTokens      answers are mostly shorter than this
+    /// @param longestTokens  prompt and answer of a request at most, if the pool has room for them
+    /// @param poisonToken    token that stands in some prompts and makes the model compute NaN; -1 = none
+    public record Size(int maxRequests, int maxTokens, int longestTokens, int poisonToken) {}
+
+    /// Draws a trace for a backend of this shape.
+    public static Trace draw(long seed, Size size, CacheShape shape, int vocabSize) {
+        Random random = new Random(seed);
+        int maxSequences = 1 + random.nextInt(6);
+        int longest = Math.min(size.longestTokens(), shape.blocks() * BLOCK + 1);
+        var limits = new EngineLimits(maxSequences, BLOCK * (1 + random.nextInt(4)) + maxSequences, 4096, 10_000_000, longest);
+        int count = 1 + random.nextInt(size.maxRequests());
+        List<GenerationRequest> requests = new ArrayList<>();
+        List<Action> actions = new ArrayList<>();
+        long step = 0;
+        for (int i = 0; i < count; i++) {
+            // Mostly bursts, sometimes a pause long enough for everything to end.
+            step += switch (random.nextInt(4)) {
+                case 0, 1 -> 0;
+                case 2 -> random.nextInt(5);
+                default -> random.nextInt(60);
+            };
+            GenerationRequest request = request(i, random, size, longest, vocabSize);
+            requests.add(request);
+            actions.add(new Action.Arrive(step, i));
+            if (random.nextInt(4) == 0) {
+                actions.add(new Action.Stall(step, i, step + random.nextInt(700)));
+            }
+            if (random.nextInt(4) == 0) {
+                actions.add(new Action.Cancel(step + random.nextInt(30), i));
+            } else if (random.nextInt(6) == 0) {
+                actions.add(new Action.CancelChoice(step + random.nextInt(30), i, random.nextInt(request.choices())));
+            }
+        }
+        actions.sort((a, b) -> Long.compare(a.step(), b.step()));
+        return new Trace(seed, limits, List.copyOf(requests), List.copyOf(actions));
+    }
+
+    private static GenerationRequest request(int i, Random random, Size size, int longest, int vocabSize) {
+        int[] lengths = {1, 2, 5, 20, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK - 1, 2 * BLOCK, 2 * BLOCK + 1, 3 * BLOCK, longest - 1, longest};
+        int length = Math.clamp(lengths[random.nextInt(lengths.length)], 1, longest);
+        int answer = random.nextInt(10) == 0 ? longest - length : random.nextInt(size.maxTokens());
+        int maxTokens = Math.min(answer, longest - length);
+        int[] prompt = new int[length];
+        // Few different beginnings, so that many prompts share one and differ somewhere.
+        Random beginning = new Random(random.nextInt(3));
+        int common = random.nextInt(length + 1);
+        for (int p = 0; p < length; p++) {
+            int token = (p < common ? beginning : random).nextInt(vocabSize);
+            prompt[p] = token == size.poisonToken() ? 0 : token;
+        }
+        if (size.poisonToken() >= 0 && random.nextInt(12) == 0) {
+            prompt[random.nextInt(length)] = size.poisonToken();
+        }
+        Set<Integer> stops = random.nextInt(3) == 0 ? Set.of() : Set.of(random.nextInt(vocabSize));
+        int choices = random.nextInt(4) == 0 ? 1 + random.nextInt(3) : 1;
+        int promptLogprobs = random.nextInt(8) == 0 ? random.nextInt(3) : -1;
+        return new GenerationRequest("r" + i, prompt, maxTokens, random.nextInt(3) == 0 ? random.nextInt(20) : 0, stops, choices,
+                promptLogprobs, sampling(random, vocabSize, size.poisonToken()));
+    }
+
+    private static SamplingParams sampling(Random random, int vocabSize, int poisonToken) {
+        boolean greedy = random.nextInt(3) == 0;
+        // The model may choose the poison itself: ban it, so that only prompts have it.
+        Map<Integer, Float> bias = poisonToken >= 0 ? Map.of(poisonToken, -100f)
+                : random.nextInt(6) == 0 ? Map.of(random.nextInt(vocabSize), (float) random.nextInt(10)) : Map.of();
+        List<Integer> allowed = random.nextInt(10) == 0 ? List.of(1, vocabSize / 2, vocabSize - 1) : List.of();
+        List<int[]> badWords = random.nextInt(10) == 0 ? List.of(new int[] {3}, new int[] {1, 2}) : List.of();
+        return new SamplingParams(greedy ? 0 : 0.2 + random.nextDouble(), random.nextInt(3) == 0 ? 1 + random.nextInt(20) : 0,
+                random.nextInt(3) == 0 ? random.nextDouble() : 1, random.nextInt(5) == 0 ? random.nextDouble() * 0.3 : 0,
+                random.nextInt(5) == 0 ? 1.3 : 1, random.nextInt(5) == 0 ? 0.5 : 0, random.nextInt(5) == 0 ? 0.3 : 0, bias, allowed,
+                badWords, random.nextLong(), random.nextInt(3) == 0 ? random.nextInt(4) : -1);
+    }
+
+    /// What a person needs to see of it.
+    @Override
+    public String toString() {
+        var text = new StringBuilder("trace of seed " + seed + ", " + limits + "\n");
+        for (Action action : actions) {
+            text.append("  ").append(action);
+            if (action instanceof Action.Arrive arrive) {
+                GenerationRequest request = requests.get(arrive.request());
+                text.append(" prompt ").append(request.prompt().length).append(", max ").append(request.maxTokens()).append(", min ")
+                        .append(request.minTokens()).append(", n ").append(request.choices()).append(", prompt logprobs ")
+                        .append(request.promptLogprobs()).append(", ").append(request.sampling());
+            }
+            text.append('\n');
+        }
+        return text.toString();
+    }
+}
