@@ -1,8 +1,8 @@
 package dev.sidewinder.model;
 
 import dev.sidewinder.model.chat.ChatTemplate;
-import dev.sidewinder.model.checkpoint.CheckpointException;
 import dev.sidewinder.model.checkpoint.Checkpoint;
+import dev.sidewinder.model.checkpoint.CheckpointException;
 import dev.sidewinder.model.checkpoint.ModelFolder;
 import dev.sidewinder.model.checkpoint.ModelWeights;
 import dev.sidewinder.model.checkpoint.TensorSet;
@@ -17,6 +17,7 @@ import dev.sidewinder.model.tokenizer.Tokenizer;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.Optional;
 
@@ -30,7 +31,16 @@ final class ModelLoader {
             SyntheticModel model = SyntheticModel.parse(location);
             return load(new ModelFiles.Synthetic(location, model, model.files()), true);
         }
-        return load(new ModelFiles.OnDisk(new ModelFolder(Path.of(location))), false);
+        return load(new ModelFiles.OnDisk(new ModelFolder(path(location))), false);
+    }
+
+    private static Path path(String location) {
+        try {
+            return Path.of(location);
+        } catch (InvalidPathException invalid) {
+            throw new CheckpointException("\"" + location + "\" is neither a path nor \"" + SyntheticModel.PREFIX
+                    + "<shape>\"", invalid);
+        }
     }
 
     private static Model load(ModelFiles files, boolean synthetic) {

@@ -83,6 +83,8 @@ final class SyntheticTensors implements TensorSet {
 
     @Override
     public void close() {
-        arena.close();
+        if (arena.scope().isAlive()) {
+            arena.close();
+        }
     }
 }

@@ -198,7 +198,7 @@ class SyntheticModelTest {
 
     @Test
     void refusesShapesThatDoNotFitIntoMemory() {
-        assertThatThrownBy(() -> Model.open("synthetic:super-120b,vocab=16000000"))
+        assertThatThrownBy(() -> Model.open("synthetic:layers=*,vocab=16000000,hidden=1048576"))
                 .isInstanceOf(CheckpointException.class).hasMessageContaining("GB of memory");
     }
 
