@@ -2,11 +2,15 @@ package dev.sidewinder.model.chat.template;
 
 import java.math.BigDecimal;
 import java.math.BigInteger;
+import java.math.MathContext;
 
 /// Arithmetic of Python's integers and floats.
 final class Numbers {
     /// beyond this a power cannot fit an integer we allow, whatever its base
     private static final int MAX_EXPONENT = Budget.MAX_INTEGER_BITS;
+
+    /// More than twice the digits of a double: rounding twice then gives what rounding once does.
+    private static final MathContext QUOTIENT_DIGITS = new MathContext(40);
 
     private Numbers() {}
 
@@ -40,35 +44,39 @@ final class Numbers {
     }
 
     static Value divide(Value a, Value b) {
-        double divisor = nonZero(b);
+        checkNotZero(b);
         if (bothIntegers(a, b)) {
             // the quotient of big integers may be a small float
             BigDecimal dividend = new BigDecimal(Values.integer(a));
-            return new Value.Real(dividend.divide(new BigDecimal(Values.integer(b)), new java.math.MathContext(40)).doubleValue());
+            double quotient = dividend.divide(new BigDecimal(Values.integer(b)), QUOTIENT_DIGITS).doubleValue();
+            if (Double.isInfinite(quotient)) {
+                throw new RenderException("the quotient of integers is too large for a float");
+            }
+            return new Value.Real(quotient);
         }
-        return new Value.Real(real(a) / divisor);
+        return new Value.Real(real(a) / real(b));
     }
 
     static Value floorDivide(Value a, Value b) {
-        double divisor = nonZero(b);
+        checkNotZero(b);
         if (bothIntegers(a, b)) {
             BigInteger[] parts = Values.integer(a).divideAndRemainder(Values.integer(b));
             boolean roundDown = parts[1].signum() != 0 && parts[1].signum() != Values.integer(b).signum();
             return integer(roundDown ? parts[0].subtract(BigInteger.ONE) : parts[0]);
         }
         double dividend = real(a);
-        double remainder = floorRemainder(dividend, divisor);
-        return new Value.Real(Math.rint((dividend - remainder) / divisor));
+        double divisor = real(b);
+        return new Value.Real(Math.rint((dividend - floorRemainder(dividend, divisor)) / divisor));
     }
 
     static Value remainder(Value a, Value b) {
-        double divisor = nonZero(b);
+        checkNotZero(b);
         if (bothIntegers(a, b)) {
             BigInteger remainder = Values.integer(a).remainder(Values.integer(b));
             boolean otherSign = remainder.signum() != 0 && remainder.signum() != Values.integer(b).signum();
             return integer(otherSign ? remainder.add(Values.integer(b)) : remainder);
         }
-        return new Value.Real(floorRemainder(real(a), divisor));
+        return new Value.Real(floorRemainder(real(a), real(b)));
     }
 
     /// The remainder with the sign of the divisor.
@@ -149,11 +157,9 @@ final class Numbers {
         return !(a instanceof Value.Real) && !(b instanceof Value.Real);
     }
 
-    private static double nonZero(Value divisor) {
-        double value = real(divisor);
-        if (value == 0) {
+    private static void checkNotZero(Value divisor) {
+        if (!Values.truth(divisor)) {
             throw new RenderException("division by zero");
         }
-        return value;
     }
 }

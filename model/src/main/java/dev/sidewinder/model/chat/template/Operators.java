@@ -86,6 +86,9 @@ final class Operators {
         }
         Budget.checkTextLength(times * text.length());
         render.budget().work(times * text.length());
+        if (text.switches().length == 0) {
+            return new Text(text.string().repeat((int) times), text.startsInTemplate(), text.switches());
+        }
         TextBuilder repeated = new TextBuilder((int) times * text.length());
         for (long i = 0; i < times; i++) {
             repeated.append(text);
