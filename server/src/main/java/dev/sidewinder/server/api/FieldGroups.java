@@ -52,7 +52,8 @@ final class FieldGroups {
     }
 
     static RequestHints hints(Fields fields, List<String> ignored) {
-        return new RequestHints(fields.text("request_id"), fields.text("session_id"), fields.text("cache_salt"),
+        return new RequestHints(fields.text("request_id").filter(RequestIds::isValid),
+                fields.text("session_id"), fields.text("cache_salt"),
                 fields.integer("priority", 0), ignored);
     }
 }

@@ -1,5 +1,6 @@
 package dev.sidewinder.server.api;
 
+import dev.sidewinder.model.tokenizer.Tokenizer;
 import java.util.Locale;
 
 /// A bound on what a request may hold. Each is a setting `sidewinder.limits.<name>`.
@@ -36,8 +37,8 @@ public enum Limit {
     TOP_LOGPROBS(20, 100),
     /// tokens of a prompt whose log-probabilities are wanted
     PROMPT_LOGPROBS_TOKENS(32_768, 262_144),
-    /// bytes of text that one request may have tokenized
-    TOKENIZER_INPUT_BYTES(32 << 20, 256 << 20),
+    /// characters of one text to tokenize; the tokenizer itself takes no more than the hard bound at once
+    TOKENIZER_INPUT_CHARS(Tokenizer.LARGEST_TEXT, Tokenizer.LARGEST_TEXT),
     MODEL_CHARS(256, 1_024),
     REQUEST_ID_CHARS(128, 1_024),
     SESSION_ID_CHARS(128, 1_024),

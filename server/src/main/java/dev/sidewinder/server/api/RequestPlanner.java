@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.node.BooleanNode;
 import dev.sidewinder.engine.GenerationRequest;
 import dev.sidewinder.model.chat.ChatPrompt;
 import dev.sidewinder.model.chat.ChatTemplateException;
+import dev.sidewinder.model.tokenizer.ControlTokens;
 import dev.sidewinder.model.tokenizer.TextRun;
 import dev.sidewinder.server.api.answer.AnswerPlan;
 import dev.sidewinder.server.api.answer.SmallAnswers;
@@ -20,7 +21,8 @@ import java.util.function.LongSupplier;
 /// and after the place in the queue is taken. Safe for use by many threads.
 public final class RequestPlanner {
 
-    private static final String THINK = "<think>";
+    private static final String THINK_START = ControlTokens.THINK_START;
+    private static final String THINK_END = ControlTokens.THINK_END;
 
     private final ServedModel model;
     private final ApiOptions options;
@@ -113,15 +115,15 @@ public final class RequestPlanner {
         }
     }
 
-    /// Whether the prompt ends just inside the reasoning. What a user typed never counts.
+    /// Whether the prompt ends inside the reasoning: just behind its opening tag, or further in when a message is
+    /// continued. Only tags of the template count, never what somebody typed.
     private static boolean opensThinking(List<TextRun> runs) {
-        for (int i = runs.size() - 1; i >= 0; i--) {
-            String text = runs.get(i).text().stripTrailing();
-            if (!text.isEmpty()) {
-                return runs.get(i).fromTemplate() && text.endsWith(THINK);
-            }
+        var template = new StringBuilder();
+        for (TextRun run : runs) {
+            // a blank keeps the pieces around other text from making a tag together
+            template.append(run.fromTemplate() ? run.text() : " ");
         }
-        return false;
+        return template.lastIndexOf(THINK_START) > template.lastIndexOf(THINK_END);
     }
 
     private static String join(List<TextRun> runs) {
@@ -179,7 +181,7 @@ public final class RequestPlanner {
     }
 
     private void checkTextSize(String param, long chars) {
-        int max = options.limits().get(Limit.TOKENIZER_INPUT_BYTES);
+        int max = options.limits().get(Limit.TOKENIZER_INPUT_CHARS);
         if (chars > max) {
             throw ApiErrors.invalid("string_above_max_length", param, "'" + param + "' makes a text of " + chars
                     + " characters; this server tokenizes " + max + " at most.");

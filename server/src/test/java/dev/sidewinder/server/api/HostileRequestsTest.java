@@ -243,6 +243,15 @@ class HostileRequestsTest {
     }
 
     @Test
+    void keepsOnlyPlainRequestIds() {
+        var plain = (ChatCompletionRequest) read(Endpoint.CHAT, "{USER,'request_id':'a-B_3.x'}");
+        var forged = (ChatCompletionRequest) read(Endpoint.CHAT, "{USER,'request_id':'a\\r\\nSet-Cookie: b'}");
+
+        assertThat(plain.options().hints().requestId()).contains("a-B_3.x");
+        assertThat(forged.options().hints().requestId()).isEmpty();
+    }
+
+    @Test
     void boundsTheHeaderOfIgnoredFields() {
         assertThat(UnknownFields.header(List.of("a", "b.c"))).isEqualTo("a,b.c");
         assertThat(UnknownFields.header(List.of("a", "x\r\nSet-Cookie: y", "b"))).isEqualTo("a,b,+1");

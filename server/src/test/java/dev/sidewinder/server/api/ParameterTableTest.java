@@ -15,7 +15,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 /// Every field on every route at the edges of its range, derived from the table itself.
 class ParameterTableTest {
 
-    private static final int MAX_MODEL_TOKENS = 2_000_000;
+    private static final int MAX_MODEL_TOKENS = 1_000_000;
     private static final int VOCAB_SIZE = 131_072;
     private static final Bounds BOUNDS = new Bounds(ApiLimits.standard(), MAX_MODEL_TOKENS, VOCAB_SIZE);
     private static final RequestReader READER = new RequestReader(ApiOptions.standard(), MAX_MODEL_TOKENS, VOCAB_SIZE);
