@@ -39,6 +39,7 @@ public final class EngineMetrics {
 
     private final MetricRegistry compatible;
     private final MetricRegistry own = new MetricRegistry(new Label("engine", "0"));
+    private final ServerMetrics server;
     private final Supplier<EngineStatus> status;
 
     private final Counter promptTokens;
@@ -46,7 +47,6 @@ public final class EngineMetrics {
     private final Map<Finish, Counter> finishes = new EnumMap<>(Finish.class);
     private final Map<Refusal, Counter> rejections = new EnumMap<>(Refusal.class);
     private final Counter corrupted;
-    private final Counter nanRows;
     private final Counter thinkingTokens;
     private final Histogram firstToken;
     private final Histogram interToken;
@@ -62,12 +62,16 @@ public final class EngineMetrics {
     private final Histogram requestMaxTokens;
     private final Histogram requestComputedTokens;
     private final Histogram requestChoices;
+    private final DrainRate drain = new DrainRate(System::nanoTime);
     private final EngineObserver observer;
 
     /// @param modelName      the first served name
     /// @param maxModelTokens bounds the buckets of token counts
+    /// @param server         counts refusals too
     /// @param status         asks the engine what it is doing
-    public EngineMetrics(String modelName, int maxModelTokens, CacheInfo cache, Supplier<EngineStatus> status) {
+    public EngineMetrics(String modelName, int maxModelTokens, CacheInfo cache, ServerMetrics server,
+            Supplier<EngineStatus> status) {
+        this.server = server;
         this.compatible = new MetricRegistry(new Label("engine", "0"), new Label("model_name", modelName));
         this.status = status;
         loadGauges(cache);
@@ -107,10 +111,9 @@ public final class EngineMetrics {
         requestComputedTokens = histogram("request_prefill_kv_computed_tokens", "Prompt tokens computed for a request.",
                 counts);
         requestChoices = histogram("request_params_n", "Choices of a request.", Buckets.choices());
-        nanRows = own.counter("sidewinder_nan_rows_total", "Rows with NaN or infinity.", new Label("where", "logits"));
         thinkingTokens = own.counter("sidewinder_thinking_tokens_total", "Reasoning tokens generated.");
         cacheGauges();
-        observer = new StepMetrics(compatible, own);
+        observer = new StepMetrics(this, compatible, own, drain);
     }
 
     /// To be given to the engine.
@@ -175,16 +178,29 @@ public final class EngineMetrics {
         finishes.get(Finish.ERROR).increment();
         if (numeric) {
             corrupted.increment();
-            nanRows.increment();
         }
     }
 
-    /// A request was refused; reasons that are not about room are not counted here.
-    public void rejected(Refusal reason) {
-        Counter counter = rejections.get(reason);
-        if (counter != null) {
-            counter.increment();
+    /// The engine refused a place. Draining and failure are counted where the answer is written, since the engine is not
+    /// the only one to refuse for them.
+    void refused(EngineObserver.Refusal reason) {
+        switch (reason) {
+            case QUEUE_REQUESTS -> {
+                rejections.get(Refusal.QUEUE_REQUESTS).increment();
+                server.refused(Refusal.QUEUE_REQUESTS);
+            }
+            case QUEUE_TOKENS -> {
+                rejections.get(Refusal.QUEUE_TOKENS).increment();
+                server.refused(Refusal.QUEUE_TOKENS);
+            }
+            case DRAINING -> rejections.get(Refusal.DRAINING).increment();
+            case ENGINE_FAILED -> { }
         }
+    }
+
+    /// How long the queue needs at the rate of the latest requests.
+    public java.time.Duration queueDrain() {
+        return drain.estimate(status.get().waiting() + status.get().places());
     }
 
     MetricRegistry compatible() {
@@ -198,12 +214,14 @@ public final class EngineMetrics {
     private void loadGauges(CacheInfo cache) {
         compatible.gauge("vllm:num_requests_running", "Requests in the running batch.", of(EngineStatus::running));
         compatible.gauge("vllm:num_requests_waiting", "Requests accepted and not in the running batch.",
-                of(EngineStatus::waiting));
+                of(s -> s.waiting() + s.paused() + s.places()));
         compatible.gauge("vllm:num_requests_waiting_by_reason", "Requests waiting, by what for.",
                 of(EngineStatus::waiting), new Label("reason", "capacity"));
+        compatible.gauge("vllm:num_requests_waiting_by_reason", "Requests waiting, by what for.",
+                of(s -> s.paused() + s.places()), new Label("reason", "deferred"));
         compatible.gauge("vllm:kv_cache_usage_perc",
                 "Cache held by live requests, 0 to 1: the larger of the fractions of KV blocks and state slots.",
-                of(state -> Math.max(blockUsage(state), slotUsage(state))));
+                of(EngineStatus::cacheUsage));
         compatible.gauge("vllm:cache_config_info", "Cache shape, value is always 1.", () -> 1,
                 new Label("block_size", Integer.toString(cache.blockTokens())),
                 new Label("cache_dtype", cache.cacheType()), new Label("mamba_cache_dtype", cache.stateType()),

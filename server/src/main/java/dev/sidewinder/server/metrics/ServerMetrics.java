@@ -23,7 +23,7 @@ public final class ServerMetrics {
 
     /// Why a request was not taken.
     public enum Refusal {
-        QUEUE_REQUESTS, QUEUE_TOKENS, DRAINING, MODEL_LOADING, ENGINE_FAILED, LIMITS
+        QUEUE_REQUESTS, QUEUE_TOKENS, DRAINING, MODEL_LOADING, ENGINE_FAILED
     }
 
     /// What the process as a whole is doing.

@@ -1,6 +1,7 @@
 package dev.sidewinder.server.metrics;
 
 import dev.sidewinder.engine.EngineObserver;
+import dev.sidewinder.engine.GenerationTimes;
 import java.util.EnumMap;
 import java.util.Locale;
 import java.util.Map;
@@ -8,6 +9,9 @@ import java.util.Map;
 /// Counts the steps of the engine. Called on the engine thread; allocates nothing.
 final class StepMetrics implements EngineObserver {
 
+    private final EngineMetrics metrics;
+    private final DrainRate drain;
+    private final Counter nanRows;
     private final Histogram tokensPerStep;
     private final Histogram sequences;
     private final Histogram abortToFree;
@@ -18,7 +22,10 @@ final class StepMetrics implements EngineObserver {
     private final Counter emitNanos = new Counter();
     private volatile long lastStepNanos;
 
-    StepMetrics(MetricRegistry compatible, MetricRegistry own) {
+    StepMetrics(EngineMetrics metrics, MetricRegistry compatible, MetricRegistry own, DrainRate drain) {
+        this.metrics = metrics;
+        this.drain = drain;
+        nanRows = own.counter("sidewinder_nan_rows_total", "Rows with NaN or infinity.", new Label("where", "logits"));
         tokensPerStep = compatible.histogram("vllm:iteration_tokens_total", "Tokens per engine step.",
                 Buckets.tokensPerStep());
         for (StepKind kind : StepKind.values()) {
@@ -57,5 +64,20 @@ final class StepMetrics implements EngineObserver {
     @Override
     public void freedAfterCancel(int steps) {
         abortToFree.observe(steps);
+    }
+
+    @Override
+    public void numericFailure() {
+        nanRows.increment();
+    }
+
+    @Override
+    public void requestEnded(RequestOutcome outcome, GenerationTimes times) {
+        drain.ended();
+    }
+
+    @Override
+    public void refused(Refusal reason) {
+        metrics.refused(reason);
     }
 }

@@ -1,22 +1,23 @@
 package dev.sidewinder.server.ops;
 
+import com.sun.management.OperatingSystemMXBean;
 import dev.sidewinder.engine.Backend;
 import dev.sidewinder.engine.Engine;
 import dev.sidewinder.engine.EngineLimits;
 import dev.sidewinder.engine.Timeouts;
 import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.model.Model;
+import dev.sidewinder.server.api.RequestPlanner;
 import dev.sidewinder.server.api.RequestReader;
+import dev.sidewinder.server.api.ServedModel;
 import dev.sidewinder.server.metrics.EngineMetrics;
+import dev.sidewinder.server.metrics.ServerMetrics;
 import dev.sidewinder.server.settings.ServerConfig;
 import dev.sidewinder.server.settings.SettingsException;
-import com.sun.management.OperatingSystemMXBean;
 import jakarta.inject.Singleton;
 import java.lang.management.ManagementFactory;
-import java.nio.charset.StandardCharsets;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.HexFormat;
+import java.security.SecureRandom;
+import java.time.InstantSource;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
@@ -30,17 +31,19 @@ public final class ModelLoader {
 
     private final ServerConfig config;
     private final BuildInfo build;
+    private final ServerMetrics serverMetrics;
 
-    public ModelLoader(ServerConfig config, BuildInfo build) {
+    public ModelLoader(ServerConfig config, BuildInfo build, ServerMetrics serverMetrics) {
         this.config = config;
         this.build = build;
+        this.serverMetrics = serverMetrics;
     }
 
     /// Loads the model of the settings and tests it. Takes the time it takes.
     ///
     /// @throws dev.sidewinder.model.checkpoint.CheckpointException when the files are not what they should be
     /// @throws StartException    when it cannot be served
-    ServedModel load() throws InterruptedException {
+    RunningModel load() throws InterruptedException {
         try (var progress = new LoadingProgress(config.model().location())) {
             Model model = Model.open(config.model().location());
             try {
@@ -55,11 +58,11 @@ public final class ModelLoader {
         }
     }
 
-    private ServedModel serve(Model model, LoadingProgress progress) throws InterruptedException {
+    private RunningModel serve(Model model, LoadingProgress progress) throws InterruptedException {
         CachePlan plan = CachePlan.of(model.config(), config.engine(), machineBytes());
-        List<String> names = names(model);
+        var served = ServedModel.of(model, names(model), plan.maxModelTokens(), buildName());
         var engine = new AtomicReference<Engine>();
-        var metrics = new EngineMetrics(names.getFirst(), plan.maxModelTokens(), cacheInfo(plan),
+        var metrics = new EngineMetrics(served.names().getFirst(), plan.maxModelTokens(), cacheInfo(plan), serverMetrics,
                 () -> engine.get().status());
         Backend backend = Backends.create(model, plan, config.engine(), progress);
         engine.set(Engine.start(backend, limits(plan), metrics.observer()));
@@ -70,8 +73,15 @@ public final class ModelLoader {
             throw e;
         }
         var reader = new RequestReader(config.api(), plan.maxModelTokens(), model.config().vocabSize());
-        return new ServedModel(model, engine.get(), metrics, reader, names, plan,
-                System.currentTimeMillis() / 1000, revision(model), backend.description());
+        var planner = new RequestPlanner(served, config.api(), new SecureRandom()::nextLong, InstantSource.system());
+        return new RunningModel(model, served, engine.get(), metrics, reader, planner, plan,
+                System.currentTimeMillis() / 1000, backend.description());
+    }
+
+    /// What else an answer depends on, besides the weights.
+    private String buildName() {
+        return build.version() + "/" + build.commit() + "/" + config.engine().backend() + "/"
+                + config.engine().arithmetic();
     }
 
     private List<String> names(Model model) {
@@ -96,20 +106,6 @@ public final class ModelLoader {
     private EngineMetrics.CacheInfo cacheInfo(CachePlan plan) {
         String type = config.engine().arithmetic() == ServerConfig.ArithmeticKind.BF16 ? "bfloat16" : "float32";
         return new EngineMetrics.CacheInfo(CacheShape.BLOCK_TOKENS, plan.shape().blocks(), type, "float32");
-    }
-
-    private String revision(Model model) {
-        String all = build.version() + "/" + build.commit() + "/" + model.fingerprint() + "/" + config.engine().backend()
-                + "/" + config.engine().arithmetic();
-        return "fp_" + HexFormat.of().formatHex(sha256(all), 0, 6);
-    }
-
-    private static byte[] sha256(String text) {
-        try {
-            return MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.UTF_8));
-        } catch (NoSuchAlgorithmException e) {
-            throw new IllegalStateException("every JDK has SHA-256", e);
-        }
     }
 
     private static long machineBytes() {

@@ -72,7 +72,7 @@ public final class ServeApplication implements QuarkusApplication {
                     address);
         }
         try {
-            ServedModel served = loader.load();
+            RunningModel served = loader.load();
             serving.ready(served);
             StartBlock.lines(served, config, address, System.nanoTime() - started).forEach(Log::info);
         } catch (CheckpointException e) {

@@ -11,10 +11,9 @@ import java.util.Optional;
 @Singleton
 public final class Serving {
 
-    private volatile ServedModel model;
+    private volatile RunningModel model;
     private volatile boolean ready;
     private volatile boolean draining;
-    private volatile boolean refusing;
     private volatile boolean failed;
 
     public Serving(ServerMetrics metrics, BuildInfo build) {
@@ -22,7 +21,7 @@ public final class Serving {
     }
 
     /// The model is loaded and has computed a token.
-    void ready(ServedModel loaded) {
+    void ready(RunningModel loaded) {
         model = loaded;
         ready = true;
     }
@@ -34,7 +33,6 @@ public final class Serving {
 
     /// Takes no new requests.
     void refuse() {
-        refusing = true;
         if (model != null) {
             model.engine().drain();
         }
@@ -62,7 +60,7 @@ public final class Serving {
 
     /// Whether the engine has failed; the process will end soon.
     public boolean hasFailed() {
-        ServedModel served = model;
+        RunningModel served = model;
         return failed || served != null && served.engine().status().state() == EngineStatus.State.FAILED;
     }
 
@@ -75,10 +73,10 @@ public final class Serving {
         return state() == ServerMetrics.State.SERVING;
     }
 
-    /// The model, for a request.
+    /// The model, for a request. While draining too: its engine refuses what is new.
     ///
     /// @throws dev.sidewinder.server.api.ApiException 503 while there is none, or when the engine has failed
-    public ServedModel model() {
+    public RunningModel model() {
         if (hasFailed()) {
             throw ApiErrors.engineFailed();
         }
@@ -88,17 +86,7 @@ public final class Serving {
         return model;
     }
 
-    /// The model, for a request that computes.
-    ///
-    /// @throws dev.sidewinder.server.api.ApiException 503 as [#model], and when the server takes nothing new
-    public ServedModel modelForWork() {
-        if (refusing && !hasFailed()) {
-            throw ApiErrors.draining();
-        }
-        return model();
-    }
-
     public Optional<EngineMetrics> engineMetrics() {
-        return Optional.ofNullable(model).map(ServedModel::metrics);
+        return Optional.ofNullable(model).map(RunningModel::metrics);
     }
 }

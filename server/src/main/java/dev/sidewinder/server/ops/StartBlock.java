@@ -13,12 +13,12 @@ final class StartBlock {
 
     private StartBlock() {}
 
-    static List<String> lines(ServedModel served, ServerConfig config, String address, long nanos) {
+    static List<String> lines(RunningModel served, ServerConfig config, String address, long nanos) {
         ModelConfig model = served.model().config();
         CachePlan plan = served.plan();
         List<String> lines = new ArrayList<>();
         lines.add("model    " + String.join(", ", served.names()) + ": " + layers(model) + ", weights "
-                + served.model().numberFormat() + ", vocabulary " + model.vocabSize() + ", revision " + served.revision());
+                + served.model().numberFormat() + ", vocabulary " + model.vocabSize() + ", revision " + served.served().fingerprint());
         lines.add("backend  " + served.backend());
         lines.add("cache    " + plan.shape().blocks() + " blocks of " + CacheShape.BLOCK_TOKENS + " tokens, "
                 + plan.shape().slots() + " state slots, " + mebibytes(plan.bytes()) + " at most");

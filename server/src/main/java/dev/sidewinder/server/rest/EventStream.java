@@ -1,10 +1,9 @@
 package dev.sidewinder.server.rest;
 
-import dev.sidewinder.server.api.ApiError;
+import dev.sidewinder.server.api.answer.WireBuffer;
 import dev.sidewinder.server.metrics.ServerMetrics.Abort;
 import io.vertx.core.http.HttpServerResponse;
 import io.vertx.core.http.HttpVersion;
-import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
@@ -21,15 +20,11 @@ final class EventStream {
     }
 
     private static final byte[] PING = ": ping\n\n".getBytes(StandardCharsets.US_ASCII);
-    private static final byte[] DONE = "data: [DONE]\n\n".getBytes(StandardCharsets.US_ASCII);
-    private static final byte[] ERROR = "event: error\ndata: ".getBytes(StandardCharsets.US_ASCII);
-    private static final byte[] DATA = "data: ".getBytes(StandardCharsets.US_ASCII);
     private static final int CANCEL = 8;
 
     private final Exchange exchange;
     private final HttpServerResponse response;
     private final StreamBudget budget;
-    private final ByteArrayOutputStream group = new ByteArrayOutputStream(1024);
     private final AtomicInteger pending = new AtomicInteger();
     private final Thread writer = Thread.currentThread();
     private boolean open;
@@ -50,77 +45,57 @@ final class EventStream {
         return lastWriteNanos;
     }
 
-    /// Adds an event; it goes out with the next [#flush].
-    void event(byte[] json) {
-        group.writeBytes(DATA);
-        group.writeBytes(json);
-        group.write('\n');
-        group.write('\n');
-    }
-
-    int groupBytes() {
-        return group.size();
-    }
-
-    void ping() {
-        group.writeBytes(PING);
-        flush();
-    }
-
-    /// Sends status and headers, and what was added so far.
-    void open() {
-        if (!open) {
-            response.setStatusCode(200)
-                    .putHeader("content-type", "text/event-stream; charset=utf-8")
-                    .putHeader("cache-control", "no-cache")
-                    .putHeader("x-accel-buffering", "no");
-            if (exchange.request().version() == HttpVersion.HTTP_1_0) {
-                // no chunks there: the end of the connection is the end of the body
-                response.putHeader("connection", "close");
-            } else {
-                response.setChunked(true);
-            }
-            open = true;
+    /// Sends status and headers, and what is in the buffer.
+    void open(WireBuffer wire) {
+        response.setStatusCode(200)
+                .putHeader("content-type", "text/event-stream; charset=utf-8")
+                .putHeader("cache-control", "no-cache")
+                .putHeader("x-accel-buffering", "no");
+        if (exchange.request().version() == HttpVersion.HTTP_1_0) {
+            // no chunks there: the end of the connection is the end of the body
+            response.putHeader("connection", "close");
+        } else {
+            response.setChunked(true);
         }
-        if (group.size() == 0) {
+        open = true;
+        if (wire.length() == 0) {
             // an empty chunk would not carry the headers on all transports; a comment does
-            group.writeBytes(PING);
+            wire.write(PING, 0, PING.length);
         }
-        flush();
+        write(wire);
     }
 
-    /// Hands what was added to the socket, waiting for room.
+    /// Hands the events of the buffer to the socket and empties it, waiting for room. Opens the stream when it is not.
     ///
     /// @throws GoneException when the client is gone or takes nothing
-    void flush() {
+    void write(WireBuffer wire) {
+        if (wire.length() == 0) {
+            return;
+        }
         if (!open) {
-            open();
+            open(wire);
             return;
         }
-        if (group.size() == 0) {
-            return;
-        }
-        byte[] bytes = group.toByteArray();
-        group.reset();
+        byte[] bytes = wire.toByteArray();
+        wire.reset();
         awaitRoom(bytes.length);
-        write(bytes);
+        send(bytes);
     }
 
-    /// Ends the stream as it should end, `[DONE]` included when `done` says so.
-    void end(boolean done) {
-        if (done) {
-            group.writeBytes(DONE);
+    /// Shows proxies and clients that the stream lives.
+    void ping() {
+        awaitRoom(PING.length);
+        send(PING);
+    }
+
+    /// Writes what is left and ends the body; waits until all of it is out of our hands, as [Exchange] explains.
+    void end(WireBuffer wire) {
+        write(wire);
+        try {
+            exchange.await(response.end());
+        } catch (IllegalStateException e) {
+            throw new GoneException("the client has closed the connection");
         }
-        finish();
-    }
-
-    /// Ends the stream with an error.
-    void fail(ApiError error) {
-        group.writeBytes(ERROR);
-        group.writeBytes(error.toJson(exchange.requestId()));
-        group.write('\n');
-        group.write('\n');
-        finish();
     }
 
     /// Cuts the stream off: the connection closes, or the HTTP/2 stream is reset.
@@ -128,18 +103,7 @@ final class EventStream {
         response.reset(CANCEL);
     }
 
-    private void finish() {
-        flush();
-        try {
-            response.end();
-        } catch (IllegalStateException e) {
-            throw new GoneException("the client has closed the connection");
-        }
-        // everything must be out of our hands before the resource returns: see Exchange
-        awaitPending(0);
-    }
-
-    private void write(byte[] bytes) {
+    private void send(byte[] bytes) {
         pending.addAndGet(bytes.length);
         budget.written(bytes.length);
         lastWriteNanos = System.nanoTime();
@@ -164,12 +128,6 @@ final class EventStream {
         }
         if (!budget.hasRoom(pending.get(), more)) {
             awaitProgress(() -> budget.hasRoom(pending.get(), more));
-        }
-    }
-
-    private void awaitPending(int bytes) {
-        if (pending.get() > bytes) {
-            awaitProgress(() -> pending.get() <= bytes);
         }
     }
 

@@ -14,6 +14,7 @@ import io.vertx.core.http.HttpServerRequest;
 import io.vertx.core.http.HttpServerResponse;
 import io.vertx.core.http.HttpVersion;
 import io.vertx.ext.web.RoutingContext;
+import java.util.Optional;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ThreadLocalRandom;
@@ -36,6 +37,7 @@ public final class Exchange {
     private final Runnable onEnd;
     private final long arrivedNanos;
     private final StreamBudget budget;
+    private final boolean named;
     private volatile String requestId;
     private volatile byte[] body = new byte[0];
     private volatile Outcome outcome = Outcome.SUCCESS;
@@ -44,9 +46,11 @@ public final class Exchange {
     private Runnable whenGone;
 
     /// @param route null when the path is none of ours
+    /// @param named whether the client chose the id
     /// @param onEnd called once, when the answer is complete or the client has gone
-    Exchange(RoutingContext context, Route route, String requestId, ServerMetrics metrics, StreamBudget budget,
-            Runnable onEnd) {
+    Exchange(RoutingContext context, Route route, String requestId, boolean named, ServerMetrics metrics,
+            StreamBudget budget, Runnable onEnd) {
+        this.named = named;
         this.context = context;
         this.route = route;
         this.requestId = requestId;
@@ -78,9 +82,11 @@ public final class Exchange {
         return requestId;
     }
 
-    /// The body named an id for the request, and no header did.
-    void rename(String id) {
-        requestId = id;
+    /// The body names an id for the request; it counts when no header did and it is fit for logs and headers.
+    void settle(Optional<String> id) {
+        if (!named && id.isPresent() && RequestIds.isFit(id.get())) {
+            requestId = id.get();
+        }
     }
 
     public byte[] body() {
@@ -172,8 +178,16 @@ public final class Exchange {
 
     /// Remembers that the request ended with this error, for the metrics.
     void note(ApiError error) {
-        outcome = error.status() == 503 && !"queue_timeout".equals(error.code()) || error.status() == 429
-                ? Outcome.REFUSED : Outcome.ERROR;
+        if (outcome == Outcome.ABORTED) {
+            return;
+        }
+        switch (error.code()) {
+            case "server_overloaded" -> outcome = Outcome.REFUSED;
+            case "draining" -> refused(Refusal.DRAINING);
+            case "model_loading" -> refused(Refusal.MODEL_LOADING);
+            case "engine_failed" -> refused(Refusal.ENGINE_FAILED);
+            case null, default -> outcome = Outcome.ERROR;
+        }
     }
 
     /// Remembers that the request was cut off.
@@ -182,9 +196,11 @@ public final class Exchange {
         metrics.aborted(reason);
     }
 
-    void refused(Refusal reason) {
+    private void refused(Refusal reason) {
         outcome = Outcome.REFUSED;
-        metrics.refused(reason);
+        if (isGeneration()) {
+            metrics.refused(reason);
+        }
     }
 
     boolean isGeneration() {
@@ -223,7 +239,7 @@ public final class Exchange {
 
     /// Waits until the transport has taken what was written. Quarkus REST touches the headers of the response when a
     /// resource returns; by then they must have been encoded.
-    private void await(Future<Void> written) {
+    void await(Future<Void> written) {
         try {
             written.toCompletionStage().toCompletableFuture().get(budget.stall().toMillis(), TimeUnit.MILLISECONDS);
         } catch (TimeoutException e) {

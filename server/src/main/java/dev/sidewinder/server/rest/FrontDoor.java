@@ -87,7 +87,8 @@ public final class FrontDoor {
             generations.incrementAndGet();
         }
         ConnectionGate gate = ConnectionGate.of(context.request().connection());
-        return new Exchange(context, route, ids.isFit(id) ? id : ids.next(), metrics, budget, () -> {
+        boolean named = RequestIds.isFit(id);
+        return new Exchange(context, route, named ? id : ids.next(), named, metrics, budget, () -> {
             if (generation) {
                 generations.decrementAndGet();
             }

@@ -3,7 +3,7 @@ package dev.sidewinder.server.rest;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.sidewinder.server.api.ApiErrors;
-import dev.sidewinder.server.ops.ServedModel;
+import dev.sidewinder.server.ops.RunningModel;
 import dev.sidewinder.server.ops.Serving;
 import io.smallrye.common.annotation.NonBlocking;
 import io.vertx.ext.web.RoutingContext;
@@ -34,7 +34,7 @@ public class ModelsResource {
     @GET
     @Operation(summary = "All names and aliases of the model; 503 until it is loaded")
     public Response list() {
-        ServedModel served = serving.model();
+        RunningModel served = serving.model();
         ObjectNode answer = JSON.objectNode().put("object", "list");
         var data = answer.putArray("data");
         served.names().forEach(name -> data.add(entry(served, name)));
@@ -46,7 +46,7 @@ public class ModelsResource {
     @Path("/{id: .+}")
     @Operation(summary = "One name of the model")
     public Response one(@PathParam("id") String pattern, @Context RoutingContext context) {
-        ServedModel served = serving.model();
+        RunningModel served = serving.model();
         String raw = context.request().path().substring(PREFIX.length());
         String id;
         try {
@@ -60,7 +60,7 @@ public class ModelsResource {
         return ok(entry(served, id));
     }
 
-    private static ObjectNode entry(ServedModel served, String name) {
+    private static ObjectNode entry(RunningModel served, String name) {
         ObjectNode entry = JSON.objectNode()
                 .put("id", name)
                 .put("object", "model")
@@ -68,7 +68,7 @@ public class ModelsResource {
                 .put("owned_by", "sidewinder")
                 .put("root", served.names().getFirst());
         entry.putNull("parent");
-        entry.put("max_model_len", served.maxModelTokens());
+        entry.put("max_model_len", served.plan().maxModelTokens());
         boolean chats = served.model().chatTemplate().isPresent();
         entry.putObject("sidewinder")
                 .put("mode", "batch-invariant")

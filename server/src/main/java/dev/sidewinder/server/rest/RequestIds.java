@@ -12,7 +12,7 @@ final class RequestIds {
 
     private final SecureRandom random = new SecureRandom();
 
-    boolean isFit(String id) {
+    static boolean isFit(String id) {
         return id != null && id.length() <= 128 && FIT.matcher(id).matches();
     }
 

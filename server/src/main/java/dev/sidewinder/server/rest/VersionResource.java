@@ -33,7 +33,7 @@ public class VersionResource {
         ObjectNode version = JsonNodeFactory.instance.objectNode()
                 .put("version", build.version())
                 .put("commit", build.commit());
-        version.put("model_revision", serving.isStarted() ? serving.model().revision() : null);
+        version.put("model_revision", serving.isStarted() ? serving.model().served().fingerprint() : null);
         version.put("api_date", API_DATE);
         return Response.ok(version.toString()).type(MediaType.APPLICATION_JSON_TYPE).build();
     }

@@ -1,0 +1,28 @@
+package dev.sidewinder.server.ops;
+
+import dev.sidewinder.engine.Engine;
+import dev.sidewinder.model.Model;
+import dev.sidewinder.server.api.RequestPlanner;
+import dev.sidewinder.server.api.RequestReader;
+import dev.sidewinder.server.api.ServedModel;
+import dev.sidewinder.server.metrics.EngineMetrics;
+import java.util.List;
+
+/// A loaded model, the engine that runs it, and what turns requests into work for it.
+///
+/// @param served  what requests and answers need to know of the model
+/// @param plan    the memory of its caches
+/// @param created seconds since 1970
+/// @param backend what computes, in one line
+public record RunningModel(Model model, ServedModel served, Engine engine, EngineMetrics metrics, RequestReader reader,
+        RequestPlanner planner, CachePlan plan, long created, String backend) {
+
+    /// Under which it is served; the first is the one answers carry by default.
+    public List<String> names() {
+        return served.names();
+    }
+
+    public boolean isCalled(String name) {
+        return served.names().contains(name);
+    }
+}

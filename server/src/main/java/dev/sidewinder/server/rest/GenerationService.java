@@ -1,0 +1,291 @@
+package dev.sidewinder.server.rest;
+
+import dev.sidewinder.engine.Engine;
+import dev.sidewinder.engine.EngineException;
+import dev.sidewinder.server.api.ApiErrors;
+import dev.sidewinder.server.api.ApiException;
+import dev.sidewinder.server.api.ChatCompletionRequest;
+import dev.sidewinder.server.api.CompletionRequest;
+import dev.sidewinder.server.api.GenerateRequest;
+import dev.sidewinder.server.api.GenerationCall;
+import dev.sidewinder.server.api.GenerationPlan;
+import dev.sidewinder.server.api.RequestReader;
+import dev.sidewinder.server.api.UnknownFields;
+import dev.sidewinder.server.api.answer.AnswerAssembler;
+import dev.sidewinder.server.api.answer.AnswerStream;
+import dev.sidewinder.server.api.answer.CallIds;
+import dev.sidewinder.server.api.answer.PlainAnswer;
+import dev.sidewinder.server.api.answer.WireBuffer;
+import dev.sidewinder.server.metrics.ServerMetrics.Abort;
+import dev.sidewinder.server.ops.RunningModel;
+import dev.sidewinder.server.ops.Serving;
+import dev.sidewinder.server.settings.ServerConfig;
+import io.quarkus.logging.Log;
+import jakarta.inject.Singleton;
+import java.security.SecureRandom;
+import java.time.Duration;
+import java.util.List;
+import java.util.function.BiFunction;
+
+/// The life of a request to the model on its virtual thread: a place in the queue, then the request, then its events
+/// until the answer is complete or nobody is left to read it.
+@Singleton
+public final class GenerationService {
+
+    /// A token is about this long in the text of a request; the engine corrects the estimate.
+    private static final int BYTES_PER_TOKEN = 3;
+    /// Tokens that wait are written together up to this many bytes.
+    private static final int GROUP_BYTES = 16 * 1024;
+    private static final long MAX_TIMEOUT_MILLIS = 3_600_000;
+
+    private final Serving serving;
+    private final ServerConfig config;
+    private final CallIds callIds = new CallIds(new SecureRandom());
+
+    public GenerationService(Serving serving, ServerConfig config) {
+        this.serving = serving;
+        this.config = config;
+    }
+
+    /// Answers a request, whatever comes of it. To be called on a virtual thread; returns when the answer is out.
+    void answer(Exchange exchange, BiFunction<RequestReader, byte[], ? extends GenerationCall> read) {
+        try {
+            RunningModel model = serving.model();
+            try {
+                run(exchange, model, read);
+            } catch (EngineException e) {
+                throw ApiErrors.of(e, model.metrics().queueDrain());
+            }
+        } catch (ApiException refusal) {
+            exchange.fail(refusal);
+        } catch (EventStream.GoneException e) {
+            Log.debugf("request %s: %s", exchange.requestId(), e.getMessage());
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            exchange.fail(ApiErrors.draining());
+        } catch (RuntimeException bug) {
+            exchange.fail(exchange.internal(bug));
+        }
+    }
+
+    private void run(Exchange exchange, RunningModel model,
+            BiFunction<RequestReader, byte[], ? extends GenerationCall> read) throws InterruptedException {
+        // a place first: a full queue must cost nothing but this
+        Engine.Place place = model.engine().reserve(1, estimate(exchange, model, 1));
+        Generations generations;
+        GenerationPlan plan;
+        try {
+            GenerationCall call = read.apply(model.reader(), exchange.body());
+            exchange.settle(call.options().hints().requestId());
+            List<String> ignored = call.options().hints().ignored();
+            if (!ignored.isEmpty()) {
+                exchange.response().putHeader("x-sidewinder-ignored", UnknownFields.header(ignored));
+                Log.debugf("request %s: ignored %s", exchange.requestId(), UnknownFields.header(ignored));
+            }
+            int sequences = sequences(call);
+            if (sequences > 1) {
+                place.close();
+                place = model.engine().reserve(sequences, estimate(exchange, model, sequences));
+            }
+            plan = model.planner().plan(call, exchange.requestId());
+            generations = Generations.submit(place, plan.requests());
+        } finally {
+            place.close();
+        }
+        try (generations) {
+            exchange.whenGone(generations::cancel);
+            var work = new Work(exchange, model, plan, generations);
+            if (plan.answer().stream().enabled()) {
+                work.stream();
+            } else {
+                work.plain();
+            }
+        }
+    }
+
+    /// Prompt tokens of a body. No more than could be served: what is longer is refused for that, and not for now.
+    private static long estimate(Exchange exchange, RunningModel model, int sequences) {
+        return Math.min(exchange.body().length / BYTES_PER_TOKEN, (long) sequences * model.plan().maxModelTokens());
+    }
+
+    private static int sequences(GenerationCall call) {
+        int prompts = switch (call) {
+            case ChatCompletionRequest chat -> 1;
+            case CompletionRequest completion -> completion.prompts().size();
+            case GenerateRequest generate -> 1;
+        };
+        return prompts * call.options().length().choices();
+    }
+
+    /// A request that the engine has taken.
+    private final class Work {
+        private final Exchange exchange;
+        private final RunningModel model;
+        private final GenerationPlan plan;
+        private final Generations generations;
+        private final RequestTally tally;
+        private final long admitted = System.nanoTime();
+        private final long deadline;
+
+        Work(Exchange exchange, RunningModel model, GenerationPlan plan, Generations generations) {
+            this.exchange = exchange;
+            this.model = model;
+            this.plan = plan;
+            this.generations = generations;
+            this.tally = new RequestTally(model.metrics(), plan.answer(), exchange.arrivedNanos());
+            this.deadline = exchange.arrivedNanos() + timeout(exchange).toNanos();
+        }
+
+        void plain() throws InterruptedException {
+            var answer = new PlainAnswer(plan.answer(), callIds, generations::cancel);
+            AnswerAssembler assembler = answer.assembler();
+            while (!assembler.ended() && !exchange.isGone()) {
+                takeGroup(assembler, deadline - System.nanoTime(), () -> true);
+                checkDeadline(assembler);
+            }
+            settle(assembler);
+            if (assembler.complete()) {
+                exchange.answer(answer.toJson());
+            }
+            assembler.failure().ifPresent(failure -> {
+                throw ApiErrors.of(failure, model.metrics().queueDrain());
+            });
+        }
+
+        void stream() throws InterruptedException {
+            var wire = new WireBuffer();
+            EventStream out = exchange.stream();
+            try (var answer = new AnswerStream(plan.answer(), callIds, generations::cancel, wire)) {
+                AnswerAssembler assembler = answer.assembler();
+                try {
+                    pump(out, wire, assembler);
+                } catch (EventStream.GoneException e) {
+                    tally.aborted();
+                    throw e;
+                } catch (ApiException failure) {
+                    if (!out.isOpen()) {
+                        tally.failed(false);
+                        throw failure;
+                    }
+                    exchange.note(failure.error());
+                    tally.failed(false);
+                    answer.writeError(failure.error());
+                    out.end(wire);
+                    return;
+                }
+                settle(assembler);
+                if (assembler.failure().isPresent()) {
+                    ApiException failure = ApiErrors.of(assembler.failure().get(), model.metrics().queueDrain());
+                    if (!out.isOpen()) {
+                        throw failure;
+                    }
+                    exchange.note(failure.error());
+                    answer.writeError(failure.error());
+                }
+                if (assembler.complete() || assembler.failure().isPresent()) {
+                    out.end(wire);
+                }
+            }
+        }
+
+        /// Takes events and writes them, in groups, until the answer has ended.
+        private void pump(EventStream out, WireBuffer wire, AnswerAssembler assembler) throws InterruptedException {
+            while (!assembler.ended()) {
+                boolean any = takeGroup(assembler, Math.min(wake(out), deadline) - System.nanoTime(),
+                        () -> wire.length() < GROUP_BYTES);
+                checkDeadline(assembler);
+                if (exchange.isGone()) {
+                    throw new EventStream.GoneException("the client has closed the connection");
+                }
+                if (assembler.ended()) {
+                    // what is in the buffer goes out when everything is counted, or with a status of its own
+                    return;
+                }
+                if (any) {
+                    out.write(wire);
+                } else if (!out.isOpen()) {
+                    assembler.begin();
+                    out.open(wire);
+                } else {
+                    out.ping();
+                }
+            }
+        }
+
+        /// When something must go out though there is no event.
+        private long wake(EventStream out) {
+            if (!out.isOpen()) {
+                return admitted + config.http().streamCommitAfter().toNanos();
+            }
+            Duration heartbeat = config.http().heartbeat();
+            return heartbeat.isZero() ? deadline : out.lastWriteNanos() + heartbeat.toNanos();
+        }
+
+        /// Waits for an event and takes those that wait behind it.
+        ///
+        /// @return whether there was one
+        private boolean takeGroup(AnswerAssembler assembler, long nanos, java.util.function.BooleanSupplier room)
+                throws InterruptedException {
+            Generations.Event event = generations.next(nanos);
+            if (event == null) {
+                return false;
+            }
+            while (event != null) {
+                tally.take(event);
+                assembler.accept(event.prompt(), event.event());
+                event = !assembler.ended() && room.getAsBoolean() ? generations.poll() : null;
+            }
+            tally.group(generations.times().firstToken(), assembler.usage());
+            return true;
+        }
+
+        private void checkDeadline(AnswerAssembler assembler) {
+            if (!assembler.ended() && System.nanoTime() >= deadline) {
+                exchange.aborted(Abort.DEADLINE);
+                throw ApiErrors.deadlineExceeded();
+            }
+        }
+
+        /// The engine's part is over: counts how.
+        private void settle(AnswerAssembler assembler) {
+            if (assembler.complete()) {
+                tally.finished(generations, assembler.usage());
+            } else if (assembler.failure().isPresent()) {
+                count(assembler.failure().get().kind());
+            } else {
+                tally.aborted();
+            }
+            Log.debugf("request %s: %s, %s", exchange.requestId(), plan.answer().identity().model(), assembler.usage());
+        }
+
+        private void count(EngineException.Kind kind) {
+            tally.failed(kind == EngineException.Kind.NUMERIC);
+            switch (kind) {
+                case DEADLINE_EXCEEDED -> exchange.aborted(Abort.DEADLINE);
+                case SLOW_READER -> exchange.aborted(Abort.SLOW_READER);
+                case DRAINING -> exchange.aborted(Abort.DRAIN);
+                case ENGINE_FAILED -> exchange.aborted(Abort.ENGINE_FAULT);
+                case OVERLOADED, QUEUE_TIMEOUT, NUMERIC, TOO_LARGE -> { }
+            }
+        }
+
+        private Duration timeout(Exchange exchange) {
+            String asked = exchange.request().getHeader("x-request-timeout-ms");
+            Duration most = config.work().totalTime();
+            if (asked == null) {
+                return most;
+            }
+            try {
+                long millis = Long.parseLong(asked.strip());
+                if (millis >= 1 && millis <= MAX_TIMEOUT_MILLIS) {
+                    Duration wanted = Duration.ofMillis(millis);
+                    return wanted.compareTo(most) < 0 ? wanted : most;
+                }
+            } catch (NumberFormatException e) {
+                // refused below
+            }
+            throw ApiErrors.invalid("invalid_value", "x-request-timeout-ms",
+                    "The header x-request-timeout-ms takes an integer from 1 to " + MAX_TIMEOUT_MILLIS + ".");
+        }
+    }
+}
