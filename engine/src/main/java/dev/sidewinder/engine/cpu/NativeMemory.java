@@ -10,12 +10,13 @@ import java.util.Optional;
 
 /// Memory off the heap that is zero and costs nothing until it is touched: caches can be planned large.
 ///
-/// `Arena.allocate` writes zeros over all it hands out, which would commit a whole KV cache at start. On Linux large
-/// requests are anonymous mappings instead, with huge pages asked for; elsewhere, and for small requests, the arena
-/// serves. Everything goes back when the owner closes this; nothing may use a segment after that.
+/// `Arena.allocate` writes zeros over all it hands out, which would commit a whole KV cache at start. On Linux memory is
+/// cut from large anonymous mappings instead, with huge pages asked for; elsewhere the arena serves. Everything goes back
+/// when the owner closes this; nothing may use a segment after that. Safe for use by many threads.
 final class NativeMemory implements AutoCloseable {
 
-    private static final long MAPPED_FROM_BYTES = 1 << 20;
+    private static final long CHUNK_BYTES = 64L << 20;
+    /// A cache line.
     private static final long ALIGNMENT_BYTES = 64;
     private static final int PROT_READ_WRITE = 3;
     private static final int MAP_PRIVATE_ANONYMOUS = 0x22;
@@ -24,13 +25,24 @@ final class NativeMemory implements AutoCloseable {
     private static final Optional<Calls> CALLS = Calls.find();
 
     private final Arena arena = Arena.ofShared();
+    private MemorySegment chunk = MemorySegment.NULL;
+    private long chunkUsed;
 
     /// Zeroed memory, aligned to a cache line, valid until [#close()].
-    MemorySegment allocate(long bytes) {
-        if (bytes >= MAPPED_FROM_BYTES && CALLS.isPresent()) {
+    synchronized MemorySegment allocate(long bytes) {
+        if (CALLS.isEmpty()) {
+            return arena.allocate(bytes, ALIGNMENT_BYTES);
+        }
+        if (bytes >= CHUNK_BYTES) {
             return CALLS.get().map(bytes, arena);
         }
-        return arena.allocate(bytes, ALIGNMENT_BYTES);
+        if (chunk.byteSize() - chunkUsed < bytes) {
+            chunk = CALLS.get().map(CHUNK_BYTES, arena);
+            chunkUsed = 0;
+        }
+        MemorySegment result = chunk.asSlice(chunkUsed, bytes);
+        chunkUsed += (bytes + ALIGNMENT_BYTES - 1) / ALIGNMENT_BYTES * ALIGNMENT_BYTES;
+        return result;
     }
 
     @Override
