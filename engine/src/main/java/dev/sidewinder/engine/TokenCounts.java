@@ -34,7 +34,9 @@ final class TokenCounts {
     }
 
     void addGenerated(int token) {
-        generated[place(token)]++;
+        // In this order: `place` may replace the array.
+        int at = place(token);
+        generated[at]++;
     }
 
     private int place(int token) {
