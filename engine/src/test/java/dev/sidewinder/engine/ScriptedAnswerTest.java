@@ -72,7 +72,7 @@ class ScriptedAnswerTest {
             // words select answers, wherever they stand and however long the conversation is
             Parts weather = new Parts("", "I will look.\n", List.of("get_weather{\"city\":\"Paris\"}"));
             assertThat(chat.answer(false, 0, 100, Message.user("weather in Paris?"))).isEqualTo(weather);
-            assertThat(chat.answer(false, 0, 100, Message.user("x y ".repeat(700) + "the weather " + "z ".repeat(700))))
+            assertThat(chat.answer(false, 0, 100, Message.user("x y ".repeat(90) + "the weather " + "z ".repeat(90))))
                     .isEqualTo(weather);
             assertThat(chat.answer(true, 0, 100, Message.system("weather"), Message.user("Hi")).calls()).hasSize(1);
 
@@ -108,7 +108,7 @@ class ScriptedAnswerTest {
             model = Model.open(folder.toString());
             tokenizer = model.tokenizer().orElseThrow();
             var backend = new CpuBackend(model.config(), model.weights(), new CacheShape(64, 4),
-                    new CpuOptions(arithmetic, 2, 512, CpuOptions.Products.BEST), (_, _) -> {});
+                    new CpuOptions(arithmetic, 1, 512, CpuOptions.Products.BEST), (_, _) -> {});
             engine = Engine.start(backend, new EngineLimits(4, 512, 8, 100_000, 8192), EngineObserver.NONE);
         }
 
