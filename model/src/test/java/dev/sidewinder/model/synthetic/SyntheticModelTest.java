@@ -168,6 +168,10 @@ class SyntheticModelTest {
             var first = (LayerWeights.Mamba) fp8.weights().layers().get(0);
             assertThat(first.inProjection()).isInstanceOf(LinearWeight.Fp8.class);
         }
+        try (Model model = Model.open(SMALL.replace("MME*-", "MEM*") + "?format=fp8")) {
+            var last = (LayerWeights.Mamba) model.weights().layers().get(2);
+            assertThat(last.inProjection()).isInstanceOf(LinearWeight.Plain.class);
+        }
         try (Model model = Model.open(SMALL.replace("MME*-", "MM*E-") + "?format=fp8")) {
             var first = (LayerWeights.Mamba) model.weights().layers().get(0);
             var beforeAttention = (LayerWeights.Mamba) model.weights().layers().get(1);
