@@ -7,7 +7,8 @@ import picocli.CommandLine.ScopeType;
 /// `./sidewinder bench`: every measurement is a subcommand.
 @Command(name = "sidewinder bench", description = "Measures speed. Results go to bench/results/<machine>/.",
         mixinStandardHelpOptions = true, scope = ScopeType.INHERIT, synopsisSubcommandLabel = "COMMAND",
-        subcommands = {ModelCommand.class, MemoryCommand.class, JmhCommand.class})
+        subcommands = {ModelCommand.class, PeerCommand.class, EngineCommand.class, SseCommand.class, MemoryCommand.class,
+            JmhCommand.class})
 public final class Main {
 
     private static final int FAILURE = 1;
@@ -20,7 +21,10 @@ public final class Main {
     }
 
     static CommandLine commandLine() {
-        return new CommandLine(new Main())
+        var main = new CommandLine(new Main());
+        // options behind the pattern are JMH's
+        main.getSubcommands().get("jmh").setUnmatchedOptionsArePositionalParams(true);
+        return main
                 .setParameterExceptionHandler((mistake, _) -> {
                     CommandLine command = mistake.getCommandLine();
                     String name = command.getCommandSpec().qualifiedName();

@@ -33,7 +33,6 @@ final class Measurement {
     private final String unit;
     private final List<Double> quiet = new ArrayList<>();
     private final List<Double> disturbed = new ArrayList<>();
-    private double worstShare;
 
     Measurement(String name, String unit) {
         this.name = name;
@@ -56,7 +55,12 @@ final class Measurement {
 
     void add(double rate, QuietMachine.Disturbance disturbance) {
         (disturbance.quiet() ? quiet : disturbed).add(rate);
-        worstShare = Math.max(worstShare, disturbance.share());
+    }
+
+    /// Takes the repeats of another measurement of the same thing.
+    void addAll(Measurement other) {
+        quiet.addAll(other.quiet);
+        disturbed.addAll(other.disturbed);
     }
 
     String name() {
