@@ -9,6 +9,8 @@ final class Candidates {
 
     private static final int BUCKETS = 1 << 16;
     private static final long EVERYTHING = Long.MIN_VALUE;
+    /// Below this, it is quicker to empty the buckets of the tokens than all of them.
+    private static final int SMALL_VOCABULARY = 4096;
 
     private final int vocabSize;
     private final int[] counts = new int[BUCKETS];
@@ -40,26 +42,27 @@ final class Candidates {
     }
 
     /// Keeps the `k` best.
-    void keepTop(int k, float[] row, int offset) {
+    ///
+    /// @param best the token of the largest logit
+    void keepTop(int k, float[] row, int offset, int best) {
         if (k >= vocabSize) {
             return;
         }
-        Arrays.fill(counts, 0);
         for (int token = 0; token < vocabSize; token++) {
             counts[bucket(row[offset + token])]++;
         }
-        int bucket = BUCKETS - 1;
+        int bucket = bucket(row[offset + best]);
         int wanted = k;
         while (counts[bucket] < wanted) {
             wanted -= counts[bucket--];
         }
+        emptyBuckets(row, offset);
         int found = collect(bucket, row, offset);
         worstKept = ranks[found - wanted];
     }
 
     /// Keeps the fewest best whose weights sum up to at least a share of all that are kept now; one at least.
-    void keepMass(double share, float[] row, int offset, float[] weights) {
-        Arrays.fill(masses, 0);
+    void keepMass(double share, float[] row, int offset, int best, float[] weights) {
         long total = 0;
         for (int token = 0; token < vocabSize; token++) {
             if (keeps(row[offset + token], token)) {
@@ -70,10 +73,11 @@ final class Candidates {
         }
         double wanted = share * total;
         long above = 0;
-        int bucket = BUCKETS - 1;
-        while (bucket > 0 && (masses[bucket] == 0 || above + masses[bucket] < wanted)) {
+        int bucket = bucket(row[offset + best]);
+        while (above + masses[bucket] < wanted) {
             above += masses[bucket--];
         }
+        emptyBuckets(row, offset);
         int found = collect(bucket, row, offset);
         for (int i = found - 1; i >= 0; i--) {
             worstKept = ranks[i];
@@ -81,6 +85,19 @@ final class Candidates {
             if (above >= wanted) {
                 return;
             }
+        }
+    }
+
+    private void emptyBuckets(float[] row, int offset) {
+        if (vocabSize < SMALL_VOCABULARY) {
+            for (int token = 0; token < vocabSize; token++) {
+                int bucket = bucket(row[offset + token]);
+                counts[bucket] = 0;
+                masses[bucket] = 0;
+            }
+        } else {
+            Arrays.fill(counts, 0);
+            Arrays.fill(masses, 0);
         }
     }
 

@@ -57,25 +57,29 @@ final class Sampler {
         if (row[rowOffset + best] == Float.NEGATIVE_INFINITY) {
             return Sample.NOTHING_ALLOWED;
         }
-        int token = state.isGreedy() ? best : draw(row, rowOffset, best, state, sequence.length());
+        int token = best;
+        if (!state.isGreedy()) {
+            token = draw(row, rowOffset, best, state.params(), state.randomBits(sequence.length()));
+        }
         int alternatives = state.params().logprobs();
         return new Sample.Chosen(token, alternatives < 0 ? null : logprobs(values, offset, token, alternatives));
     }
 
-    private int draw(float[] row, int offset, int best, SamplingState state, int position) {
-        SamplingParams params = state.params();
+    /// @param best       the token of the largest logit
+    /// @param randomBits uniform
+    int draw(float[] row, int offset, int best, SamplingParams params, long randomBits) {
         LogitRow.weigh(row, offset, vocabSize, row[offset + best], (float) (1 / params.temperature()), weights);
         if (params.minP() > 0) {
             dropBelow((float) params.minP());
         }
         candidates.keepAll();
         if (params.topK() > 0) {
-            candidates.keepTop(params.topK(), row, offset);
+            candidates.keepTop(params.topK(), row, offset, best);
         }
         if (params.topP() < 1) {
-            candidates.keepMass(params.topP(), row, offset, weights);
+            candidates.keepMass(params.topP(), row, offset, best, weights);
         }
-        return drawKept(row, offset, state.randomBits(position));
+        return drawKept(row, offset, randomBits);
     }
 
     private void dropBelow(float least) {
