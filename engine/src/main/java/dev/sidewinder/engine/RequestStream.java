@@ -123,9 +123,14 @@ final class RequestStream implements Generation {
         }
     }
 
+    /// Whether the reader has taken the last event.
+    boolean isComplete() {
+        return openChoices == 0;
+    }
+
     @Override
     public GenerationEvent poll() {
-        if (openChoices == 0) {
+        if (isComplete()) {
             throw new IllegalStateException("request " + request.request().id() + " has no more events");
         }
         GenerationEvent event = events.poll();

@@ -70,8 +70,9 @@ public final class Outcome {
         return reasons.get(choice);
     }
 
-    public int generated(int choice) {
-        return tokens.get(choice).size();
+    /// The tokens of a choice with their log-probabilities, as text.
+    public List<String> tokens(int choice) {
+        return List.copyOf(tokens.get(choice));
     }
 
     /// The difference between this outcome, which may have been cut short by a cancel, and that of the same request alone;
