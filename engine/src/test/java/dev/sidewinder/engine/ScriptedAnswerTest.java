@@ -8,6 +8,7 @@ import com.fasterxml.jackson.databind.node.BooleanNode;
 import dev.sidewinder.engine.cpu.Arithmetic;
 import dev.sidewinder.engine.cpu.CpuBackend;
 import dev.sidewinder.engine.cpu.CpuOptions;
+import dev.sidewinder.engine.cpu.LoadProgress;
 import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.model.Model;
 import dev.sidewinder.model.chat.ChatOutputParser;
@@ -108,7 +109,8 @@ class ScriptedAnswerTest {
             model = Model.open(folder.toString());
             tokenizer = model.tokenizer().orElseThrow();
             var backend = new CpuBackend(model.config(), model.weights(), new CacheShape(64, 4),
-                    new CpuOptions(arithmetic, 1, 512, CpuOptions.Products.BEST), (_, _) -> {});
+                    // the plain kernels: a few hundred tokens are not worth warming the vector ones up
+                    new CpuOptions(arithmetic, 1, 512, CpuOptions.Products.SCALAR), LoadProgress.SILENT);
             engine = Engine.start(backend, new EngineLimits(4, 512, 8, 100_000, 8192), EngineObserver.NONE);
         }
 
