@@ -126,7 +126,7 @@ class LauncherTest {
         // given a first run that builds
         assertThat(launch(List.of("inspect")).errors()).contains("building…");
         assertThat(mavenCalls()).hasSize(1).first().asString()
-                .contains("JAVA_HOME=" + jdk, "-Dmaven.test.skip=true", "package");
+                .contains("JAVA_HOME=" + jdk, "-DskipTests", "package");
 
         // then a second one does not, and says nothing
         assertThat(launch(List.of("inspect")).errors()).isEmpty();
