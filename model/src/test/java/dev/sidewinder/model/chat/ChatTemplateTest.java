@@ -15,6 +15,7 @@ import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
 class ChatTemplateTest {
@@ -167,6 +168,17 @@ class ChatTemplateTest {
                 .isInstanceOf(ChatTemplateException.class).hasMessageContaining("continued");
         assertThatThrownBy(() -> template.render(new ChatPrompt(List.of(Message.assistant("x")), List.of(), Map.of(), true, true)))
                 .isInstanceOf(ChatTemplateException.class).hasMessageContaining("one of the two");
+    }
+
+    @Test
+    void rendersForManyThreadsAtOnce() {
+        ChatTemplate nano = ChatTemplate.compile("nano", resource("templates/nano.jinja"));
+        List<String> printed = IntStream.range(0, 400).parallel()
+                .mapToObj(i -> text(nano.render(prompt(Message.system("s"), Message.user("user " + i % 4))))).toList();
+
+        for (int i = 0; i < printed.size(); i++) {
+            assertThat(printed.get(i)).contains("<|im_start|>user\nuser " + i % 4 + "<|im_end|>").isEqualTo(printed.get(i % 4));
+        }
     }
 
     @Test

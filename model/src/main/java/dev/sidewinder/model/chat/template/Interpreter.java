@@ -94,6 +94,8 @@ final class Interpreter {
         List<Value> elements = wanted(loop, scope, Values.elements(render, over));
         Value.Function.Body recursion = loop.recursive() ? (_, arguments) -> recurse(loop, scope, arguments, depth) : null;
         LoopState state = new LoopState(elements, depth, recursion);
+        // Jinja's else runs when no round came to its end, also after a break or continue in each of them
+        boolean completed = false;
         for (Value element : elements) {
             render.budget().step();
             state.advance();
@@ -101,11 +103,13 @@ final class Interpreter {
             inside.set("loop", state);
             render.at(loop.line());
             assign(loop.target(), element, inside);
-            if (body(loop.body(), inside) == Flow.BREAK) {
+            Flow flow = body(loop.body(), inside);
+            completed |= flow == Flow.NORMAL;
+            if (flow == Flow.BREAK) {
                 break;
             }
         }
-        if (elements.isEmpty()) {
+        if (!completed) {
             body(loop.otherwise(), new Scope(scope));
         }
     }

@@ -11,10 +11,10 @@ final class Operators {
 
     static Value apply(Render render, BinaryOperator operator, Value a, Value b) {
         Comparisons.failUndefined(a);
-        Comparisons.failUndefined(b);
         if (operator == BinaryOperator.REMAINDER && a instanceof Value.Str template) {
             return new Value.Str(PercentFormat.format(render, template.text(), b), template.markup());
         }
+        Comparisons.failUndefined(b);
         if (Numbers.isNumber(a) && Numbers.isNumber(b)) {
             return switch (operator) {
                 case ADD -> Numbers.add(a, b);

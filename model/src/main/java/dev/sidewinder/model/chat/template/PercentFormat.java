@@ -48,11 +48,20 @@ final class PercentFormat {
             }
             plainFrom = at;
         }
-        if (values instanceof Value.Seq sequence && sequence.tuple() ? used < sequence.items().size()
-                : used == 0 && !(values instanceof Dict) && !(values instanceof Value.Seq)) {
+        if (leavesValues()) {
             throw new RenderException("not all arguments were used by the format");
         }
         return formatted.text();
+    }
+
+    /// A tuple must be used up; a single value too, unless it could have been asked for its elements.
+    private boolean leavesValues() {
+        return switch (values) {
+            case Value.Seq sequence -> sequence.tuple() && used < sequence.items().size();
+            case Dict _, Value.Range _, Value.Undefined _ -> false;
+            case Value.None _, Value.Bool _, Value.Int _, Value.Real _, Value.Str _, Value.View _, Value.Stream _,
+                    Value.Function _, Namespace _, LoopState _ -> used == 0;
+        };
     }
 
     private Specifier specifier() {

@@ -1,14 +1,16 @@
 package dev.sidewinder.model.chat.template;
 
 import dev.sidewinder.model.chat.template.Filters.Filter;
-import java.util.ArrayList;
+import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.NoSuchElementException;
 import java.util.function.Function;
+import java.util.function.Predicate;
 
 /// `map`, `select`, `reject`, `selectattr`, `rejectattr`. They give streams, as in Jinja: true whatever they hold,
-/// without length, walked once.
+/// without length, walked once, computed while they are walked.
 final class SelectionFilters {
     private SelectionFilters() {}
 
@@ -25,12 +27,19 @@ final class SelectionFilters {
             return Values.stream(List.of());
         }
         Function<Value, Value> change = mapping(render, arguments);
-        List<Value> mapped = new ArrayList<>();
-        for (Value element : Values.elements(render, input)) {
-            render.budget().step();
-            mapped.add(change.apply(element));
-        }
-        return Values.stream(mapped);
+        Iterator<Value> elements = Values.elements(render, input).iterator();
+        return new Value.Stream(new Iterator<>() {
+            @Override
+            public boolean hasNext() {
+                return elements.hasNext();
+            }
+
+            @Override
+            public Value next() {
+                render.budget().step();
+                return change.apply(elements.next());
+            }
+        });
     }
 
     private static Function<Value, Value> mapping(Render render, Arguments arguments) {
@@ -68,15 +77,42 @@ final class SelectionFilters {
         boolean hasTest = arguments.positional().size() > used;
         String test = hasTest ? Values.text(arguments.positional().get(used), "the name of a test").string() : null;
         Arguments rest = hasTest ? arguments.withoutFirst(used + 1) : Arguments.NONE;
-        List<Value> selected = new ArrayList<>();
-        for (Value element : Values.elements(render, input)) {
+        Predicate<Value> selects = element -> {
             render.budget().step();
             Value value = tested.apply(element);
-            boolean holds = hasTest ? Tests.test(render, test, value, rest) : Values.truth(value);
-            if (holds == wanted) {
-                selected.add(element);
-            }
+            return wanted == (hasTest ? Tests.test(render, test, value, rest) : Values.truth(value));
+        };
+        return new Value.Stream(new Selected(Values.elements(render, input).iterator(), selects));
+    }
+
+    /// The elements that a test holds for, tested as they are asked for.
+    private static final class Selected implements Iterator<Value> {
+        private final Iterator<Value> elements;
+        private final Predicate<Value> selects;
+        private Value next;
+
+        Selected(Iterator<Value> elements, Predicate<Value> selects) {
+            this.elements = elements;
+            this.selects = selects;
         }
-        return Values.stream(selected);
+
+        @Override
+        public boolean hasNext() {
+            while (next == null && elements.hasNext()) {
+                Value element = elements.next();
+                next = selects.test(element) ? element : null;
+            }
+            return next != null;
+        }
+
+        @Override
+        public Value next() {
+            if (!hasNext()) {
+                throw new NoSuchElementException();
+            }
+            Value result = next;
+            next = null;
+            return result;
+        }
     }
 }

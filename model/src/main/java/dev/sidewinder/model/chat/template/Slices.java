@@ -5,8 +5,8 @@ import java.util.List;
 
 /// `value[start:stop:step]` with Python's rules.
 final class Slices {
-    /// The elements `start + i * step` for `i` in `[0, count)`.
-    private record Span(int start, int step, int count) {}
+    /// The elements `start + i * step` for `i` in `[0, count)`, which lie before `stop`.
+    private record Span(int start, int stop, int step, int count) {}
 
     private Slices() {}
 
@@ -25,15 +25,23 @@ final class Slices {
             case Value.Str text -> new Value.Str(text(render, text.text(), start, stop, step), text.markup());
             case Value.Range range -> {
                 Span span = span(range.length(), start, stop, step);
-                long first = range.start() + span.start() * range.step();
-                long stride = span.step() * range.step();
-                yield new Value.Range(first, stride, first + span.count() * stride, span.count());
+                yield range(range, span);
             }
-            // Jinja asks for the element with this slice as its key, and there is none
             case Value.None _, Value.Undefined _, Value.Bool _, Value.Int _, Value.Real _, Dict _, Value.View _,
                     Value.Stream _, Value.Function _, Namespace _, LoopState _ ->
-                new Value.Undefined("'" + target.typeName() + "' object has no slices");
+                throw new RenderException("'" + target.typeName() + "' object has no slices");
         };
+    }
+
+    private static Value.Range range(Value.Range range, Span span) {
+        try {
+            long step = Math.multiplyExact(range.step(), (long) span.step());
+            long start = Math.addExact(range.start(), Math.multiplyExact(range.step(), (long) span.start()));
+            long stop = Math.addExact(range.start(), Math.multiplyExact(range.step(), (long) span.stop()));
+            return new Value.Range(start, step, stop, span.count());
+        } catch (ArithmeticException overflow) {
+            throw new RenderException("a slice of a range has bounds that are too large");
+        }
     }
 
     private static Text text(Render render, Text text, Value start, Value stop, Value step) {
@@ -75,8 +83,7 @@ final class Slices {
         long distance = step > 0 ? (long) stop - start : (long) start - stop;
         long stride = Math.abs((long) step);
         int count = distance <= 0 ? 0 : (int) ((distance + stride - 1) / stride);
-        // a stride beyond the length takes one element, wherever it leads
-        return new Span(start, count <= 1 ? 1 : step, count);
+        return new Span(start, stop, step, count);
     }
 
     private static int bound(Value value, int absent, int length, int lowest, int highest) {

@@ -117,11 +117,11 @@ final class TextFilters {
         if (length < endLength || leeway < 0) {
             throw new RenderException("truncate needs a length of at least " + endLength + " and no negative leeway");
         }
-        Text text = Values.text(input, "what is truncated");
-        String all = render.read(text);
-        if (PythonText.length(all) <= (long) length + leeway) {
+        if (Values.length(render, input) <= (long) length + leeway) {
             return input;
         }
+        Text text = Values.text(input, "what is truncated");
+        String all = render.read(text);
         Text kept = text.substring(0, PythonText.offset(all, length - endLength));
         boolean killWords = bound[1] != null && Values.truth(bound[1]);
         int lastBlank = killWords ? -1 : kept.string().lastIndexOf(' ');
