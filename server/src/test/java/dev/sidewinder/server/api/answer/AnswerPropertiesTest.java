@@ -12,6 +12,7 @@ import dev.sidewinder.server.api.FakeModel;
 import dev.sidewinder.server.api.FakeText;
 import dev.sidewinder.server.api.ReasoningFields;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
@@ -24,6 +25,7 @@ class AnswerPropertiesTest {
     private static final ObjectMapper JSON = new ObjectMapper();
     private static final String TOOLS = ",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"get_weather\",\"parameters\":"
             + "{\"type\":\"object\",\"properties\":{\"city\":{\"type\":\"string\"}}}}}]";
+    private static final List<String> STOPS = List.of("STOP", "OPa", "lo w", "\u00e9", "\n");
     private static final String CALL = "\n<function=get_weather>\n<parameter=city>\nParis\n</parameter>\n</function>\n";
 
     @Test
@@ -55,6 +57,81 @@ class AnswerPropertiesTest {
             }
             assertThat(streamed.cancelled()).as(what).containsExactlyInAnyOrderElementsOf(plain.cancelled());
         }
+    }
+
+    @Test
+    void joinedTextsEqualPlainAnswersOnBothTextRoutes() throws Exception {
+        for (int round = 0; round < ROUNDS; round++) {
+            long seed = 2_000_003L * round + 29;
+            Random random = new Random(seed);
+            // given a text request with stop strings, and random tokens
+            Endpoint endpoint = random.nextBoolean() ? Endpoint.COMPLETIONS : Endpoint.GENERATE;
+            int maxTokens = 1 + random.nextInt(30);
+            boolean hasStops = random.nextBoolean();
+            boolean keepsStop = random.nextBoolean();
+            int minTokens = random.nextInt(2);
+            String fields = "{\"prompt\":\"go\",\"max_tokens\":" + maxTokens + ",\"min_tokens\":"
+                    + minTokens + (hasStops ? ",\"stop\":" + JSON.writeValueAsString(STOPS) : "")
+                    + (keepsStop ? ",\"include_stop_str_in_output\":true" : "")
+                    + (endpoint == Endpoint.COMPLETIONS ? ",\"logprobs\":1,\"return_token_ids\":true" : "");
+            List<int[]> tokens = tokens(random, 1);
+
+            // when it is answered in both ways
+            Script.Outcome streamed = play(1, endpoint, fields + ",\"stream\":true}", ApiOptions.standard(), tokens).stream();
+            Script.Outcome plain = play(1, endpoint, fields + "}", ApiOptions.standard(), tokens).plain();
+
+            // then they say the same
+            String what = "seed " + seed + "\n" + fields + "\n" + streamed.text() + "\n" + plain.text();
+            JsonNode answer = JSON.readTree(plain.text());
+            boolean isText = endpoint == Endpoint.COMPLETIONS;
+            JsonNode whole = isText ? answer.get("choices").get(0) : answer;
+            var text = new StringBuilder(isText ? "" : "go");
+            List<Integer> ids = new ArrayList<>();
+            List<JsonNode> offsets = new ArrayList<>();
+            String finishReason = null;
+            for (String event : streamed.text().replace("data: [DONE]\n\n", "").split("\n\n")) {
+                assertThat(finishReason).as(what).isNull();
+                JsonNode chunk = JSON.readTree(event.substring("data: ".length()));
+                JsonNode choice = isText ? chunk.get("choices").get(0) : chunk;
+                text.append(choice.get("text").textValue());
+                if (isText) {
+                    choice.get("token_ids").forEach(id -> ids.add(id.intValue()));
+                    choice.get("logprobs").path("text_offset").forEach(offsets::add);
+                } else {
+                    ids.add(choice.get("id").intValue());
+                    assertThat(choice.get("index").intValue()).as(what).isEqualTo(ids.size() - 1);
+                    assertThat(choice.get("logprob").isNumber()).as(what).isTrue();
+                }
+                finishReason = choice.get("finish_reason").isNull() ? null : choice.get("finish_reason").textValue();
+            }
+            assertThat(text.toString()).as(what).isEqualTo((isText ? whole.get("text") : whole.get("text").get(0)).textValue());
+            assertThat(finishReason).as(what).isEqualTo(whole.get("finish_reason").textValue());
+            if (minTokens == 0) {
+                // and it is what a plain search in the whole text finds
+                int count = Math.min(tokens.getFirst().length, maxTokens);
+                String said = new FakeText().decode(Arrays.copyOf(tokens.getFirst(), count), true);
+                assertThat(text.substring(isText ? 0 : 2)).as(what).isEqualTo(hasStops ? cut(said, keepsStop) : said);
+            }
+            assertThat(JSON.valueToTree(ids).toString()).as(what).isEqualTo(whole.get("token_ids").toString());
+            assertThat(ids).as(what).hasSize((int) plain.usage().completionTokens());
+            assertThat(streamed.usage()).as(what).isEqualTo(plain.usage());
+            if (isText) {
+                assertThat(JSON.valueToTree(offsets).toString()).as(what)
+                        .isEqualTo(whole.get("logprobs").get("text_offset").toString());
+            }
+        }
+    }
+
+    /// The text up to the stop string that ends first.
+    private static String cut(String text, boolean keepsStop) {
+        for (int end = 1; end <= text.length(); end++) {
+            String before = text.substring(0, end);
+            int length = STOPS.stream().filter(before::endsWith).mapToInt(String::length).max().orElse(0);
+            if (length > 0) {
+                return keepsStop ? before : before.substring(0, end - length);
+            }
+        }
+        return text;
     }
 
     private static String chatFields(Random random, int choices) {
@@ -99,7 +176,11 @@ class AnswerPropertiesTest {
 
     /// Interleaves the choices at random; each ends with a stop token or at its limit.
     private static Script play(long order, String body, ApiOptions options, List<int[]> tokens) {
-        Script script = Script.of(Endpoint.CHAT, body, options, FakeModel.withText());
+        return play(order, Endpoint.CHAT, body, options, tokens);
+    }
+
+    private static Script play(long order, Endpoint endpoint, String body, ApiOptions options, List<int[]> tokens) {
+        Script script = Script.of(endpoint, body, options, FakeModel.withText());
         int maxTokens = script.plan.requests().getFirst().maxTokens();
         Random random = new Random(order);
         int[] at = new int[tokens.size()];
