@@ -38,6 +38,7 @@ public final class CpuBackend implements Backend {
     private final SlotPositions positions;
     private Optional<DnnlKernels> dnnl = Optional.empty();
     private float[] logits = new float[0];
+    private boolean closed;
 
     /// Builds the backend and prepares the weights.
     ///
@@ -188,9 +189,13 @@ public final class CpuBackend implements Backend {
                 + " threads; products: " + products + "; loops: " + math.description();
     }
 
-    /// Ends the pool's threads and gives all memory back.
+    /// Ends the pool's threads and gives all memory back. Idempotent.
     @Override
     public void close() {
+        if (closed) {
+            return;
+        }
+        closed = true;
         pool.close();
         dnnl.ifPresent(DnnlKernels::close);
         memory.close();

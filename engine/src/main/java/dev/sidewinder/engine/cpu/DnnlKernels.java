@@ -1,27 +1,19 @@
 package dev.sidewinder.engine.cpu;
 
-import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
-import static java.lang.foreign.ValueLayout.JAVA_SHORT;
-
-import dev.sidewinder.model.checkpoint.Bf16;
 import java.lang.foreign.MemorySegment;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
-import java.util.SplittableRandom;
 import java.util.concurrent.ConcurrentHashMap;
 
 /// The oneDNN products of one backend: one for each shape of a weight tile, checked before use.
 ///
-/// We rely on a row's bits being the same for every number of rows. oneDNN does not promise that, so it is tried on every
-/// shape when the backend is built; where it does not hold, oneDNN is not used.
+/// We rely on a row's bits being the same for every number of rows. oneDNN does not promise that, so [DnnlCheck] tries it
+/// on every shape when the backend is built.
 final class DnnlKernels implements AutoCloseable {
 
     /// Inputs and outputs of a weight tile.
     record Shape(int inputs, int outputs) {}
-
-    /// Products of numbers in [-1, 1) with fp32 sums: far above rounding, far below a wrong result.
-    private static final double PLAUSIBLE_DIFFERENCE = 1e-2;
 
     private final DnnlEngine engine;
     private final CpuMath math;
@@ -91,7 +83,10 @@ final class DnnlKernels implements AutoCloseable {
 
     String description() {
         String implementation = products.values().iterator().next().implementation();
-        return "oneDNN " + engine.library().versionText() + " (" + implementation + ")";
+        long fixed = products.values().stream().filter(DnnlProduct::hasFixedRows).count();
+        return "oneDNN " + engine.library().versionText() + " (" + implementation
+                + (fixed == 0 ? "" : ", " + fixed + " of " + products.size() + " shapes in blocks of "
+                        + DnnlProduct.FIXED_ROWS + " rows only") + ")";
     }
 
     /// Runs `rows` rows in as few calls as there is code for.
@@ -101,7 +96,7 @@ final class DnnlKernels implements AutoCloseable {
     void multiply(DnnlProduct product, long source, int rows, long weights, MemorySegment result, int worker) {
         int done = 0;
         while (done < rows) {
-            int index = DnnlProduct.indexFor(Math.min(rows - done, Linear.ROW_BLOCK));
+            int index = product.indexFor(Math.min(rows - done, Linear.ROW_BLOCK));
             workers[worker].run(product.product(index), source + 2L * done * product.inputs(), weights,
                     result.address() + 4L * done * product.outputs());
             done += DnnlProduct.ROWS[index];
@@ -114,98 +109,12 @@ final class DnnlKernels implements AutoCloseable {
 
     private void check(DnnlProduct product, int worker) {
         try (var memory = new NativeMemory()) {
-            new DnnlCheck(product, this, memory, worker).run();
+            new DnnlCheck(product, workers[worker], memory).run();
         }
     }
 
     @Override
     public void close() {
         engine.close();
-    }
-
-    /// Compares rows among others with the same rows alone, and some results with plain sums.
-    private static final class DnnlCheck {
-        private final DnnlProduct product;
-        private final DnnlKernels kernels;
-        private final int worker;
-        private final MemorySegment source;
-        private final MemorySegment weights;
-        private final MemorySegment packed;
-        private final MemorySegment expected;
-        private final MemorySegment found;
-
-        DnnlCheck(DnnlProduct product, DnnlKernels kernels, NativeMemory memory, int worker) {
-            this.product = product;
-            this.kernels = kernels;
-            this.worker = worker;
-            var random = new SplittableRandom(product.inputs() * 31L + product.outputs());
-            source = randomBf16(memory, random, (long) Linear.ROW_BLOCK * product.inputs());
-            weights = randomBf16(memory, random, (long) product.outputs() * product.inputs());
-            packed = memory.allocate(product.packedBytes());
-            expected = memory.allocate(4L * Linear.ROW_BLOCK * product.outputs());
-            found = memory.allocate(4L * Linear.ROW_BLOCK * product.outputs());
-        }
-
-        private static MemorySegment randomBf16(NativeMemory memory, SplittableRandom random, long count) {
-            MemorySegment segment = memory.allocate(2 * count);
-            for (long i = 0; i < count; i++) {
-                segment.setAtIndex(JAVA_SHORT, i, Bf16.encode((random.nextInt() >> 8) * 0x1p-23f));
-            }
-            return segment;
-        }
-
-        void run() {
-            DnnlWorker calls = kernels.worker(worker);
-            calls.run(product.packing(), source(weights, 0), 0, packed.address());
-            int last = DnnlProduct.ROWS.length - 1;
-            calls.run(product.product(last), source(source, 0), packed.address(), expected.address());
-            for (int row : new int[] {0, Linear.ROW_BLOCK - 1}) {
-                for (int column : new int[] {0, product.outputs() / 2, product.outputs() - 1}) {
-                    checkSum(row, column);
-                }
-            }
-            for (int index = 0; index < last; index++) {
-                int rows = DnnlProduct.ROWS[index];
-                checkRows(calls, index, 0);
-                checkRows(calls, index, Linear.ROW_BLOCK - rows);
-            }
-        }
-
-        private static long source(MemorySegment segment, long at) {
-            return segment.address() + at;
-        }
-
-        private void checkSum(int row, int column) {
-            double sum = 0;
-            for (int i = 0; i < product.inputs(); i++) {
-                sum += (double) value(source, (long) row * product.inputs() + i)
-                        * value(weights, (long) column * product.inputs() + i);
-            }
-            float actual = expected.getAtIndex(JAVA_FLOAT, (long) row * product.outputs() + column);
-            if (!(Math.abs(actual - sum) < PLAUSIBLE_DIFFERENCE)) {
-                throw new IllegalStateException("oneDNN computes " + actual + " where " + sum + " is right (" + shape()
-                        + ")");
-            }
-        }
-
-        private static float value(MemorySegment bf16, long index) {
-            return Bf16.decode(bf16.getAtIndex(JAVA_SHORT, index));
-        }
-
-        private void checkRows(DnnlWorker calls, int index, int firstRow) {
-            int rows = DnnlProduct.ROWS[index];
-            calls.run(product.product(index), source(source, 2L * firstRow * product.inputs()), packed.address(),
-                    found.address());
-            long bytes = 4L * rows * product.outputs();
-            long from = 4L * firstRow * product.outputs();
-            if (MemorySegment.mismatch(found, 0, bytes, expected, from, from + bytes) >= 0) {
-                throw new IllegalStateException("oneDNN gives a row other bits among " + rows + " rows than among "
-                        + Linear.ROW_BLOCK + " (" + shape() + ")");
-            }
-        }
-
-        private String shape() {
-            return product.inputs() + " x " + product.outputs() + ", " + product.implementation();
-        }
     }
 }

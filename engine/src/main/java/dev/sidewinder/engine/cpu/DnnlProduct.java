@@ -4,11 +4,14 @@ import java.lang.foreign.MemorySegment;
 
 /// bf16 products with weights of one shape: primitives for a few numbers of rows, and for packing the weights.
 ///
-/// Native code is generated when this is made. Using it takes a [DnnlWorker]; different workers may use it at once.
+/// Native code is generated when this is made. Using it takes a [DnnlWorker]; different workers may use it at once, after
+/// [DnnlCheck] has decided how.
 final class DnnlProduct {
 
     /// Numbers of rows there is code for. Few rows are padded up: they cost the same, the weights have to be read anyway.
     static final int[] ROWS = {1, 2, 4, 8, 16, 32, 48, 64, 96, 128};
+    private static final int FIXED_INDEX = 4;
+    static final int FIXED_ROWS = ROWS[FIXED_INDEX];
     private static final int ALWAYS_PADDED_UP_TO = 16;
     private static final double ACCEPTED_WASTE = 1.25;
 
@@ -17,6 +20,7 @@ final class DnnlProduct {
     private final long packedBytes;
     private final Primitive packing;
     private final Primitive[] products = new Primitive[ROWS.length];
+    private boolean fixed;
 
     /// A primitive with the memory descriptions of its arguments.
     ///
@@ -63,8 +67,21 @@ final class DnnlProduct {
         return products[index];
     }
 
+    /// From now on runs every row in a block of [#FIXED_ROWS] rows: for shapes whose bits depend on the number of rows.
+    void fixRows() {
+        fixed = true;
+    }
+
+    boolean hasFixedRows() {
+        return fixed;
+    }
+
     /// Which of [#ROWS] to run when `remaining` rows are left.
-    static int indexFor(int remaining) {
+    int indexFor(int remaining) {
+        return fixed ? FIXED_INDEX : cheapestIndexFor(remaining);
+    }
+
+    static int cheapestIndexFor(int remaining) {
         int index = 0;
         while (ROWS[index] < remaining) {
             index++;
