@@ -19,10 +19,14 @@ import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
+import java.util.Map;
 import java.util.Optional;
 
 /// Puts a [Model] together from its files.
 final class ModelLoader {
+
+    private static final String TOKENIZER_CONFIG = "tokenizer_config.json";
+    private static final String CHAT_TEMPLATE = "chat_template.jinja";
 
     private ModelLoader() {}
 
@@ -81,13 +85,15 @@ final class ModelLoader {
     }
 
     private static Optional<ChatTemplate> template(ModelFiles files) {
-        Optional<byte[]> file = files.read("chat_template.jinja");
+        Optional<byte[]> tokenizerConfig = files.read(TOKENIZER_CONFIG);
+        Map<String, String> specialTokens = tokenizerConfig
+                .map(content -> TokenizerConfigReader.specialTokens(TOKENIZER_CONFIG, content)).orElse(Map.of());
+        Optional<byte[]> file = files.read(CHAT_TEMPLATE);
         if (file.isPresent()) {
-            return Optional.of(ChatTemplate.compile("chat_template.jinja", utf8("chat_template.jinja", file.get())));
+            return Optional.of(ChatTemplate.compile(CHAT_TEMPLATE, utf8(CHAT_TEMPLATE, file.get()), specialTokens));
         }
-        return files.read("tokenizer_config.json")
-                .flatMap(content -> TokenizerConfigReader.chatTemplate("tokenizer_config.json", content))
-                .map(source -> ChatTemplate.compile("tokenizer_config.json", source));
+        return tokenizerConfig.flatMap(content -> TokenizerConfigReader.chatTemplate(TOKENIZER_CONFIG, content))
+                .map(source -> ChatTemplate.compile(TOKENIZER_CONFIG, source, specialTokens));
     }
 
     private static String utf8(String file, byte[] content) {

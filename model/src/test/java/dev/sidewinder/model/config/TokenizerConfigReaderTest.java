@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.sidewinder.model.checkpoint.CheckpointException;
 import java.nio.charset.StandardCharsets;
+import java.util.Map;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -27,6 +28,24 @@ class TokenizerConfigReaderTest {
     void refusesOtherForms(String json) {
         assertThatThrownBy(() -> read(json)).isInstanceOf(CheckpointException.class)
                 .hasMessageStartingWith("tokenizer_config.json: ");
+    }
+
+    @Test
+    void readsSpecialTokensInBothForms() {
+        assertThat(specialTokens("{\"bos_token\": \"<s>\", \"eos_token\": {\"content\": \"<|im_end|>\", \"lstrip\": false}, "
+                + "\"pad_token\": null, \"additional_special_tokens\": []}"))
+                .isEqualTo(Map.of("bos_token", "<s>", "eos_token", "<|im_end|>"));
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"{\"bos_token\": 1}", "{\"eos_token\": {}}", "{\"eos_token\": {\"content\": 7}}"})
+    void refusesSpecialTokensOfOtherForms(String json) {
+        assertThatThrownBy(() -> specialTokens(json)).isInstanceOf(CheckpointException.class)
+                .hasMessageStartingWith("tokenizer_config.json: ");
+    }
+
+    private static Map<String, String> specialTokens(String json) {
+        return TokenizerConfigReader.specialTokens("tokenizer_config.json", json.getBytes(StandardCharsets.UTF_8));
     }
 
     private static Optional<String> read(String json) {
