@@ -27,18 +27,21 @@ final class Candidates {
         worstKept = EVERYTHING;
     }
 
+    boolean keepsAll() {
+        return worstKept == EVERYTHING;
+    }
+
     boolean keeps(float logit, int token) {
-        return worstKept == EVERYTHING || rank(logit, token) >= worstKept;
+        return keepsAll() || rank(logit, token) >= worstKept;
     }
 
     /// Greater is better.
     private static long rank(float logit, int token) {
-        // Adding 0 makes -0 equal to 0, as it is for every other purpose.
-        return (long) LogitRow.orderKey(logit + 0f) << 32 | ~token & 0xFFFFFFFFL;
+        return (long) LogitRow.orderKey(logit) << 32 | ~token & 0xFFFFFFFFL;
     }
 
     private static int bucket(float logit) {
-        return (LogitRow.orderKey(logit + 0f) >> 16) + BUCKETS / 2;
+        return (LogitRow.orderKey(logit) >> 16) + BUCKETS / 2;
     }
 
     /// Keeps the `k` best.
@@ -62,11 +65,11 @@ final class Candidates {
     }
 
     /// Keeps the fewest best whose weights sum up to at least a share of all that are kept now; one at least.
-    void keepMass(double share, float[] row, int offset, int best, float[] weights) {
+    void keepMass(double share, float[] row, int offset, int best, Weights weights) {
         long total = 0;
         for (int token = 0; token < vocabSize; token++) {
             if (keeps(row[offset + token], token)) {
-                long units = LogitRow.units(weights[token]);
+                long units = weights.of(token);
                 masses[bucket(row[offset + token])] += units;
                 total += units;
             }
@@ -81,7 +84,7 @@ final class Candidates {
         int found = collect(bucket, row, offset);
         for (int i = found - 1; i >= 0; i--) {
             worstKept = ranks[i];
-            above += LogitRow.units(weights[(int) ~ranks[i]]);
+            above += weights.of((int) ~ranks[i]);
             if (above >= wanted) {
                 return;
             }

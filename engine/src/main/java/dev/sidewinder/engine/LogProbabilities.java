@@ -7,19 +7,19 @@ final class LogProbabilities {
     static final float FLOOR = -9999f;
 
     private final int vocabSize;
-    private final float[] weights;
+    private final Weights weights;
 
     LogProbabilities(int vocabSize) {
         this.vocabSize = vocabSize;
-        this.weights = new float[vocabSize];
+        this.weights = new Weights(vocabSize);
     }
 
     /// @param token        whose log-probability is wanted
     /// @param alternatives how many of the most likely tokens to report, best first, of equals the lowest id
     TokenLogprobs of(float[] values, int offset, int token, int alternatives) {
         float max = values[offset + LogitRow.argMax(values, offset, vocabSize)];
-        LogitRow.weigh(values, offset, vocabSize, max, 1, weights);
-        double logOfSum = LogitRow.logOfUnits(LogitRow.totalUnits(weights, vocabSize));
+        weights.weigh(values, offset, max, 1);
+        double logOfSum = Weights.log(weights.total());
 
         int[] top = best(values, offset, Math.min(alternatives, vocabSize));
         float[] topLogprobs = new float[top.length];

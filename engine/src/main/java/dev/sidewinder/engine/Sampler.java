@@ -19,14 +19,14 @@ final class Sampler {
 
     private final int vocabSize;
     private final float[] adjusted;
-    private final float[] weights;
+    private final Weights weights;
     private final Candidates candidates;
     private final LogProbabilities logProbabilities;
 
     Sampler(int vocabSize) {
         this.vocabSize = vocabSize;
         this.adjusted = new float[vocabSize];
-        this.weights = new float[vocabSize];
+        this.weights = new Weights(vocabSize);
         this.candidates = new Candidates(vocabSize);
         this.logProbabilities = new LogProbabilities(vocabSize);
     }
@@ -68,9 +68,9 @@ final class Sampler {
     /// @param best       the token of the largest logit
     /// @param randomBits uniform
     int draw(float[] row, int offset, int best, SamplingParams params, long randomBits) {
-        LogitRow.weigh(row, offset, vocabSize, row[offset + best], (float) (1 / params.temperature()), weights);
+        weights.weigh(row, offset, row[offset + best], 1 / params.temperature());
         if (params.minP() > 0) {
-            dropBelow((float) params.minP());
+            weights.dropBelow(params.minP());
         }
         candidates.keepAll();
         if (params.topK() > 0) {
@@ -79,34 +79,32 @@ final class Sampler {
         if (params.topP() < 1) {
             candidates.keepMass(params.topP(), row, offset, best, weights);
         }
-        return drawKept(row, offset, randomBits);
-    }
-
-    private void dropBelow(float least) {
-        for (int token = 0; token < vocabSize; token++) {
-            if (weights[token] < least) {
-                weights[token] = 0;
-            }
+        // Uniform in [0, total) to within 2^-64.
+        if (candidates.keepsAll()) {
+            return weights.tokenAt(Math.unsignedMultiplyHigh(randomBits, weights.total()));
         }
+        return tokenAt(Math.unsignedMultiplyHigh(randomBits, keptWeight(row, offset)), row, offset);
     }
 
-    private int drawKept(float[] row, int offset, long randomBits) {
+    private long keptWeight(float[] row, int offset) {
         long total = 0;
         for (int token = 0; token < vocabSize; token++) {
             if (candidates.keeps(row[offset + token], token)) {
-                total += LogitRow.units(weights[token]);
+                total += weights.of(token);
             }
         }
-        // Uniform in [0, total) to within 2^-64.
-        long point = Math.unsignedMultiplyHigh(randomBits, total);
+        return total;
+    }
+
+    private int tokenAt(long point, float[] row, int offset) {
         for (int token = 0; token < vocabSize; token++) {
             if (candidates.keeps(row[offset + token], token)) {
-                point -= LogitRow.units(weights[token]);
+                point -= weights.of(token);
                 if (point < 0) {
                     return token;
                 }
             }
         }
-        throw new IllegalStateException("drew beyond the end of a row whose weights sum up to " + total);
+        throw new IllegalStateException("drew beyond the end of the kept tokens");
     }
 }

@@ -12,7 +12,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 @Timeout(300)
 class TraceTest {
 
-    private static final int VOCAB = 61;
+    private static final int VOCAB = 97;
     private static final int TRACES_PER_SEED = 20;
     private static final Trace.Size SIZE = new Trace.Size(40, 20, 700, VOCAB - 1);
 
