@@ -25,8 +25,7 @@ final class CommonOptions {
 
     /// The folder of the repository, as the launcher tells it.
     static Path repository() {
-        String root = System.getenv("SIDEWINDER_ROOT");
-        return Path.of(root == null ? "." : root).toAbsolutePath().normalize();
+        return Path.of(System.getProperty("sidewinder.root", ".")).toAbsolutePath().normalize();
     }
 
     /// Prints the report and, unless told otherwise, appends it to the file of this machine.

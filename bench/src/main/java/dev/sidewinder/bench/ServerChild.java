@@ -59,7 +59,7 @@ final class ServerChild implements AutoCloseable {
     private void awaitReady() throws IOException, InterruptedException {
         HttpRequest ready = HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + port + "/health/ready")).build();
         long end = System.nanoTime() + START_LIMIT.toNanos();
-        try (HttpClient http = HttpClient.newHttpClient()) {
+        try (HttpClient http = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build()) {
             while (!isOk(http, ready)) {
                 if (process.waitFor(50, TimeUnit.MILLISECONDS)) {
                     throw new IOException("the server ended with status " + process.exitValue() + "; see " + log);

@@ -72,7 +72,7 @@ final class LocalServer implements AutoCloseable {
     }
 
     private void awaitReady() throws IOException, InterruptedException {
-        try (HttpClient http = HttpClient.newHttpClient()) {
+        try (HttpClient http = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build()) {
             HttpRequest ready = HttpRequest.newBuilder(address.resolve("/health/ready")).build();
             while (!answersOk(http, ready)) {
                 if (process.waitFor(POLL_INTERVAL.toMillis(), TimeUnit.MILLISECONDS)) {

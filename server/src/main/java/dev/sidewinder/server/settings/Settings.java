@@ -148,7 +148,8 @@ final class Settings {
 
     /// Variables that the launcher reads; they are no settings of the server.
     static final Set<String> LAUNCHER_VARIABLES = Set.of("SIDEWINDER_JAVA_HOME", "SIDEWINDER_JAVA_OPTS",
-            "SIDEWINDER_JVM_FOLDERS", "SIDEWINDER_MVN", "SIDEWINDER_NO_BUILD", "SIDEWINDER_DEBUG");
+            "SIDEWINDER_JVM_FOLDERS", "SIDEWINDER_MVN", "SIDEWINDER_NO_BUILD", "SIDEWINDER_NO_FLOCK", "SIDEWINDER_NO_AOT",
+            "SIDEWINDER_DEBUG");
 
     private Settings() {}
 

@@ -1,7 +1,9 @@
 package dev.sidewinder.server.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatCode;
 
+import dev.sidewinder.server.settings.ServerConfig;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -13,6 +15,8 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import java.util.regex.MatchResult;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -334,6 +338,18 @@ class LauncherTest {
 
         assertThat(launch(List.of("test", "--fast", "--module", "server")).status()).isZero();
         assertThat(mavenCalls()).last().asString().endsWith(" test -Dquarkus.build.skip=true -pl server -am");
+    }
+
+    @Test
+    void theServerKnowsTheVariablesOfTheLauncher() throws IOException {
+        // an unknown SIDEWINDER_ variable stops the start of the server; those of the launcher must not
+        String script = Files.readString(repository.resolve("sidewinder"));
+        List<String> variables = Pattern.compile("SIDEWINDER_[A-Z_]+").matcher(script).results()
+                .map(MatchResult::group).distinct().toList();
+
+        assertThat(variables).contains("SIDEWINDER_JAVA_HOME", "SIDEWINDER_MVN").allSatisfy(variable ->
+                assertThatCode(() -> ServerConfig.read(List.of(), Map.of(variable, "x"), folder))
+                        .as(variable).doesNotThrowAnyException());
     }
 
     private record Result(int status, String output, String errors) {}
