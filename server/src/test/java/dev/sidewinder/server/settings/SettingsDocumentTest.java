@@ -11,7 +11,7 @@ class SettingsDocumentTest {
 
     private static final Path DOCUMENT = Path.of("../docs/settings.md");
 
-    /// To renew the document: `./mvnw -pl server test -Dtest=SettingsDocumentTest -Dsidewinder.renew=true`
+    /// To renew the document: `mvn -pl server -am test -Dtest=SettingsDocumentTest -Dsidewinder.renew=true`
     @Test
     void isWhatStandsInTheDocs() throws IOException {
         if (Boolean.getBoolean("sidewinder.renew")) {
