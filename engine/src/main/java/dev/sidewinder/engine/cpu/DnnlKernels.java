@@ -5,6 +5,7 @@ import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.stream.Collectors;
 
 /// The oneDNN products of one backend: one for each shape of a weight tile, checked before use.
 ///
@@ -82,9 +83,10 @@ final class DnnlKernels implements AutoCloseable {
     }
 
     String description() {
-        String implementation = products.values().iterator().next().implementation();
+        String implementations = products.values().stream().map(DnnlProduct::implementation).distinct().sorted()
+                .collect(Collectors.joining(", "));
         long fixed = products.values().stream().filter(DnnlProduct::hasFixedRows).count();
-        return "oneDNN " + engine.library().versionText() + " (" + implementation
+        return "oneDNN " + engine.library().versionText() + " (" + implementations
                 + (fixed == 0 ? "" : ", " + fixed + " of " + products.size() + " shapes in blocks of "
                         + DnnlProduct.FIXED_ROWS + " rows only") + ")";
     }

@@ -29,10 +29,6 @@ final class DnnlLinear implements Linear {
         return tile == tiles() - 1 ? lastTile : wholeTile;
     }
 
-    long packedBytes() {
-        return packed.byteSize();
-    }
-
     /// Packs one tile.
     ///
     /// @param rows the tile's weights, bf16 `[columns of the tile, inputs]`

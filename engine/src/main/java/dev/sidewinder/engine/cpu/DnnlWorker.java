@@ -3,7 +3,6 @@ package dev.sidewinder.engine.cpu;
 import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.util.IdentityHashMap;
@@ -20,7 +19,6 @@ final class DnnlWorker {
     private final DnnlLibrary library;
     private final NativeMemory memory;
     private final long stream;
-    private final Arena arena = Arena.global();
     private final Map<DnnlProduct.Primitive, Call> calls = new IdentityHashMap<>();
     private MemorySegment scratchpad = MemorySegment.NULL;
     private Thread thread;

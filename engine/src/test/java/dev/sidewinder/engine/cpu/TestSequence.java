@@ -1,7 +1,6 @@
 package dev.sidewinder.engine.cpu;
 
 import dev.sidewinder.kvcache.Allocation;
-import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.scheduler.BatchEntry;
 import dev.sidewinder.scheduler.LogitRows;
 import java.util.Arrays;
@@ -29,10 +28,6 @@ final class TestSequence implements Allocation {
         int[] blocks = new int[blocksPerSequence];
         Arrays.setAll(blocks, i -> (slot + 1) * blocksPerSequence - 1 - i);
         return new TestSequence(slot, blocks, prompt);
-    }
-
-    static int blocksFor(int tokens) {
-        return CacheShape.blocksFor(tokens);
     }
 
     @Override
