@@ -21,7 +21,7 @@ public interface EngineObserver {
     /// A mask left no token to choose, and the choice ended.
     default void deadEnd() {}
 
-    /// A request left the engine, whatever way. Comes after its last event.
+    /// A request left the engine, whatever way. Once the engine has ended, on the thread that submitted too late.
     ///
     /// @param outcome how it ended
     /// @param times   when what happened; later moments may be 0
@@ -36,9 +36,9 @@ public interface EngineObserver {
 
     /// How a request left the engine.
     enum RequestOutcome {
-        /// every choice came to its own end
+        /// every choice came to its own end, or was ended one by one
         COMPLETED,
-        /// its owner cancelled it
+        /// its owner gave it up as a whole
         CANCELLED,
         /// it got a [GenerationEvent.Failed]
         FAILED

@@ -19,6 +19,7 @@ final class LiveRequest {
 
     /// Choices that go on.
     private int openChoices;
+    /// Whether its owner gave it up as a whole.
     private boolean cancelled;
     private boolean paused;
     /// What the reader had taken when it was last seen to make progress, and when that was.

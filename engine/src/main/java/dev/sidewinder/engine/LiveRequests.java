@@ -1,0 +1,210 @@
+package dev.sidewinder.engine;
+
+import dev.sidewinder.engine.EngineObserver.RequestOutcome;
+import dev.sidewinder.scheduler.Admission;
+import dev.sidewinder.scheduler.Scheduler;
+import dev.sidewinder.scheduler.Sequence;
+import java.util.ArrayList;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Set;
+
+/// The requests that the engine works on, and everything that happens to one between its submission and its end: queue,
+/// pause, cancel, finish, failure. Each ends exactly once, and then holds neither place nor memory. The engine thread's
+/// own.
+final class LiveRequests {
+
+    private final Scheduler<Choice> scheduler;
+    private final QueuePlaces places;
+    private final Deadlines deadlines;
+    private final EngineObserver observer;
+    private final Set<LiveRequest> live = new LinkedHashSet<>();
+    private final List<RequestStream> toWake = new ArrayList<>();
+
+    LiveRequests(Scheduler<Choice> scheduler, QueuePlaces places, Deadlines deadlines, EngineObserver observer) {
+        this.scheduler = scheduler;
+        this.places = places;
+        this.deadlines = deadlines;
+        this.observer = observer;
+    }
+
+    boolean isEmpty() {
+        return live.isEmpty();
+    }
+
+    int size() {
+        return live.size();
+    }
+
+    /// Puts an event before the reader, who learns of it by [#wakeReaders()].
+    void publish(LiveRequest request, GenerationEvent event) {
+        request.stream().publish(event);
+        toWake.add(request.stream());
+    }
+
+    /// Puts a new request in the queue.
+    void accept(LiveRequest request) {
+        live.add(request);
+        // The prompt's scores come before the first token of any choice, so the other choices wait for them.
+        int now = request.request().scoresPrompt() ? 1 : request.choices().size();
+        for (int i = 0; i < now; i++) {
+            submit(request.choices().get(i));
+        }
+    }
+
+    /// Lets the choices go on that wait for the scores of the prompt.
+    void submitHeldBack(LiveRequest request) {
+        for (Choice choice : request.choices()) {
+            if (choice.sequence().state() == Sequence.State.NEW && !choice.hasEnded()) {
+                submit(choice);
+            }
+        }
+    }
+
+    private void submit(Choice choice) {
+        switch (scheduler.submit(choice.sequence())) {
+            case Admission.Queued _ -> {
+            }
+            case Admission.NeverFits refusal -> throw new IllegalStateException("let in a request that can never run: " + refusal);
+        }
+    }
+
+    /// Ends what is left of a request, for its owner.
+    ///
+    /// @param steps steps completed since it was asked
+    void cancel(LiveRequest request, long steps) {
+        request.markCancelled();
+        for (Choice choice : request.choices()) {
+            cancel(choice, steps);
+        }
+    }
+
+    /// Ends one choice, for its owner.
+    ///
+    /// @param steps steps completed since it was asked
+    void cancel(Choice choice, long steps) {
+        if (choice.hasEnded()) {
+            return;
+        }
+        boolean heldMemory = switch (choice.sequence().state()) {
+            case RUNNING, PAUSED -> true;
+            case NEW, WAITING, ENDED -> false;
+        };
+        finish(choice, FinishReason.CANCELLED);
+        if (heldMemory) {
+            observer.freedAfterCancel((int) steps);
+        }
+    }
+
+    /// Takes a request out of the steps, unless its reader has caught up already.
+    void pause(LiveRequest request, long now) {
+        if (!request.stream().pause()) {
+            return;
+        }
+        request.pause(now);
+        for (Choice choice : request.choices()) {
+            if (choice.sequence().state() == Sequence.State.RUNNING) {
+                scheduler.pause(choice.sequence());
+            }
+        }
+    }
+
+    /// Lets a paused request take part again.
+    void resume(LiveRequest request) {
+        request.resume();
+        for (Choice choice : request.choices()) {
+            if (choice.sequence().state() == Sequence.State.PAUSED) {
+                scheduler.resume(choice.sequence());
+            }
+        }
+    }
+
+    /// Fails what has taken too long.
+    void failLate(long now) {
+        for (LiveRequest request : List.copyOf(live)) {
+            deadlines.missed(request, now).ifPresent(miss -> fail(request, miss));
+        }
+    }
+
+    /// Ends a choice that came to its end.
+    void finish(Choice choice, FinishReason reason) {
+        LiveRequest request = choice.request();
+        takeOut(choice);
+        publish(request, new GenerationEvent.Finished(choice.index(), reason));
+        if (request.choiceEnded()) {
+            leave(request, request.isCancelled() ? RequestOutcome.CANCELLED : RequestOutcome.COMPLETED);
+        } else if (choice.sequence().scoresPrompt()) {
+            submitHeldBack(request);
+        }
+    }
+
+    /// Ends a request by a failure.
+    void fail(LiveRequest request, EngineException cause) {
+        for (Choice choice : request.choices()) {
+            if (!choice.hasEnded()) {
+                takeOut(choice);
+            }
+        }
+        publish(request, new GenerationEvent.Failed(cause));
+        leave(request, RequestOutcome.FAILED);
+    }
+
+    private void takeOut(Choice choice) {
+        choice.markEnded();
+        if (choice.sequence().state() != Sequence.State.NEW) {
+            scheduler.end(choice.sequence());
+        }
+        if (choice.holdsPlace()) {
+            givePlaceBack(choice);
+        }
+    }
+
+    /// Notes that a choice is in a batch; the first time, its place in the queue is free.
+    void scheduled(Choice choice, long now) {
+        if (choice.holdsPlace()) {
+            givePlaceBack(choice);
+            choice.request().scheduled(now);
+        }
+    }
+
+    private void givePlaceBack(Choice choice) {
+        choice.placeGivenBack();
+        places.giveBack(1, choice.sequence().promptTokens());
+    }
+
+    private void leave(LiveRequest request, RequestOutcome outcome) {
+        live.remove(request);
+        observer.requestEnded(outcome, request.times());
+    }
+
+    /// Lets the readers of everything published since the last time look.
+    void wakeReaders() {
+        for (int i = 0; i < toWake.size(); i++) {
+            toWake.get(i).wake();
+        }
+        toWake.clear();
+    }
+
+    /// Fails everything, taken out of the books in order.
+    void failAll(EngineException cause) {
+        List.copyOf(live).forEach(request -> fail(request, cause));
+    }
+
+    /// Fails everything and leaves the books alone: after a failure of the engine they are not to be trusted.
+    void abandonAll(EngineException cause) {
+        live.forEach(request -> abandon(request, cause));
+        live.clear();
+    }
+
+    /// Fails a request without looking at the books. Any thread, once the engine thread takes nothing any more.
+    void abandon(LiveRequest request, EngineException cause) {
+        for (Choice choice : request.choices()) {
+            if (choice.holdsPlace()) {
+                givePlaceBack(choice);
+            }
+        }
+        request.stream().publish(new GenerationEvent.Failed(cause));
+        request.stream().wake();
+        observer.requestEnded(RequestOutcome.FAILED, request.times());
+    }
+}
