@@ -60,6 +60,7 @@ class LauncherTest {
                 """.formatted(repository));
         environment.put("SIDEWINDER_JAVA_HOME", jdk.toString());
         environment.put("SIDEWINDER_MVN", maven.toString());
+        environment.put("SIDEWINDER_NO_AOT", "1");
     }
 
     @Test
@@ -223,6 +224,27 @@ class LauncherTest {
     }
 
     @Test
+    void aSecondServerStartsFromTheCacheThatTheFirstLeftBehind() throws Exception {
+        // given a first start, which has no cache and is not held up by the making of one
+        environment.remove("SIDEWINDER_NO_AOT");
+        environment.put("SIDEWINDER_MODEL_LOCATION", "/models/large");
+        assertThat(launch(List.of("serve")).output()).doesNotContain("AOTCache");
+        Path build = repository.resolve("target/sidewinder/server").toRealPath();
+        Path cache = build.resolve("start-25.0.3+9.aot");
+        for (int i = 0; i < 300 && !Files.exists(cache); i++) {
+            Thread.sleep(100);
+        }
+
+        // then the next starts use it, every command of them
+        assertThat(cache).exists();
+        assertThat(launch(List.of("serve")).output().lines()).contains("-XX:AOTCache=" + cache);
+        assertThat(launch(List.of("inspect")).output().lines()).contains("-XX:AOTCache=" + cache);
+
+        // and the rehearsal did not see the settings of the server
+        assertThat(Files.readString(build.resolve(cache.getFileName() + ".new.env"))).doesNotContain("SIDEWINDER_");
+    }
+
+    @Test
     void findsAJdkThroughJavaHomeThenThePathThenTheSystemFolders() throws Exception {
         environment.remove("SIDEWINDER_JAVA_HOME");
         Path old = jdk("jdk-17", "17.0.9");
@@ -379,8 +401,21 @@ class LauncherTest {
     private Path jdk(String name, String version) throws IOException {
         Path home = Files.createDirectories(folder.resolve(name));
         Files.createDirectories(home.resolve("bin"));
-        Files.writeString(home.resolve("release"), "IMPLEMENTOR=\"x\"\nJAVA_VERSION=\"" + version + "\"\n");
-        script(home.resolve("bin/java"), "printf '%s\\n' \"$@\"\nexit \"${FAKE_JAVA_STATUS:-0}\"\n");
+        Files.writeString(home.resolve("release"), "IMPLEMENTOR=\"x\"\nJAVA_VERSION=\"" + version + "\"\nJAVA_RUNTIME_VERSION=\""
+                + version + "+9\"\n");
+        script(home.resolve("bin/java"), """
+                printf '%s\\n' "$@"
+                for argument in "$@"; do
+                    case $argument in
+                        -XX:AOTCacheOutput=*)
+                            trap 'echo cache >"${argument#*=}"; env >"${argument#*=}.env"; exit 143' TERM
+                            echo "INFO  ready  now"
+                            while :; do sleep 0.1; done
+                            ;;
+                    esac
+                done
+                exit "${FAKE_JAVA_STATUS:-0}"
+                """);
         script(home.resolve("bin/javac"), "exit 0\n");
         return home;
     }
