@@ -19,5 +19,9 @@ GGML=$(ls libs/libggml.v*.so libs/libggml.so 2>/dev/null | head -1)
 gcc -O2 -Wall -Wno-unused-function -Iinclude/include -Iinclude/ggml/include ../peerbench.c -o peerbench \
     "$LLAMA" "$GGML" libs/libggml-base.so -lm -Wl,-rpath,'$ORIGIN/libs'
 gcc -O3 -march=native -Wno-unused-function ../membw.c -o membw -lpthread
-PY=${PYTHON:-python3}; "$PY" -c "import numpy" 2>/dev/null || PY=/usr/bin/python3
-echo "ready: llama.cpp $(sed -n 's/.*"tag": *"\([^"]*\)".*/\1/p' npm/node_modules/node-llama-cpp/llama/llama.cpp.info.json); python: $PY"
+PY=${PYTHON:-python3}
+"$PY" -c 'import numpy' 2>/dev/null || {
+    echo "$PY has no numpy: install it (Debian: apt-get install -y python3-numpy), or name another python with PYTHON=" >&2
+    exit 1
+}
+echo "ready: llama.cpp $(sed -n 's/.*"tag": *"\([^"]*\)".*/\1/p' npm/node_modules/node-llama-cpp/llama/llama.cpp.info.json)"

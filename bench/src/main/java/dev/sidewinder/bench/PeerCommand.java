@@ -66,11 +66,16 @@ final class PeerCommand implements Callable<Integer> {
         var report = new Report("peer", description + "; llama.cpp on bf16 with " + threads + " threads");
         for (int i = 0; i < parsed.size(); i++) {
             report.add(theirs.get(i), "");
-            report.add(ours.get(i), String.format(Locale.ROOT, "%.2f of llama.cpp",
-                    ours.get(i).median() / theirs.get(i).median()));
+            report.add(ours.get(i), ratio(ours.get(i), theirs.get(i)));
         }
         common.publish(report);
         return 0;
+    }
+
+    private static String ratio(Measurement ours, Measurement theirs) {
+        boolean comparable = ours.usable() && theirs.usable();
+        return comparable ? String.format(Locale.ROOT, "%.2f of llama.cpp", ours.median() / theirs.median())
+                : "not comparable: no quiet repeat";
     }
 
     private List<Measurement> empty(String engine) {
