@@ -7,6 +7,7 @@ import dev.sidewinder.engine.cpu.CpuOptions;
 import dev.sidewinder.engine.cpu.LoadProgress;
 import dev.sidewinder.engine.stub.StubBackend;
 import dev.sidewinder.engine.stub.StubShape;
+import dev.sidewinder.engine.MemoryPlan;
 import dev.sidewinder.model.Model;
 import dev.sidewinder.server.settings.ServerConfig;
 
@@ -15,7 +16,7 @@ final class Backends {
 
     private Backends() {}
 
-    static Backend create(Model model, CachePlan plan, ServerConfig.Engine settings, LoadProgress progress) {
+    static Backend create(Model model, MemoryPlan plan, ServerConfig.Engine settings, LoadProgress progress) {
         return switch (settings.backend()) {
             case CPU -> new CpuBackend(model.config(), model.weights(), plan.shape(), options(settings), progress);
             case STUB -> new StubBackend(new StubShape(model.config().vocabSize(), plan.shape()));

@@ -5,6 +5,7 @@ import dev.sidewinder.engine.Backend;
 import dev.sidewinder.engine.Engine;
 import dev.sidewinder.engine.EngineLimits;
 import dev.sidewinder.engine.Timeouts;
+import dev.sidewinder.engine.MemoryPlan;
 import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.model.Model;
 import dev.sidewinder.server.api.RequestPlanner;
@@ -59,7 +60,7 @@ public final class ModelLoader {
     }
 
     private RunningModel serve(Model model, LoadingProgress progress) throws InterruptedException {
-        CachePlan plan = CachePlan.of(model.config(), config.engine(), machineBytes());
+        MemoryPlan plan = CachePlanner.plan(model.config(), config.engine(), machineBytes());
         var served = ServedModel.of(model, names(model), plan.maxModelTokens(), buildName());
         var engine = new AtomicReference<Engine>();
         var metrics = new EngineMetrics(served.names().getFirst(), plan.maxModelTokens(), cacheInfo(plan), serverMetrics,
@@ -93,7 +94,7 @@ public final class ModelLoader {
         return List.copyOf(names);
     }
 
-    private EngineLimits limits(CachePlan plan) {
+    private EngineLimits limits(MemoryPlan plan) {
         ServerConfig.Work work = config.work();
         long queuedTokens = work.queuedTokens() > 0
                 ? work.queuedTokens()
@@ -103,7 +104,7 @@ public final class ModelLoader {
                         work.totalTime(), work.streamStall()));
     }
 
-    private EngineMetrics.CacheInfo cacheInfo(CachePlan plan) {
+    private EngineMetrics.CacheInfo cacheInfo(MemoryPlan plan) {
         String type = config.engine().arithmetic() == ServerConfig.ArithmeticKind.BF16 ? "bfloat16" : "float32";
         return new EngineMetrics.CacheInfo(CacheShape.BLOCK_TOKENS, plan.shape().blocks(), type, "float32");
     }

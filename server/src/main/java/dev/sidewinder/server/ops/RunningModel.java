@@ -1,6 +1,7 @@
 package dev.sidewinder.server.ops;
 
 import dev.sidewinder.engine.Engine;
+import dev.sidewinder.engine.MemoryPlan;
 import dev.sidewinder.model.Model;
 import dev.sidewinder.server.api.RequestPlanner;
 import dev.sidewinder.server.api.RequestReader;
@@ -15,7 +16,7 @@ import java.util.List;
 /// @param created seconds since 1970
 /// @param backend what computes, in one line
 public record RunningModel(Model model, ServedModel served, Engine engine, EngineMetrics metrics, RequestReader reader,
-        RequestPlanner planner, CachePlan plan, long created, String backend) {
+        RequestPlanner planner, MemoryPlan plan, long created, String backend) {
 
     /// Under which it is served; the first is the one answers carry by default.
     public List<String> names() {

@@ -1,5 +1,6 @@
 package dev.sidewinder.server.ops;
 
+import dev.sidewinder.engine.MemoryPlan;
 import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.model.config.LayerSpec;
 import dev.sidewinder.model.config.ModelConfig;
@@ -15,7 +16,7 @@ final class StartBlock {
 
     static List<String> lines(RunningModel served, ServerConfig config, String address, long nanos) {
         ModelConfig model = served.model().config();
-        CachePlan plan = served.plan();
+        MemoryPlan plan = served.plan();
         List<String> lines = new ArrayList<>();
         lines.add("model    " + String.join(", ", served.names()) + ": " + layers(model) + ", weights "
                 + served.model().numberFormat() + ", vocabulary " + model.vocabSize() + ", revision " + served.served().fingerprint());

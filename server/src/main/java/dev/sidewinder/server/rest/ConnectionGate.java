@@ -101,6 +101,13 @@ final class ConnectionGate extends ChannelInboundHandlerAdapter {
         }
     }
 
+    /// Closes the connection as it stands. Closing it through Vert.x would first wait for a reader that takes nothing. Any
+    /// thread.
+    void cut() {
+        // this is the first handler, so no other one hears of it before the socket is closed
+        channel.close();
+    }
+
     private void waitForRequest() {
         inHeaders = false;
         schedule(limits.idleTime().toMillis(), () -> channel.close());

@@ -20,7 +20,6 @@ final class EventStream {
     }
 
     private static final byte[] PING = ": ping\n\n".getBytes(StandardCharsets.US_ASCII);
-    private static final int CANCEL = 8;
 
     private final Exchange exchange;
     private final HttpServerResponse response;
@@ -98,11 +97,6 @@ final class EventStream {
         }
     }
 
-    /// Cuts the stream off: the connection closes, or the HTTP/2 stream is reset.
-    void reset() {
-        response.reset(CANCEL);
-    }
-
     private void send(byte[] bytes) {
         pending.addAndGet(bytes.length);
         budget.written(bytes.length);
@@ -147,7 +141,7 @@ final class EventStream {
                     deadline = now + budget.stall().toNanos();
                 } else if (now >= deadline) {
                     exchange.aborted(Abort.SLOW_READER);
-                    reset();
+                    exchange.cut();
                     throw new GoneException("the client did not read its stream");
                 }
                 LockSupport.parkNanos(this, Math.min(deadline - now, 50_000_000));

@@ -30,6 +30,8 @@ public final class Exchange {
 
     private static final String KEY = "sidewinder.exchange";
     private static final String JSON = "application/json";
+    /// RFC 9113, section 7.
+    private static final int CANCEL = 8;
 
     private final RoutingContext context;
     private final Route route;
@@ -244,12 +246,22 @@ public final class Exchange {
             written.toCompletionStage().toCompletableFuture().get(budget.stall().toMillis(), TimeUnit.MILLISECONDS);
         } catch (TimeoutException e) {
             aborted(Abort.SLOW_READER);
-            response().reset();
+            cut();
         } catch (java.util.concurrent.ExecutionException | CompletionException | CancellationException e) {
             // the client has gone; the end handler sees it too
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
-            response().reset();
+            cut();
+        }
+    }
+
+    /// Ends the answer as it stands: resets the HTTP/2 stream, or closes the connection.
+    void cut() {
+        ConnectionGate gate = ConnectionGate.of(request().connection());
+        if (request().version() == HttpVersion.HTTP_2 || gate == null) {
+            response().reset(CANCEL);
+        } else {
+            gate.cut();
         }
     }
 

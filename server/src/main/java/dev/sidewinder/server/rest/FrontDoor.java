@@ -10,6 +10,7 @@ import io.vertx.core.MultiMap;
 import io.vertx.core.Vertx;
 import io.vertx.core.http.HttpServerRequest;
 import io.vertx.core.http.HttpVersion;
+import io.vertx.ext.web.Router;
 import io.vertx.ext.web.RoutingContext;
 import jakarta.enterprise.event.Observes;
 import jakarta.inject.Singleton;
@@ -50,6 +51,25 @@ public final class FrontDoor {
 
     void install(@Observes Filters filters) {
         filters.register(this::enter, BEFORE_EVERYTHING);
+    }
+
+    /// In front of the error pages of Quarkus.
+    void install(@Observes Router router) {
+        router.route().order(Integer.MIN_VALUE).failureHandler(this::failed);
+    }
+
+    /// Something outside of our own code refused the request or broke.
+    private void failed(RoutingContext context) {
+        Exchange exchange = Exchange.isOpen(context) ? Exchange.of(context) : open(context, null);
+        ApiException error = switch (context.statusCode()) {
+            case 400 -> ApiErrors.invalid("invalid_value", null, "This is no request as this server understands it.");
+            case 404 -> ApiErrors.notFound();
+            case 406 -> ApiErrors.notAcceptable("application/json");
+            case 413 -> ApiErrors.bodyTooLarge(bodyLimits.bytes());
+            case 415 -> ApiErrors.unsupportedMediaType();
+            default -> exchange.internal(context.failure());
+        };
+        exchange.failLater(error);
     }
 
     /// Requests to the model that have arrived and are not over.
@@ -125,29 +145,20 @@ public final class FrontDoor {
 
     private void checkHeaders(MultiMap headers) {
         ServerConfig.Transport limits = config.transport();
-        if (headers.size() > limits.headerCount()) {
-            throw ApiErrors.headersTooLarge(limits.headersBytes());
-        }
         int total = 0;
+        int count = 0;
         for (var header : headers) {
             int bytes = header.getKey().length() + header.getValue().length() + 4;
             total += bytes;
-            if (bytes > limits.headerBytes() || total > limits.headersBytes()) {
+            count++;
+            if (count > limits.headerCount() || bytes > limits.headerBytes() || total > limits.headersBytes()) {
                 throw ApiErrors.headersTooLarge(limits.headersBytes());
             }
         }
     }
 
     private void checkHost(HttpServerRequest request) {
-        List<String> named = request.headers().getAll("host");
-        if (named.size() > 1) {
-            throw ApiErrors.invalid("invalid_value", null, "The request has more than one Host header.");
-        }
-        boolean http1 = request.version() == HttpVersion.HTTP_1_1;
-        if (named.isEmpty() && http1) {
-            throw ApiErrors.invalid("invalid_value", null, "The request has no Host header.");
-        }
-        String host = named.isEmpty() ? null : named.getFirst();
+        String host = request.getHeader("host");
         if (request.version() == HttpVersion.HTTP_2 && request.authority() != null) {
             host = request.authority().toString();
         }
@@ -157,10 +168,7 @@ public final class FrontDoor {
         String target = request.uri();
         if (!target.startsWith("/")) {
             // a proxy's form of the target names a host too, and it is the one that counts
-            if (!target.regionMatches(true, 0, "http://", 0, 7)) {
-                throw ApiErrors.notFound();
-            }
-            String rest = target.substring(7);
+            String rest = target.substring("http://".length());
             int slash = rest.indexOf('/');
             if (!hosts.allows(slash < 0 ? rest : rest.substring(0, slash))) {
                 throw ApiErrors.hostNotAllowed();

@@ -118,11 +118,30 @@ public final class Listener {
         if (gate != null) {
             gate.requestBegan(request.version() == HttpVersion.HTTP_2);
         }
-        if (!isUri(request.uri())) {
-            refuse(request, ApiErrors.invalid("invalid_value", null, "The path is not written as RFC 3986 says."));
+        try {
+            check(request);
+        } catch (ApiException refusal) {
+            refuse(request, refusal);
             return;
         }
-        VertxHttpRecorder.getRootHandler().handle(request);
+        VertxHttpRecorder.getRootHandler().handle(new CalmRequest(request));
+    }
+
+    /// What the router would answer itself, and in its own words.
+    private static void check(HttpServerRequest request) {
+        if (!isUri(request.uri())) {
+            throw ApiErrors.invalid("invalid_value", null, "The path is not written as RFC 3986 says.");
+        }
+        if (!request.uri().startsWith("/") && !request.uri().regionMatches(true, 0, "http://", 0, 7)) {
+            throw ApiErrors.notFound();
+        }
+        int hosts = request.headers().getAll("host").size();
+        if (hosts > 1) {
+            throw ApiErrors.invalid("invalid_value", null, "The request has more than one Host header.");
+        }
+        if (request.version() == HttpVersion.HTTP_1_1 && (hosts == 0 || request.authority() == null)) {
+            throw ApiErrors.invalid("invalid_value", null, "The request has no Host header that names a host.");
+        }
     }
 
     /// The decoder could not make a request of what it read.

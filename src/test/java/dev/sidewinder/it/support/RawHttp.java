@@ -1,0 +1,62 @@
+package dev.sidewinder.it.support;
+
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.net.InetAddress;
+import java.net.Socket;
+import java.net.SocketException;
+import java.net.SocketTimeoutException;
+import java.nio.charset.StandardCharsets;
+
+/// A client that sends whatever bytes a test wants and shows what comes back.
+public final class RawHttp {
+
+    private static final int TIMEOUT_MILLIS = 10_000;
+
+    private final int port;
+
+    RawHttp(int port) {
+        this.port = port;
+    }
+
+    public Socket open() throws IOException {
+        var socket = new Socket(InetAddress.getLoopbackAddress(), port);
+        socket.setSoTimeout(TIMEOUT_MILLIS);
+        return socket;
+    }
+
+    /// Sends text (as Latin-1) and reads until the server closes or falls silent for `silenceMillis`.
+    public String exchange(String request, int silenceMillis) throws IOException {
+        try (Socket socket = open()) {
+            return exchange(socket, request.getBytes(StandardCharsets.ISO_8859_1), silenceMillis);
+        }
+    }
+
+    /// The same on an open connection.
+    public static String exchange(Socket socket, byte[] request, int silenceMillis) throws IOException {
+        try {
+            socket.getOutputStream().write(request);
+            socket.getOutputStream().flush();
+        } catch (SocketException e) {
+            // the server may refuse before it has read everything; what it said is still to be read
+        }
+        return read(socket, silenceMillis);
+    }
+
+    /// Reads until the server closes or falls silent.
+    public static String read(Socket socket, int silenceMillis) throws IOException {
+        socket.setSoTimeout(silenceMillis);
+        var received = new ByteArrayOutputStream();
+        byte[] buffer = new byte[8192];
+        InputStream in = socket.getInputStream();
+        try {
+            for (int n = in.read(buffer); n >= 0; n = in.read(buffer)) {
+                received.write(buffer, 0, n);
+            }
+        } catch (SocketTimeoutException | SocketException e) {
+            // silence or a reset: what came so far is the answer
+        }
+        return received.toString(StandardCharsets.ISO_8859_1);
+    }
+}

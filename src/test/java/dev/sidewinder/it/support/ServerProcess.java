@@ -1,0 +1,160 @@
+package dev.sidewinder.it.support;
+
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.io.UncheckedIOException;
+import java.net.URI;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/// The packaged server in a process of its own, on a free port. Its output is kept and shown when something goes wrong.
+public final class ServerProcess implements AutoCloseable {
+
+    private static final Duration START_LIMIT = Duration.ofSeconds(90);
+    private static final Pattern LISTENING = Pattern.compile("listening on (http://\\S+?),");
+
+    private final Process process;
+    private final List<String> log = new CopyOnWriteArrayList<>();
+    private final Thread reader;
+
+    private ServerProcess(List<String> flags, Map<String, String> environment) {
+        try {
+            Path folder = Files.createTempDirectory("sidewinder-it");
+            var builder = new ProcessBuilder(command(flags)).directory(folder.toFile()).redirectErrorStream(true);
+            builder.environment().keySet().removeIf(name -> name.startsWith("SIDEWINDER_"));
+            builder.environment().putAll(environment);
+            process = builder.start();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        reader = Thread.ofVirtual().start(this::readLog);
+    }
+
+    private static List<String> command(List<String> flags) {
+        Path runner = Path.of(System.getProperty("sidewinder.runner"));
+        if (!Files.exists(runner)) {
+            throw new IllegalStateException("there is no packaged server at " + runner + "; run mvn package first");
+        }
+        List<String> command = new ArrayList<>();
+        command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+        command.addAll(List.of(System.getProperty("sidewinder.jvm.flags").split(" ")));
+        command.addAll(List.of("-Xmx1g", "-jar", runner.toAbsolutePath().normalize().toString(), "serve"));
+        command.addAll(flags);
+        return command;
+    }
+
+    /// Starts a server on a free port and waits until it is ready.
+    public static ServerProcess start(String... flags) {
+        ServerProcess server = launch(flags);
+        try {
+            server.await("the server to be ready", () -> server.logged("ready    http"));
+        } catch (RuntimeException | AssertionError e) {
+            server.close();
+            throw e;
+        }
+        return server;
+    }
+
+    /// Starts a server on a free port and does not wait.
+    public static ServerProcess launch(String... flags) {
+        List<String> all = new ArrayList<>(List.of(flags));
+        if (!all.contains("--port")) {
+            all.addAll(List.of("--port", "0"));
+        }
+        return new ServerProcess(all, Map.of());
+    }
+
+    /// Where it listens. Waits until it does.
+    public URI uri() {
+        await("the port to be open", () -> logged("listening on"));
+        for (String line : log) {
+            Matcher matcher = LISTENING.matcher(line);
+            if (matcher.find()) {
+                return URI.create(matcher.group(1));
+            }
+        }
+        throw new IllegalStateException("the server did not say where it listens");
+    }
+
+    public int port() {
+        return uri().getPort();
+    }
+
+    public Api api() {
+        return new Api(uri());
+    }
+
+    public RawHttp raw() {
+        return new RawHttp(port());
+    }
+
+    /// Lines printed so far.
+    public List<String> log() {
+        return List.copyOf(log);
+    }
+
+    public boolean logged(String part) {
+        return log.stream().anyMatch(line -> line.contains(part));
+    }
+
+    public boolean isAlive() {
+        return process.isAlive();
+    }
+
+    /// Sends SIGTERM.
+    public void terminate() {
+        process.destroy();
+    }
+
+    /// Waits for the process to end.
+    public int exitCode(Duration limit) {
+        try {
+            if (!process.waitFor(limit.toMillis(), TimeUnit.MILLISECONDS)) {
+                throw new AssertionError("the server still runs after " + limit + "; its log:\n" + String.join("\n", log));
+            }
+            reader.join();
+            return process.exitValue();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new IllegalStateException(e);
+        }
+    }
+
+    private void await(String what, BooleanSupplier condition) {
+        long deadline = System.nanoTime() + START_LIMIT.toNanos();
+        while (!condition.getAsBoolean()) {
+            if (!process.isAlive() || System.nanoTime() > deadline) {
+                throw new AssertionError("waited for " + what + "; the server is " + (process.isAlive() ? "alive" : "dead")
+                        + ", its log:\n" + String.join("\n", log));
+            }
+            Waiting.pause();
+        }
+    }
+
+    private void readLog() {
+        try (var lines = new BufferedReader(new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8))) {
+            for (String line = lines.readLine(); line != null; line = lines.readLine()) {
+                log.add(line);
+            }
+        } catch (IOException e) {
+            log.add("(the output broke off: " + e.getMessage() + ")");
+        }
+    }
+
+    @Override
+    public void close() {
+        process.destroyForcibly();
+        exitCode(Duration.ofSeconds(10));
+    }
+}
