@@ -28,7 +28,7 @@ import java.util.concurrent.TimeoutException;
 
 /// The open port. We open it ourselves, in front of the router of Quarkus, for the doors that its own listener does not
 /// have: an answer to malformed requests, and a port that is open before the application has anything to serve
-/// (docs/decisions/0010-own-listener.md).
+/// (docs/decisions/0008-own-listener.md).
 @Singleton
 public final class Listener {
 
