@@ -7,6 +7,7 @@ import io.netty.channel.ChannelFutureListener;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.util.AttributeKey;
+import io.netty.util.ReferenceCountUtil;
 import io.netty.util.concurrent.ScheduledFuture;
 import io.vertx.core.http.HttpConnection;
 import io.vertx.core.net.impl.ConnectionBase;
@@ -41,7 +42,8 @@ final class ConnectionGate extends ChannelInboundHandlerAdapter {
     static void guard(Channel channel, ConnectionLimits limits) {
         String address = ConnectionLimits.address(channel);
         if (!limits.admit(address)) {
-            channel.close();
+            // the channel has no event loop yet, so it cannot be closed here
+            channel.pipeline().addFirst("sidewinder-refusal", new Refusal());
             return;
         }
         channel.closeFuture().addListener(closed -> limits.release(address));
@@ -128,6 +130,20 @@ final class ConnectionGate extends ChannelInboundHandlerAdapter {
         if (deadline != null) {
             deadline.cancel(false);
             deadline = null;
+        }
+    }
+
+    /// Closes a connection as soon as it is open, and reads nothing of it.
+    private static final class Refusal extends ChannelInboundHandlerAdapter {
+
+        @Override
+        public void channelActive(ChannelHandlerContext context) {
+            context.close();
+        }
+
+        @Override
+        public void channelRead(ChannelHandlerContext context, Object message) {
+            ReferenceCountUtil.release(message);
         }
     }
 }

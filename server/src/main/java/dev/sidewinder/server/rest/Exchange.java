@@ -30,6 +30,7 @@ public final class Exchange {
 
     private static final String KEY = "sidewinder.exchange";
     private static final String JSON = "application/json";
+    private static final int PIECE_BYTES = 64 * 1024;
     /// RFC 9113, section 7.
     private static final int CANCEL = 8;
 
@@ -141,10 +142,25 @@ public final class Exchange {
         }
     }
 
-    /// Sends a complete JSON answer and waits until the head is out of our hands. For virtual threads.
+    /// Sends a complete JSON answer, piece by piece: a reader may be slow as long as it takes a piece now and then. For
+    /// virtual threads.
     void answer(byte[] json) {
-        response().setStatusCode(200).putHeader("content-type", JSON);
-        await(response().end(buffer(json)));
+        response().setStatusCode(200).putHeader("content-type", JSON)
+                .putHeader("content-length", Integer.toString(json.length));
+        try {
+            int at = 0;
+            while (json.length - at > PIECE_BYTES) {
+                if (!await(response().write(Buffer.buffer(Unpooled.wrappedBuffer(json, at, PIECE_BYTES))))) {
+                    return;
+                }
+                at += PIECE_BYTES;
+            }
+            await(response().end(Buffer.buffer(Unpooled.wrappedBuffer(json, at, json.length - at))));
+        } catch (IllegalStateException e) {
+            if (!isGone()) {
+                throw e;
+            }
+        }
     }
 
     /// Opens a stream of events as the answer.
@@ -241,9 +257,12 @@ public final class Exchange {
 
     /// Waits until the transport has taken what was written. Quarkus REST touches the headers of the response when a
     /// resource returns; by then they must have been encoded.
-    void await(Future<Void> written) {
+    ///
+    /// @return whether it has; otherwise the client is gone, or was cut off for taking nothing
+    boolean await(Future<Void> written) {
         try {
             written.toCompletionStage().toCompletableFuture().get(budget.stall().toMillis(), TimeUnit.MILLISECONDS);
+            return true;
         } catch (TimeoutException e) {
             aborted(Abort.SLOW_READER);
             cut();
@@ -253,6 +272,7 @@ public final class Exchange {
             Thread.currentThread().interrupt();
             cut();
         }
+        return false;
     }
 
     /// Ends the answer as it stands: resets the HTTP/2 stream, or closes the connection.

@@ -164,11 +164,8 @@ public final class GenerationService {
                     throw e;
                 } catch (ApiException failure) {
                     if (!out.isOpen()) {
-                        tally.failed(false);
                         throw failure;
                     }
-                    exchange.note(failure.error());
-                    tally.failed(false);
                     answer.writeError(failure.error());
                     out.end(wire);
                     return;
@@ -242,6 +239,7 @@ public final class GenerationService {
         private void checkDeadline(AnswerAssembler assembler) {
             if (!assembler.ended() && System.nanoTime() >= deadline) {
                 exchange.aborted(Abort.DEADLINE);
+                tally.failed(false);
                 throw ApiErrors.deadlineExceeded();
             }
         }
