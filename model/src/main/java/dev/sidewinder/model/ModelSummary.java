@@ -1,13 +1,13 @@
 package dev.sidewinder.model;
 
+import dev.sidewinder.model.checkpoint.DType;
 import dev.sidewinder.model.checkpoint.Parameter;
 import dev.sidewinder.model.checkpoint.TensorInventory;
 import dev.sidewinder.model.checkpoint.TensorSet;
-import dev.sidewinder.model.checkpoint.TensorView;
 import dev.sidewinder.model.config.CacheFootprint;
 import dev.sidewinder.model.config.LayerSpec;
 import dev.sidewinder.model.config.ModelConfig;
-import java.util.Collection;
+import dev.sidewinder.model.synthetic.SyntheticModel;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -39,14 +39,30 @@ public record ModelSummary(SequencedMap<Character, Integer> layers, List<Stored>
         }
     }
 
+    /// What is counted of a tensor.
+    private record Tensor(String name, DType type, long elements, long bytes) {}
+
     static ModelSummary of(ModelConfig config, TensorSet set) {
-        Collection<TensorView> tensors = set.tensors();
+        return of(config, set.tensors().stream()
+                .map(tensor -> new Tensor(tensor.name(), tensor.type(), tensor.elements(), tensor.data().byteSize()))
+                .toList());
+    }
+
+    /// The numbers of a synthetic model, from its layout alone: no weights are made.
+    public static ModelSummary of(SyntheticModel model) {
+        return of(model.config(), model.layout().stream()
+                .map(tensor -> new Tensor(tensor.name(), tensor.type(), tensor.bytes() / tensor.type().bytes(),
+                        tensor.bytes()))
+                .toList());
+    }
+
+    private static ModelSummary of(ModelConfig config, List<Tensor> tensors) {
         TensorInventory inventory = TensorInventory.of(config);
         return new ModelSummary(layers(config), formats(tensors),
                 inventory.parameters().stream().mapToLong(Parameter::elements).sum(),
                 inventory.parameters().stream().mapToLong(parameter -> active(parameter, config)).sum(),
                 inventory.draftParameters().stream().mapToLong(Parameter::elements).sum(),
-                tensors.size(), tensors.stream().mapToLong(tensor -> tensor.data().byteSize()).sum(),
+                tensors.size(), tensors.stream().mapToLong(Tensor::bytes).sum(),
                 CacheFootprint.of(config));
     }
 
@@ -58,25 +74,24 @@ public record ModelSummary(SequencedMap<Character, Integer> layers, List<Stored>
         return layers;
     }
 
-    private static List<Stored> formats(Collection<TensorView> tensors) {
+    private static List<Stored> formats(List<Tensor> tensors) {
         Map<String, Stored> formats = new TreeMap<>();
-        for (TensorView tensor : tensors) {
+        for (Tensor tensor : tensors) {
             Stored stored = stored(tensor);
             formats.merge(stored.format(), stored, Stored::plus);
         }
         return formats.values().stream().sorted((a, b) -> Long.compare(b.bytes(), a.bytes())).toList();
     }
 
-    private static Stored stored(TensorView tensor) {
-        long bytes = tensor.data().byteSize();
+    private static Stored stored(Tensor tensor) {
         if (tensor.name().endsWith("_scale") || tensor.name().endsWith(".weight_scale_2")) {
-            return new Stored("scales", 1, 0, bytes);
+            return new Stored("scales", 1, 0, tensor.bytes());
         }
         return switch (tensor.type()) {
-            case U8 -> new Stored("nvfp4", 1, 2 * tensor.elements(), bytes);
-            case F8_E4M3 -> new Stored("fp8", 1, tensor.elements(), bytes);
+            case U8 -> new Stored("nvfp4", 1, 2 * tensor.elements(), tensor.bytes());
+            case F8_E4M3 -> new Stored("fp8", 1, tensor.elements(), tensor.bytes());
             case F32, F16, BF16, I8, I32, I64, BOOL, F64 -> new Stored(tensor.type().name().toLowerCase(Locale.ROOT), 1,
-                    tensor.elements(), bytes);
+                    tensor.elements(), tensor.bytes());
         };
     }
 

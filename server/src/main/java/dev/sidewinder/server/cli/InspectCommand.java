@@ -2,6 +2,7 @@ package dev.sidewinder.server.cli;
 
 import com.sun.management.OperatingSystemMXBean;
 import dev.sidewinder.model.Model;
+import dev.sidewinder.model.synthetic.SyntheticModel;
 import java.lang.management.ManagementFactory;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -24,12 +25,19 @@ final class InspectCommand implements Callable<Integer> {
     boolean json;
 
     @Override
-    public Integer call() throws Exception {
-        try (Model model = Model.open(location)) {
-            var inspection = new Inspection(model, memory == null ? machineMemory() : memory.bytes());
-            System.out.println(json ? inspection.json() : inspection.text());
-        }
+    public Integer call() {
+        Inspection inspection = inspect(memory == null ? machineMemory() : memory.bytes());
+        System.out.println(json ? inspection.json() : inspection.text());
         return 0;
+    }
+
+    private Inspection inspect(long memoryBytes) {
+        if (location.startsWith(SyntheticModel.PREFIX)) {
+            return Inspection.of(location, SyntheticModel.parse(location), memoryBytes);
+        }
+        try (Model model = Model.open(location)) {
+            return Inspection.of(model, memoryBytes);
+        }
     }
 
     private static long machineMemory() {

@@ -8,6 +8,7 @@ import dev.sidewinder.model.ModelSummary;
 import dev.sidewinder.model.config.CacheFootprint;
 import dev.sidewinder.model.config.LayerSpec;
 import dev.sidewinder.model.config.ModelConfig;
+import dev.sidewinder.model.synthetic.SyntheticModel;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -23,21 +24,40 @@ final class Inspection {
     /// What the CPU backend keeps with its default arithmetic: fp32 states, bf16 keys and values.
     private static final CacheFootprint.Types TYPES = new CacheFootprint.Types(4, 4, 2);
 
-    private final Model model;
+    private final String name;
+    private final boolean synthetic;
     private final ModelConfig config;
     private final ModelSummary summary;
+    private final boolean tokenizer;
+    private final boolean chatTemplate;
     private final long memoryBytes;
 
-    Inspection(Model model, long memoryBytes) {
-        this.model = model;
-        this.config = model.config();
-        this.summary = model.summary();
+    private Inspection(String name, boolean synthetic, ModelConfig config, ModelSummary summary, boolean tokenizer,
+            boolean chatTemplate, long memoryBytes) {
+        this.name = name;
+        this.synthetic = synthetic;
+        this.config = config;
+        this.summary = summary;
+        this.tokenizer = tokenizer;
+        this.chatTemplate = chatTemplate;
         this.memoryBytes = memoryBytes;
+    }
+
+    static Inspection of(Model model, long memoryBytes) {
+        return new Inspection(model.name(), model.synthetic(), model.config(), model.summary(),
+                model.tokenizer().isPresent(), model.chatTemplate().isPresent(), memoryBytes);
+    }
+
+    /// Of a model whose weights are not made, so that shapes larger than this machine can be looked at.
+    static Inspection of(String location, SyntheticModel model, long memoryBytes) {
+        return new Inspection(location, true, model.config(), ModelSummary.of(model),
+                model.files().containsKey("tokenizer.json"), model.files().containsKey("chat_template.jinja"),
+                memoryBytes);
     }
 
     String text() {
         List<String> lines = new ArrayList<>();
-        lines.add(model.name() + (model.synthetic() ? " (random weights)" : ""));
+        lines.add(name + (synthetic ? " (random weights)" : ""));
         lines.add(row("layers", config.layers().size() + ": " + kinds()));
         lines.add(row("", config.pattern()));
         for (LayerSpec layer : distinctLayers()) {
@@ -54,7 +74,7 @@ final class Inspection {
             lines.add(row("  " + stored.format(), Progress.size(stored.bytes())
                     + (stored.parameters() == 0 ? "" : ", " + count(stored.parameters()) + " parameters")));
         }
-        lines.add(row("text", text(model.tokenizer().isPresent(), model.chatTemplate().isPresent())));
+        lines.add(row("text", text(tokenizer, chatTemplate)));
         lines.add(row("a sequence", Progress.size(summary.cache().stateBytes(TYPES)) + " of state, and "
                 + number(summary.cache().kvBytesPerToken(TYPES)) + " B a token (bf16 keys and values)"));
         lines.addAll(fits());
@@ -76,7 +96,8 @@ final class Inspection {
 
     String json() {
         ObjectNode root = new ObjectMapper().createObjectNode();
-        root.put("model", model.name()).put("synthetic", model.synthetic()).put("number_format", model.numberFormat());
+        root.put("model", name).put("synthetic", synthetic);
+        root.put("number_format", summary.formats().getFirst().format());
         root.put("pattern", config.pattern());
         ObjectNode layers = root.putObject("layers");
         summary.layers().forEach((letter, count) -> layers.put(String.valueOf(letter), count));
@@ -89,7 +110,7 @@ final class Inspection {
             formats.addObject().put("format", stored.format()).put("tensors", stored.tensors())
                     .put("parameters", stored.parameters()).put("bytes", stored.bytes());
         }
-        root.put("tokenizer", model.tokenizer().isPresent()).put("chat_template", model.chatTemplate().isPresent());
+        root.put("tokenizer", tokenizer).put("chat_template", chatTemplate);
         root.put("state_bytes", summary.cache().stateBytes(TYPES));
         root.put("kv_bytes_per_token", summary.cache().kvBytesPerToken(TYPES));
         root.put("memory_bytes", memoryBytes);

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
@@ -12,6 +13,7 @@ import java.io.StringWriter;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -204,6 +206,33 @@ class ModelCommandsTest {
     void inspectSaysWhenTheWeightsAloneDoNotFit() {
         assertThat(run("inspect", TINY, "--memory", "1MB")).isZero();
         assertThat(output()).contains("The weights alone do not fit into 1.00 MB.");
+    }
+
+    @Test
+    void inspectLooksAtShapesThatDoNotFitIntoThisMachine() throws Exception {
+        assertThat(run("inspect", "synthetic:nano-30b?format=fp8", "--memory", "80GiB", "--json")).isZero();
+
+        // the published figures of the 30B-A3B shape: 31.6 B parameters, 6 KiB of keys and values a token
+        JsonNode json = new ObjectMapper().readTree(output.toByteArray());
+        assertThat(json.path("parameters").asLong()).isBetween(31_500_000_000L, 31_700_000_000L);
+        assertThat(json.path("number_format").asText()).isEqualTo("fp8");
+        assertThat(json.path("kv_bytes_per_token").asLong()).isEqualTo(6 * 1024);
+        assertThat(json.path("fits").path(0).path("sequences").asLong()).isPositive();
+    }
+
+    @Test
+    void aWrittenModelIsInspectedLikeItsShape() throws Exception {
+        Path model = folder.resolve("m");
+        run("make-model", "--shape", "tiny", "--format", "nvfp4", "--out", model.toString());
+        output.reset();
+        run("inspect", model.toString(), "--memory", "1GB", "--json");
+        ObjectNode written = (ObjectNode) new ObjectMapper().readTree(output.toByteArray());
+        output.reset();
+        run("inspect", "synthetic:tiny?format=nvfp4", "--memory", "1GB", "--json");
+        ObjectNode shape = (ObjectNode) new ObjectMapper().readTree(output.toByteArray());
+
+        List<String> differing = List.of("model", "synthetic");
+        assertThat(written.without(differing).toString()).isEqualTo(shape.without(differing).toString());
     }
 
     private JsonNode logits(String... arguments) throws IOException {
