@@ -1,5 +1,6 @@
 package dev.sidewinder.server;
 
+import dev.sidewinder.engine.cpu.CpuBackend;
 import dev.sidewinder.server.cli.Commands;
 import dev.sidewinder.server.ops.ServeApplication;
 import dev.sidewinder.server.settings.ServerConfig;
@@ -31,12 +32,18 @@ public final class Main {
             System.out.print(SettingsDocument.help());
             return;
         }
+        ServerConfig config;
         try {
             // read here for the message, and again inside, where the application is put together
-            ServerConfig.read(flags, System.getenv(), Path.of(""));
+            config = ServerConfig.read(flags, System.getenv(), Path.of(""));
         } catch (SettingsException e) {
             System.err.println("sidewinder serve: " + e.getMessage());
             System.exit(1);
+            return;
+        }
+        if (config.engine().backend() == ServerConfig.BackendKind.CPU) {
+            // unpacking a library of 90 MB hides behind the start of Quarkus
+            Thread.ofPlatform().daemon().name("sidewinder-preload").start(CpuBackend::preload);
         }
         // before any class of Netty: see ConnectionHook
         System.setProperty("io.netty.bootstrap.extensions", "serviceload");

@@ -40,6 +40,16 @@ public final class CpuBackend implements Backend {
     private float[] logits = new float[0];
     private boolean closed;
 
+    /// Loads what a backend in `bf16` needs from outside Java, so that building one later takes less time. May run on any
+    /// thread beside other start-up work; what fails here fails again, with its message, when a backend is built.
+    public static void preload() {
+        try {
+            DnnlLibrary.open();
+        } catch (IllegalStateException e) {
+            System.getLogger(CpuBackend.class.getName()).log(System.Logger.Level.DEBUG, "oneDNN was not preloaded", e);
+        }
+    }
+
     /// Builds the backend and prepares the weights.
     ///
     /// @param weights    stay mapped and may be read during `forward`

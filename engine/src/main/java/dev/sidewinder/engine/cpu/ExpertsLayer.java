@@ -70,7 +70,7 @@ final class ExpertsLayer implements Layer {
     }
 
     private static Linear[] load(CpuRuntime runtime, List<LinearWeight> weights) {
-        return weights.stream().map(runtime.loader()::load).toArray(Linear[]::new);
+        return weights.stream().map(runtime.loader()::loadOnFirstUse).toArray(Linear[]::new);
     }
 
     @Override

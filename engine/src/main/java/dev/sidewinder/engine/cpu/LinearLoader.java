@@ -15,7 +15,8 @@ import java.util.Optional;
 /// used in between.
 ///
 /// For our own kernel, what can be used as it lies in the file stays there (bf16 always, fp32 in fp32 arithmetic) and
-/// everything else is expanded once. For oneDNN every matrix is packed once.
+/// everything else is expanded once. For oneDNN every matrix is packed once, on request by the first product that uses it:
+/// most weights of a large model belong to experts, and a server should not wait for them.
 final class LinearLoader {
 
     private final WorkerPool pool;
@@ -63,9 +64,27 @@ final class LinearLoader {
     }
 
     Linear load(LinearWeight weight) {
-        if (dnnl.isPresent()) {
-            return packed(weight, dnnl.get());
+        if (dnnl.isEmpty()) {
+            return forOurKernel(weight);
         }
+        DnnlLinear linear = packed(weight, dnnl.get());
+        for (int i = 0; i < linear.tiles(); i++) {
+            int tile = i;
+            tasks.add(new Task(worker -> linear.pack(tile, worker), 2L * linear.tileColumns(tile) * weight.inputs()));
+        }
+        return linear;
+    }
+
+    /// The same for a matrix that may wait for its first use.
+    Linear loadOnFirstUse(LinearWeight weight) {
+        if (dnnl.isEmpty()) {
+            return forOurKernel(weight);
+        }
+        preparedBytes += 2L * weight.outputs() * weight.inputs();
+        return packed(weight, dnnl.get());
+    }
+
+    private Linear forOurKernel(LinearWeight weight) {
         if (isStoredAs(weight, DType.BF16)) {
             return inPlace((LinearWeight.Plain) weight, true);
         }
@@ -100,30 +119,23 @@ final class LinearLoader {
         return new VectorLinear(math, data, bf16, weight.outputs(), weight.inputs(), productScratch);
     }
 
-    private Linear packed(LinearWeight weight, DnnlKernels kernels) {
-        var linear = new DnnlLinear(kernels, memory, weight.outputs(), weight.inputs());
-        for (int i = 0; i < linear.tiles(); i++) {
-            int tile = i;
-            long bytes = 2L * linear.tileColumns(tile) * weight.inputs();
-            tasks.add(new Task(worker -> packTile(weight, linear, tile, bytes, worker), bytes));
-        }
-        return linear;
+    private DnnlLinear packed(LinearWeight weight, DnnlKernels kernels) {
+        return new DnnlLinear(kernels, memory, weight.outputs(), weight.inputs(),
+                (first, columns, worker) -> tileRows(weight, first, columns, worker));
     }
 
-    private void packTile(LinearWeight weight, DnnlLinear linear, int tile, long bytes, int worker) {
-        int from = tile * Linear.TILE_COLUMNS;
+    /// Rows of a matrix in bf16: where they lie, or expanded into the worker's scratch.
+    private MemorySegment tileRows(LinearWeight weight, int first, int rows, int worker) {
+        long bytes = 2L * rows * weight.inputs();
         if (weight instanceof LinearWeight.Plain plain && isStoredAs(weight, DType.BF16)
                 && plain.tensor().data().isNative()) {
-            long first = 2 * (plain.offset() + (long) from * weight.inputs());
-            linear.pack(tile, plain.tensor().data().asSlice(first, bytes), worker);
-            return;
+            return plain.tensor().data().asSlice(2 * (plain.offset() + (long) first * weight.inputs()), bytes);
         }
         if (expandedTiles[worker].byteSize() < bytes) {
             expandedTiles[worker] = memory.allocate(bytes);
         }
-        MemorySegment rows = expandedTiles[worker];
-        expandRows(weight, from, from + linear.tileColumns(tile), rows, 2L * weight.inputs(), true);
-        linear.pack(tile, rows, worker);
+        expandRows(weight, first, first + rows, expandedTiles[worker], 2L * weight.inputs(), true);
+        return expandedTiles[worker];
     }
 
     /// Expands rows `from` to `to` (exclusive) of the matrix to the beginning of `data`.
