@@ -42,7 +42,7 @@ class AnswersIT {
 
     @Test
     void answersAChatInOnePiece() throws Exception {
-        Api.Answer answer = api.post("/v1/chat/completions", "{" + HELLO + ",\"max_tokens\":5}");
+        Api.Answer answer = api.post("/v1/chat/completions", "{" + HELLO + ",\"max_tokens\":5,\"ignore_eos\":true}");
 
         assertThat(answer.status()).as(answer.text()).isEqualTo(200);
         assertThat(answer.header("content-type")).isEqualTo("application/json");
@@ -62,7 +62,7 @@ class AnswersIT {
     @Test
     void streamsAChatInTheOrderClientsExpect() throws Exception {
         try (EventReader stream = api.stream("/v1/chat/completions", "{" + HELLO
-                + ",\"max_tokens\":6,\"n\":2,\"stream\":true,\"stream_options\":{\"include_usage\":true}}")) {
+                + ",\"max_tokens\":6,\"ignore_eos\":true,\"n\":2,\"stream\":true,\"stream_options\":{\"include_usage\":true}}")) {
             assertThat(stream.status()).isEqualTo(200);
             assertThat(stream.header("content-type")).isEqualTo("text/event-stream; charset=utf-8");
             assertThat(stream.header("cache-control")).isEqualTo("no-cache");
@@ -104,7 +104,7 @@ class AnswersIT {
     @Test
     void completesSeveralPromptsSeveralTimes() throws Exception {
         JsonNode json = api.post("/v1/completions",
-                "{\"prompt\":[\"one\",\"two\",\"three\"],\"n\":2,\"max_tokens\":3}").json();
+                "{\"prompt\":[\"one\",\"two\",\"three\"],\"n\":2,\"max_tokens\":3,\"ignore_eos\":true}").json();
 
         assertThat(json.path("choices")).hasSize(6);
         for (int i = 0; i < 6; i++) {

@@ -108,6 +108,10 @@ public final class ServerProcess implements AutoCloseable {
         return log.stream().anyMatch(line -> line.contains(part));
     }
 
+    public long pid() {
+        return process.pid();
+    }
+
     public boolean isAlive() {
         return process.isAlive();
     }
