@@ -188,7 +188,10 @@ final class EngineLoop implements Runnable {
         if (stop || sequence.generatedTokens() == sequence.maxTokens()) {
             live.finish(choice, stop ? FinishReason.STOP : FinishReason.LENGTH);
         } else if (request.isPaused()) {
-            scheduler.pause(sequence);
+            // It waited for its turn when the request was paused; or a choice before it in this step paused them all.
+            if (sequence.state() == Sequence.State.RUNNING) {
+                scheduler.pause(sequence);
+            }
         } else if (request.stream().undeliveredBytes() > RequestStream.PAUSE_BYTES) {
             live.pause(request, now);
         }

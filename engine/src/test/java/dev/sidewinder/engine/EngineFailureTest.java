@@ -55,6 +55,24 @@ class EngineFailureTest {
     }
 
     @Test
+    void pausesEveryChoiceOfARequestWhoseReaderIsBehind() throws InterruptedException {
+        // given three choices, the first of which goes over the limit in the middle of a step
+        test.start(stub());
+        Generation unread = test.submit(new GenerationRequest("three", new int[] {1, 2}, 1000, 0, Set.of(), 3, -1,
+                SamplingParams.greedy()));
+        await(() -> test.engine().status().paused() == 3);
+
+        // when it is read at last
+        List<GenerationEvent> events = all(unread);
+
+        // then no token is missing, and the engine lives
+        assertThat(events).hasSize(3 * 1001);
+        assertThat(events).noneMatch(event -> event instanceof GenerationEvent.Failed);
+        assertThat(test.engine().status().state()).isEqualTo(EngineStatus.State.SERVING);
+        test.awaitRest();
+    }
+
+    @Test
     void failsARequestWhoseReaderStandsStill() throws InterruptedException {
         test.start(stub());
         Generation unread = test.submit(request(5000, 1));
