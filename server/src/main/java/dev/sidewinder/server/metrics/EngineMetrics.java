@@ -35,7 +35,7 @@ public final class EngineMetrics {
     /// The numbers that describe the cache and never change.
     public record CacheInfo(int blockTokens, int blocks, String cacheType, String stateType) {}
 
-    private static final String[] TIERS = {"external_prefix_cache", "mm_cache"};
+    private static final String[] TIERS = {"prefix_cache", "external_prefix_cache", "mm_cache"};
 
     private final MetricRegistry compatible;
     private final MetricRegistry own = new MetricRegistry(new Label("engine", "0"));
@@ -92,6 +92,7 @@ public final class EngineMetrics {
             rejections.put(refusal, compatible.counter("vllm:admission_rejections_total",
                     "Requests refused for want of a place.", new Label("reason", lower(refusal))));
         }
+        compatible.counter("vllm:num_preemptions_total", "Sequences suspended for others; none are yet.", () -> 0);
         corrupted = compatible.counter("vllm:corrupted_requests_total", "Requests with NaN or infinity in their logits.");
         firstToken = histogram("time_to_first_token_seconds", "From arrival to the first token.", Buckets.firstToken());
         interToken = histogram("inter_token_latency_seconds", "Gap between two tokens.", Buckets.betweenTokens());

@@ -34,6 +34,7 @@ class EngineMetricsTest {
                 "num_requests_running gauge", "num_requests_waiting gauge", "num_requests_waiting_by_reason gauge",
                 "kv_cache_usage_perc gauge", "cache_config_info gauge", "prompt_tokens_total counter",
                 "generation_tokens_total counter", "prompt_tokens_by_source_total counter", "prompt_tokens_cached_total counter",
+                "prefix_cache_queries_total counter", "prefix_cache_hits_total counter", "num_preemptions_total counter",
                 "external_prefix_cache_queries_total counter", "external_prefix_cache_hits_total counter",
                 "mm_cache_queries_total counter", "mm_cache_hits_total counter", "request_success_total counter",
                 "admission_rejections_total counter", "corrupted_requests_total counter", "time_to_first_token_seconds histogram",
