@@ -1,5 +1,6 @@
 package dev.sidewinder.model.checkpoint;
 
+import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -16,6 +17,7 @@ import java.util.Map;
 public final class SafetensorsBytes {
 
     private final Map<String, Tensor> tensors = new LinkedHashMap<>();
+    private final Map<String, String> metadata = new LinkedHashMap<>();
 
     private record Tensor(String type, long[] shape, byte[] data) {}
 
@@ -38,6 +40,12 @@ public final class SafetensorsBytes {
         return put(name, DType.F32, data.array(), shape);
     }
 
+    /// Adds free text to the header.
+    public SafetensorsBytes metadata(String name, String value) {
+        metadata.put(name, value);
+        return this;
+    }
+
     public SafetensorsBytes remove(String name) {
         if (tensors.remove(name) == null) {
             throw new IllegalArgumentException("no tensor " + name);
@@ -47,6 +55,9 @@ public final class SafetensorsBytes {
 
     public byte[] bytes() {
         var header = new StringBuilder("{");
+        if (!metadata.isEmpty()) {
+            header.append("\"__metadata__\":").append((Object) new ObjectMapper().valueToTree(metadata));
+        }
         var data = new ByteArrayOutputStream();
         tensors.forEach((name, tensor) -> {
             header.append(header.length() > 1 ? "," : "").append('"').append(name).append("\":{\"dtype\":\"")
