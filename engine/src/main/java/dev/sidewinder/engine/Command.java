@@ -7,14 +7,10 @@ sealed interface Command {
     record Submit(LiveRequest request) implements Command {}
 
     /// End what is left of a request.
-    ///
-    /// @param step steps completed when it was asked
-    record Cancel(LiveRequest request, long step) implements Command {}
+    record Cancel(LiveRequest request) implements Command {}
 
     /// End one choice of a request.
-    ///
-    /// @param step steps completed when it was asked
-    record CancelChoice(LiveRequest request, int choice, long step) implements Command {}
+    record CancelChoice(LiveRequest request, int choice) implements Command {}
 
     /// The reader of a paused request has caught up.
     record Resume(LiveRequest request) implements Command {}

@@ -36,6 +36,8 @@ final class EngineLoop implements Runnable {
     private final LiveRequests live;
 
     private long completedSteps;
+    /// Steps completed when the mailbox was last seen empty.
+    private long stepsAtLastLook;
     private long numericFailures;
     private long progressNanos;
     private long deadlinesCheckedNanos;
@@ -198,16 +200,20 @@ final class EngineLoop implements Runnable {
     }
 
     private void takeCommands() {
+        // What is there now came after the last look: no command waits longer than since then. Whoever sent it could not
+        // say so itself, since its thread may rest for any number of steps between asking for the time and sending.
+        long mostStepsWaited = completedSteps - stepsAtLastLook;
         for (Command command = mailbox.poll(); command != null; command = mailbox.poll()) {
             switch (command) {
                 case Command.Submit submit -> accept(submit.request());
-                case Command.Cancel cancel -> live.cancel(cancel.request(), completedSteps - cancel.step());
+                case Command.Cancel cancel -> live.cancel(cancel.request(), mostStepsWaited);
                 case Command.CancelChoice cancel ->
-                    live.cancel(cancel.request().choices().get(cancel.choice()), completedSteps - cancel.step());
+                    live.cancel(cancel.request().choices().get(cancel.choice()), mostStepsWaited);
                 case Command.Resume resume -> live.resume(resume.request());
                 case Command.Close _ -> closing = true;
             }
         }
+        stepsAtLastLook = completedSteps;
     }
 
     private void accept(LiveRequest request) {

@@ -12,7 +12,7 @@ public interface EngineObserver {
 
     /// A cancelled sequence gave its memory back.
     ///
-    /// @param steps steps that completed between the cancel and the free
+    /// @param steps the most steps that can have completed between the arrival of the cancel and the free
     default void freedAfterCancel(int steps) {}
 
     /// A row of logits held NaN or infinity, and its request failed.

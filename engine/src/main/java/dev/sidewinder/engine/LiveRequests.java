@@ -71,7 +71,7 @@ final class LiveRequests {
 
     /// Ends what is left of a request, for its owner.
     ///
-    /// @param steps steps completed since it was asked
+    /// @param steps the most steps that can have completed since it was asked
     void cancel(LiveRequest request, long steps) {
         request.markCancelled();
         for (Choice choice : request.choices()) {
@@ -81,7 +81,7 @@ final class LiveRequests {
 
     /// Ends one choice, for its owner.
     ///
-    /// @param steps steps completed since it was asked
+    /// @param steps the most steps that can have completed since it was asked
     void cancel(Choice choice, long steps) {
         if (choice.hasEnded()) {
             return;

@@ -154,14 +154,14 @@ final class RequestStream implements Generation {
     @Override
     public void cancel() {
         if (cancelled.compareAndSet(false, true)) {
-            engine.send(new Command.Cancel(request, engine.counts().steps()));
+            engine.send(new Command.Cancel(request));
         }
     }
 
     @Override
     public void cancel(int choice) {
         if (!cancelled.get() && cancelledChoices.compareAndSet(choice, 0, 1)) {
-            engine.send(new Command.CancelChoice(request, choice, engine.counts().steps()));
+            engine.send(new Command.CancelChoice(request, choice));
         }
     }
 

@@ -82,25 +82,35 @@ public final class Api {
         return new EventReader(response);
     }
 
-    /// The value of one series of `/metrics`, as it stands before the value.
-    public double metric(String series) throws IOException, InterruptedException {
-        for (String line : get("/metrics").text().split("\n")) {
-            if (line.startsWith(series + " ")) {
-                return Double.parseDouble(line.substring(series.length() + 1));
-            }
+    /// One scrape of `/metrics`: numbers to be compared with each other have to come from the same one.
+    public record Metrics(String text) {
+
+        /// The value of one series, as it stands before the value.
+        public double value(String series) {
+            return text.lines().filter(line -> line.startsWith(series + " ")).findFirst()
+                    .map(line -> Double.parseDouble(line.substring(series.length() + 1)))
+                    .orElseThrow(() -> new AssertionError("no series " + series));
         }
-        throw new AssertionError("no series " + series);
+
+        /// The sum over all series of a family whose labels contain `part`.
+        public double sum(String family, String part) {
+            return text.lines().filter(line -> line.startsWith(family + "{") && line.contains(part))
+                    .mapToDouble(line -> Double.parseDouble(line.substring(line.lastIndexOf(' ') + 1))).sum();
+        }
     }
 
-    /// The sum over all series of a family whose labels contain `part`.
+    public Metrics metrics() throws IOException, InterruptedException {
+        return new Metrics(get("/metrics").text());
+    }
+
+    /// One value of a scrape of its own.
+    public double metric(String series) throws IOException, InterruptedException {
+        return metrics().value(series);
+    }
+
+    /// One sum of a scrape of its own.
     public double metricSum(String family, String part) throws IOException, InterruptedException {
-        double sum = 0;
-        for (String line : get("/metrics").text().split("\n")) {
-            if (line.startsWith(family + "{") && line.contains(part)) {
-                sum += Double.parseDouble(line.substring(line.lastIndexOf(' ') + 1));
-            }
-        }
-        return sum;
+        return metrics().sum(family, part);
     }
 
     /// Waits until nothing of any request is left, and checks that the books agree.
@@ -118,17 +128,17 @@ public final class Api {
 
     /// What is not zero and should be.
     private Map<String, Double> left() throws IOException, InterruptedException {
+        Metrics now = metrics();
         Map<String, Double> left = new LinkedHashMap<>();
-        left.put("running", metricSum("vllm:num_requests_running", ""));
-        left.put("waiting", metricSum("vllm:num_requests_waiting", ""));
-        left.put("blocks", metricSum("sidewinder_kv_blocks", "active") + metricSum("sidewinder_kv_blocks", "fenced"));
-        left.put("slots", metricSum("sidewinder_state_slots", "running") + metricSum("sidewinder_state_slots", "fenced"));
-        left.put("stream bytes", metricSum("sidewinder_stream_buffer_bytes", ""));
-        left.put("slow streams", metricSum("sidewinder_slow_streams", ""));
-        left.put("queued", metricSum("sidewinder_queue_requests", ""));
-        left.put("queued tokens", metricSum("sidewinder_queue_tokens", ""));
-        left.put("received minus ended", metricSum("sidewinder_requests_received_total", "")
-                - metricSum("sidewinder_requests_total", ""));
+        left.put("running", now.sum("vllm:num_requests_running", ""));
+        left.put("waiting", now.sum("vllm:num_requests_waiting", ""));
+        left.put("blocks", now.sum("sidewinder_kv_blocks", "active") + now.sum("sidewinder_kv_blocks", "fenced"));
+        left.put("slots", now.sum("sidewinder_state_slots", "running") + now.sum("sidewinder_state_slots", "fenced"));
+        left.put("stream bytes", now.sum("sidewinder_stream_buffer_bytes", ""));
+        left.put("slow streams", now.sum("sidewinder_slow_streams", ""));
+        left.put("queued", now.sum("sidewinder_queue_requests", ""));
+        left.put("queued tokens", now.sum("sidewinder_queue_tokens", ""));
+        left.put("received minus ended", now.sum("sidewinder_requests_received_total", "") - now.sum("sidewinder_requests_total", ""));
         left.values().removeIf(value -> value == 0);
         return left;
     }

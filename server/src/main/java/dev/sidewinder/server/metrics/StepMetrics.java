@@ -38,7 +38,7 @@ final class StepMetrics implements EngineObserver {
         phase(own, "launch", forwardNanos);
         phase(own, "sample", sampleNanos);
         phase(own, "emit", emitNanos);
-        abortToFree = own.histogram("sidewinder_abort_to_free_steps", "Steps from a cancel to the return of its memory.",
+        abortToFree = own.histogram("sidewinder_abort_to_free_steps", "Steps from the arrival of a cancel to the return of its memory.",
                 Buckets.counts());
         own.gauge("sidewinder_seconds_since_step", "Time since the last step; 0 before the first.",
                 () -> lastStepNanos == 0 ? 0 : (System.nanoTime() - lastStepNanos) / 1e9);
