@@ -329,7 +329,7 @@ class HttpIT {
             long start = System.nanoTime();
             String answer = crawl(socket, "GET /health HTTP/1.1\r\nHost: localhost\r\nX-Slow: " + "z".repeat(1000));
             assertRaw(answer, 408, "request_timeout");
-            assertThat(System.nanoTime() - start).isBetween(1_500_000_000L, 6_000_000_000L);
+            assertThat(System.nanoTime() - start).isBetween(1_500_000_000L, 20_000_000_000L);
         }
     }
 

@@ -26,7 +26,7 @@ public final class RawHttp {
         return socket;
     }
 
-    /// Sends text (as Latin-1) and reads until the server closes or falls silent for `silenceMillis`.
+    /// Sends text (as Latin-1) and reads as [#read] does.
     public String exchange(String request, int silenceMillis) throws IOException {
         try (Socket socket = open()) {
             return exchange(socket, request.getBytes(StandardCharsets.ISO_8859_1), silenceMillis);
@@ -44,15 +44,17 @@ public final class RawHttp {
         return read(socket, silenceMillis);
     }
 
-    /// Reads until the server closes or falls silent.
+    /// Reads until the server closes, or has said something and falls silent. The first byte may take long, on a machine
+    /// that is busy with other things.
     public static String read(Socket socket, int silenceMillis) throws IOException {
-        socket.setSoTimeout(silenceMillis);
+        socket.setSoTimeout(Math.max(silenceMillis, TIMEOUT_MILLIS));
         var received = new ByteArrayOutputStream();
         byte[] buffer = new byte[8192];
         InputStream in = socket.getInputStream();
         try {
             for (int n = in.read(buffer); n >= 0; n = in.read(buffer)) {
                 received.write(buffer, 0, n);
+                socket.setSoTimeout(silenceMillis);
             }
         } catch (SocketTimeoutException | SocketException e) {
             // silence or a reset: what came so far is the answer
