@@ -107,6 +107,7 @@ public final class Listener {
         @Override
         public void start(Promise<Void> started) {
             server = vertx.createHttpServer(options())
+                    .connectionHandler(connection -> FrameFloods.guard(connection, config.transport().http2ControlFrames()))
                     .requestHandler(Listener.this::handle)
                     .invalidRequestHandler(Listener.this::malformed);
             server.listen(port, config.http().host()).<Void>mapEmpty().onComplete(started);

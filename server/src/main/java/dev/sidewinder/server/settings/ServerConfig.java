@@ -59,7 +59,8 @@ public record ServerConfig(Model model, Engine engine, Http http, ApiOptions api
     public record Drain(Duration limit, Duration linger) {}
 
     /// Bounds of connections, headers and bodies.
-    public record Transport(int requestLineBytes, int headerBytes, int headersBytes, int headerCount, int smallChunks, int connections, int connectionsPerAddress, int http2Streams, int http2Resets,
+    public record Transport(int requestLineBytes, int headerBytes, int headersBytes, int headerCount, int smallChunks,
+            int connections, int connectionsPerAddress, int http2Streams, int http2Resets, int http2ControlFrames,
             Duration headerTime, Duration bodyTime, Duration idleTime) {}
 
     /// Bounds of queue, deadlines and streams.
@@ -110,8 +111,8 @@ public record ServerConfig(Model model, Engine engine, Http http, ApiOptions api
                 bytes(values, Settings.HEADERS), values.get(Settings.HEADER_COUNT),
                 values.get(Settings.SMALL_CHUNKS), values.get(Settings.CONNECTIONS),
                 values.get(Settings.CONNECTIONS_PER_ADDRESS), values.get(Settings.HTTP2_STREAMS),
-                values.get(Settings.HTTP2_RESETS), values.get(Settings.HEADER_TIME), values.get(Settings.BODY_TIME),
-                values.get(Settings.IDLE_TIME));
+                values.get(Settings.HTTP2_RESETS), values.get(Settings.HTTP2_CONTROL_FRAMES),
+                values.get(Settings.HEADER_TIME), values.get(Settings.BODY_TIME), values.get(Settings.IDLE_TIME));
     }
 
     private static Work work(SettingValues values) {

@@ -111,6 +111,8 @@ final class Settings {
             "256", "concurrent streams of one HTTP/2 connection");
     static final Setting<Integer> HTTP2_RESETS = add("sidewinder.limits.http2-resets", List.of(), integer(1, 100_000),
             "200", "reset streams of one HTTP/2 connection in 30 s; more: GOAWAY");
+    static final Setting<Integer> HTTP2_CONTROL_FRAMES = add("sidewinder.limits.http2-control-frames", List.of(),
+            integer(1, 100_000), "100", "SETTINGS and PING frames of one HTTP/2 connection in 30 s; more: GOAWAY");
     static final Setting<Duration> HEADER_TIME = add("sidewinder.limits.header-time", List.of(), duration("100ms", "10m"),
             "10s", "from the first byte of a request to the end of its headers; longer: 408, close");
     static final Setting<Duration> BODY_TIME = add("sidewinder.limits.body-time", List.of(), duration("100ms", "1h"),
