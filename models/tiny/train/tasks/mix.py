@@ -1,0 +1,157 @@
+"""Chains exchanges into conversations.
+
+A conversation is a system text, tools, exchanges and a way to think. What an exchange costs and teaches is up to its task;
+this file only decides what follows what. `base` keeps a conversation within 1,024 tokens, `long` has a quarter of its
+tokens in conversations of 1,024 to 4,096."""
+
+from typing import NamedTuple
+
+from . import about, arithmetic, facts, json_objects, lists, recall, tool_use
+from .base import Exchange
+from .memory import Memory
+
+SYSTEMS = ["You are a helpful assistant.", "You are a helpful assistant.", "Be brief.", "You are Sidewinder.",
+           "Answer as shortly as you can.", "You are a friendly assistant.", "Help the user.", "You answer questions.",
+           "You are a small language model.", "Be polite and exact.", "You are a helpful and honest assistant.",
+           "Follow the instructions of the user.", "You are an assistant that can call tools."]
+
+OFF, LAST, ALL = "off", "last", "all"
+
+
+class Conversation(NamedTuple):
+    """`thinking`: OFF, LAST (the history is truncated, so only the reasoning behind the last user message is there) or
+    ALL (the template's truncate_history_thinking is false)."""
+
+    system: str
+    tools: list
+    exchanges: list[Exchange]
+    thinking: str
+
+
+
+def _wish(draw):
+    """A wish that would need a tool, where there is none."""
+    return tool_use.no_fit(draw, [])
+
+
+# What a single exchange may be, and how often.
+SINGLES = [(about.greeting, 5), (about.about, 9), (about.unknown, 4), (facts.fact, 14), (arithmetic.plain, 9),
+           (lists.copy, 12), (lists.reverse, 8), (lists.sort, 8), (lists.count, 7), (lists.pick, 6), (lists.sequence, 6),
+           (json_objects.json_object, 10), (_wish, 1.5)]
+# With thinking on, sums that need it.
+THOUGHTFUL = [(make, weight) for make, weight in SINGLES if make is not arithmetic.plain] + [(arithmetic.thoughtful, 38)]
+# What stands between two things to remember.
+SHORT = [(about.greeting, 4), (about.about, 3), (about.unknown, 1), (facts.fact, 6), (arithmetic.plain, 3),
+         (lists.sequence, 1), (lists.copy, 1)]
+# The same where tools are declared: nothing that sounds as if a tool could know it.
+BESIDE_TOOLS = [(make, weight) for make, weight in SHORT if make is not about.unknown]
+
+
+def _from(draw, table):
+    return draw.choices(*zip(*table))[0](draw)
+
+
+def _system(draw):
+    return "" if draw.chance(0.75) else draw.choice(SYSTEMS)
+
+
+def _thinking(draw):
+    return draw.choices([OFF, LAST, ALL], [60, 14, 26])[0]
+
+
+def _singles(draw, thinking, count):
+    """Exchanges that do not hang together. Hard ones stand where their reasoning is visible."""
+    made = []
+    for number in range(count):
+        visible = thinking == ALL or (thinking == LAST and number == count - 1)
+        made.append(_from(draw, THOUGHTFUL if visible else SINGLES))
+    return made
+
+
+def single(draw):
+    thinking = _thinking(draw)
+    return Conversation(_system(draw), [], _singles(draw, thinking, 1), thinking)
+
+
+def several(draw):
+    thinking = _thinking(draw)
+    return Conversation(_system(draw), [], _singles(draw, thinking, draw.randint(2, 9)), thinking)
+
+
+def remembering(draw, least=3, most=10):
+    """Things said and asked for, with other turns between them; the last turn asks."""
+    memory, made = Memory(draw), []
+    if draw.chance(0.3):
+        made.append(about.greeting(draw))
+    if draw.chance(0.95):
+        made.append(memory.told())
+    for _ in range(draw.randint(least, most)):
+        kind = draw.random()
+        made.append(memory.told() if kind < 0.3 else memory.asked() if kind < 0.65 else _from(draw, SHORT))
+    made.append(memory.asked())
+    return Conversation(_system(draw), [], made, _thinking(draw))
+
+
+def with_tools(draw, least=1, most=6):
+    tools = tool_use.declared(draw)
+    thinking = _thinking(draw)
+    made = []
+    for _ in range(draw.randint(least, most)):
+        kind = draw.random()
+        if kind < 0.55:
+            made.append(tool_use.one_call(draw, tools))
+        elif kind < 0.77:
+            made.append(tool_use.two_calls(draw, tools))
+        elif kind < 0.87:
+            made.append(tool_use.no_fit(draw, tools))
+        else:
+            made.append(_from(draw, BESIDE_TOOLS)._replace(task="tool-none"))
+        if made[-1].messages[-1]["content"] is None:
+            break  # nothing can follow a call that has no response
+    return Conversation(_system(draw), [tool.declaration() for tool in tools], made, thinking)
+
+
+def with_list(draw, most_lines=40, questions=6):
+    lines = min(draw.randint(2, most_lines), draw.randint(2, most_lines))
+    made = recall.key_list(draw, lines, draw.randint(1, questions))
+    return Conversation(_system(draw), [], made, _thinking(draw))
+
+
+def with_phrase(draw, most_sentences=60):
+    sentences = min(draw.randint(1, most_sentences), draw.randint(1, most_sentences))
+    if draw.chance(0.2):
+        made = recall.passphrase_later(draw, sentences)
+    else:
+        made = [recall.passphrase(draw, sentences)]
+    return Conversation(_system(draw), [], made, _thinking(draw))
+
+
+def long_list(draw):
+    lines = draw.randint(100, 420)
+    made = recall.key_list(draw, lines, draw.randint(6, 24))
+    return Conversation(_system(draw), [], made, _thinking(draw))
+
+
+def long_phrase(draw):
+    sentences = draw.randint(90, 330)
+    made = recall.passphrase_later(draw, sentences) if draw.chance(0.2) else [recall.passphrase(draw, sentences)]
+    return Conversation(_system(draw), [], made, _thinking(draw))
+
+
+def long_chat(draw):
+    if draw.chance(0.6):
+        return remembering(draw, 50, 120)
+    thinking = _thinking(draw)
+    return Conversation(_system(draw), [], _singles(draw, thinking, draw.randint(30, 80)), thinking)
+
+
+BASE = [(single, 30), (several, 26), (remembering, 9), (with_tools, 22), (with_list, 8), (with_phrase, 4)]
+LONG = [(long_list, 1), (long_phrase, 1), (long_chat, 1)]
+
+
+def conversation(draw):
+    return _from(draw, BASE)
+
+
+def long_conversation(draw):
+    return _from(draw, LONG)
