@@ -4,6 +4,7 @@ import java.io.BufferedReader;
 import java.io.InputStreamReader;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -50,7 +51,9 @@ final class ChatCommand implements Callable<Integer> {
         if (url != null) {
             throw new CommandException("no server answers at " + url + "; start one with ./sidewinder serve");
         }
-        try (LocalServer server = LocalServer.start(model, System.err)) {
+        List<String> flags = model == null ? List.of() : List.of("--model", model);
+        System.err.print("no server answers: ");
+        try (LocalServer server = LocalServer.start(flags, model == null ? "one" : "one for " + model, System.err)) {
             var own = new ChatClient(server.address());
             return converse(own, own.firstModel().orElseThrow(() -> new CommandException("the server vanished")));
         }

@@ -1,6 +1,7 @@
 package dev.sidewinder.server.cli;
 
 import dev.sidewinder.model.checkpoint.CheckpointException;
+import dev.sidewinder.server.eval.EvalException;
 import java.io.PrintWriter;
 import java.util.List;
 import picocli.CommandLine;
@@ -11,7 +12,8 @@ import picocli.CommandLine.UnmatchedArgumentException;
 /// Finds the command that the arguments name and runs it.
 @Command(name = "sidewinder", description = "Inference server for the Nemotron-3 family, and its tools.",
         mixinStandardHelpOptions = true, synopsisSubcommandLabel = "COMMAND",
-        subcommands = {ChatCommand.class, InspectCommand.class, LogitsCommand.class, MakeModelCommand.class})
+        subcommands = {ChatCommand.class, EvalCommand.class, InspectCommand.class, LogitsCommand.class,
+            MakeModelCommand.class})
 public final class Commands {
 
     private static final int FAILURE = 1;
@@ -50,7 +52,8 @@ public final class Commands {
         String name = command.getCommandSpec().qualifiedName();
         if (System.getenv("SIDEWINDER_DEBUG") != null) {
             failure.printStackTrace(errors);
-        } else if (failure instanceof CommandException || failure instanceof CheckpointException) {
+        } else if (failure instanceof CommandException || failure instanceof CheckpointException
+                || failure instanceof EvalException) {
             errors.println(name + ": " + oneLine(failure));
         } else {
             errors.println(name + ": " + failure.getClass().getSimpleName() + ": " + oneLine(failure)

@@ -16,12 +16,14 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 
-/// A server of our own in a child process, for as long as a conversation lasts.
+/// A server of our own in a child process, for as long as a command needs it.
 final class LocalServer implements AutoCloseable {
 
     private static final Duration POLL_INTERVAL = Duration.ofMillis(50);
     private static final int STOP_SECONDS = 10;
     private static final int LOG_LINES_SHOWN = 20;
+    /// Before the text of an error in the log.
+    private static final String ERROR = " ERROR ";
 
     private final Process process;
     private final URI address;
@@ -36,11 +38,13 @@ final class LocalServer implements AutoCloseable {
         Runtime.getRuntime().addShutdownHook(stopAtExit);
     }
 
-    /// Starts a server on a free port of this machine and waits until it is ready.
+    /// Starts a server on a free port of this machine and waits until it is ready. Says so, and where its log is.
     ///
-    /// @param model what to serve; null for the server's own choice
-    /// @throws CommandException when it does not come up; the message has the end of its log
-    static LocalServer start(String model, PrintStream errors) throws IOException, InterruptedException {
+    /// @param flags of `serve`, without the port
+    /// @param what  what is started, for people
+    /// @throws CommandException when it does not come up; the message has the error in its log
+    static LocalServer start(List<String> flags, String what, PrintStream errors)
+            throws IOException, InterruptedException {
         int port = freePort();
         List<String> command = new ArrayList<>(List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString()));
         if (Files.isExecutable(Path.of("/usr/bin/setsid"))) {
@@ -49,16 +53,13 @@ final class LocalServer implements AutoCloseable {
         }
         command.addAll(ManagementFactory.getRuntimeMXBean().getInputArguments());
         command.addAll(List.of("-jar", System.getProperty("java.class.path"), "serve", "--port", String.valueOf(port)));
-        if (model != null) {
-            command.addAll(List.of("--model", model));
-        }
-        Path log = Files.createTempFile("sidewinder-chat-", ".log");
+        command.addAll(flags);
+        Path log = Files.createTempFile("sidewinder-server-", ".log");
         Process process = new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(log.toFile())
                 .redirectInput(ProcessBuilder.Redirect.from(Path.of("/dev/null").toFile())).start();
         var server = new LocalServer(process, URI.create("http://127.0.0.1:" + port), log);
         try {
-            errors.println("no server answers: starting one"
-                    + (model == null ? "" : " for " + model) + " (log: " + log + ")");
+            errors.println("starting " + what + " (log: " + log + ")");
             server.awaitReady();
             return server;
         } catch (RuntimeException | IOException | InterruptedException failed) {
@@ -76,7 +77,8 @@ final class LocalServer implements AutoCloseable {
             HttpRequest ready = HttpRequest.newBuilder(address.resolve("/health/ready")).build();
             while (!answersOk(http, ready)) {
                 if (process.waitFor(POLL_INTERVAL.toMillis(), TimeUnit.MILLISECONDS)) {
-                    throw new CommandException("the server ended with status " + process.exitValue() + ": " + lastLines());
+                    throw new CommandException("the server ended with status " + process.exitValue() + ": "
+                            + problem(Files.readAllLines(log)));
                 }
             }
         }
@@ -90,9 +92,13 @@ final class LocalServer implements AutoCloseable {
         }
     }
 
-    private String lastLines() throws IOException {
-        List<String> lines = Files.readAllLines(log);
-        return String.join(" | ", lines.subList(Math.max(0, lines.size() - LOG_LINES_SHOWN), lines.size()));
+    /// What a log says about a failed start: its error, or else its last lines.
+    static String problem(List<String> log) {
+        List<String> errors = log.stream().filter(line -> line.contains(ERROR)).toList();
+        if (!errors.isEmpty()) {
+            return errors.getFirst().substring(errors.getFirst().indexOf(ERROR) + ERROR.length());
+        }
+        return String.join(" | ", log.subList(Math.max(0, log.size() - LOG_LINES_SHOWN), log.size()));
     }
 
     private static int freePort() throws IOException {

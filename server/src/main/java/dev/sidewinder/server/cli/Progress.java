@@ -39,12 +39,28 @@ public final class Progress implements AutoCloseable {
     ///
     /// @param total 0 when it is not known
     public void bytes(long done, long total) {
-        long now = clock.getAsLong();
-        if (now - shown < (terminal ? TERMINAL_INTERVAL_NANOS : PLAIN_INTERVAL_NANOS)) {
-            return;
+        if (isTime()) {
+            show(total > 0 ? 100 * done / total + " %, " + size(done) + " of " + size(total) : size(done));
         }
-        shown = now;
-        last = task + ": " + (total > 0 ? 100 * done / total + " %, " + size(done) + " of " + size(total) : size(done));
+    }
+
+    /// Takes note of pieces of work done.
+    ///
+    /// @param pieces what they are, for example `cases`
+    /// @param detail what else to tell
+    public void pieces(long done, long total, String pieces, String detail) {
+        if (isTime()) {
+            show(100 * done / total + " %, " + done + " of " + total + " " + pieces + ", " + detail);
+        }
+    }
+
+    private boolean isTime() {
+        return clock.getAsLong() - shown >= (terminal ? TERMINAL_INTERVAL_NANOS : PLAIN_INTERVAL_NANOS);
+    }
+
+    private void show(String amount) {
+        shown = clock.getAsLong();
+        last = task + ": " + amount;
         output.print(terminal ? ERASE_LINE + last : last + System.lineSeparator());
         output.flush();
     }

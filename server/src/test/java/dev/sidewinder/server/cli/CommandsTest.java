@@ -6,8 +6,12 @@ import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.net.InetAddress;
 import java.net.ServerSocket;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import picocli.CommandLine;
 
@@ -17,7 +21,9 @@ class CommandsTest {
     private final StringWriter output = new StringWriter();
 
     @ParameterizedTest
-    @ValueSource(strings = {"chat --temprature 1", "chat --max-tokens many", "chat --url nonsense", "chta"})
+    @ValueSource(strings = {"chat --temprature 1", "chat --max-tokens many", "chat --url nonsense", "chta",
+        "eval --concurrency 0", "eval --concurrency 257", "eval --limit 0", "eval --show-wrong -1", "eval --tsks copy",
+        "eval --url nonsense", "eval --model a --against a"})
     void wrongArgumentsAreOneLineAndStatusTwo(String line) {
         assertThat(run(line.split(" "))).isEqualTo(2);
         assertThat(errors.toString().lines()).hasSize(1);
@@ -41,6 +47,22 @@ class CommandsTest {
         assertThat(run("chat", "--url", "http://127.0.0.1:" + nobodyThere)).isEqualTo(1);
         assertThat(errors.toString()).isEqualTo("sidewinder chat: no server answers at http://127.0.0.1:" + nobodyThere
                 + "; start one with ./sidewinder serve\n");
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', value = {
+        "eval --set /nowhere.jsonl | sidewinder eval: the test set /nowhere.jsonl cannot be read: there is no such file",
+        "eval --url http://127.0.0.1:1 --set SET | sidewinder eval: no server answers at http://127.0.0.1:1/: ",
+        "eval --tasks b --set SET | sidewinder eval: the test set has no task \"b\"; it has a",
+        "eval --json /nowhere/at/all.json --set SET | sidewinder eval: --json /nowhere/at/all.json cannot be written: ",
+    })
+    void anEvaluationThatCannotBeIsOneLineAndStatusOne(String line, String message, @TempDir Path folder) throws Exception {
+        Path set = Files.writeString(folder.resolve("set.jsonl"), "{\"id\":\"x\",\"task\":\"a\",\"messages\":[{}],"
+                + "\"max_tokens\":1,\"expect\":{\"content\":\"\"}}");
+
+        assertThat(run(line.replace("SET", set.toString()).split(" "))).isEqualTo(1);
+        assertThat(errors.toString().lines()).hasSize(1);
+        assertThat(errors.toString()).startsWith(message);
     }
 
     @Test

@@ -45,6 +45,20 @@ class ProgressTest {
         assertThat(output()).doesNotContain("\033").doesNotContain("\r");
     }
 
+    @Test
+    void piecesOfWorkAreCounted() {
+        Progress progress = progress(true);
+
+        progress.pieces(1, 3, "cases", "1 right");
+        progress.pieces(2, 3, "cases", "2 right");  // too soon
+        wait(100);
+        progress.pieces(3, 3, "cases", "2 right");
+        progress.close();
+
+        assertThat(output()).isEqualTo("\r\033[Kwriting: 33 %, 1 of 3 cases, 1 right"
+                + "\r\033[Kwriting: 100 %, 3 of 3 cases, 2 right\r\033[K");
+    }
+
     @ParameterizedTest
     @CsvSource({"0, 0 B", "999, 999 B", "1000, 1.00 kB", "9994, 9.99 kB", "9996, 10.0 kB", "99949, 99.9 kB",
         "99960, 100 kB", "999499, 999 kB", "999500, 1.00 MB", "1241275392, 1.24 GB", "31600000000, 31.6 GB",
