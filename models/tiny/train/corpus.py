@@ -3,7 +3,7 @@
 from render import Writer
 from tasks import about, facts, words
 from tasks.base import Draw
-from tasks.mix import conversation, long_conversation
+from tasks.mix import ALL, conversation, long_conversation
 
 CONVERSATIONS = 12_000
 
@@ -27,7 +27,7 @@ def corpus():
         writer = Writer(recorder)
         writer.system(made.system, made.tools)
         for one in made.exchanges:
-            writer.exchange(one, True)
+            writer.exchange(one, ALL)
         yield from recorder.texts
     for table in (about.GREETINGS, about.ABOUT):
         for answer, why, asked in table:

@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 import numpy
 
-from render import render
+from render import Writer, render
 from tasks.base import TASK_IDS, Draw
-from tasks.mix import conversation, long_conversation
+from tasks.mix import OFF, conversation, long_conversation
 from tokenizer import Encoder
 
 BASE_TOKENS, LONG_TOKENS = 1024, 4096
@@ -94,7 +94,6 @@ def show(count, seed, phase):
 
 def statistics(seed, phase):
     """Tokens of exchanges by task, and the trained share of all."""
-    from render import Writer
     exchanges, tokens, trained = Counter(), Counter(), Counter()
     total = on = count = 0
     started = time.time()
@@ -104,7 +103,7 @@ def statistics(seed, phase):
         lengths.append(len(ids))
         for one in made:
             writer = Writer(encoder())
-            writer.exchange(one, False)
+            writer.exchange(one, OFF)
             exchanges[one.task] += 1
             tokens[one.task] += len(writer.ids)
             trained[one.task] += sum(writer.weights)

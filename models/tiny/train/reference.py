@@ -6,7 +6,7 @@ import json
 import jinja2
 
 from tokenizer import FOLDER
-from tasks.mix import LAST
+from tasks.mix import LAST, OFF
 
 
 def template():
@@ -16,15 +16,17 @@ def template():
 
 
 def messages_of(conversation, exchanges):
-    """OpenAI messages; arguments as objects, as a template gets them. Reasoning only where it is rendered."""
+    """OpenAI messages; arguments as objects, as a template gets them. In a LAST conversation the template truncates the
+    reasoning in front of the last user message; what comes behind it is left out here, but for the last message."""
     messages = [{"role": "system", "content": conversation.system}] if conversation.system else []
     for made in exchanges:
-        for message in made.messages:
-            message = dict(message)
+        for original in made.messages:
+            message = dict(original)
             if "tool_calls" in message:
                 message["tool_calls"] = [{"type": "function", "function": {"name": name, "arguments": arguments}}
                                          for name, arguments in message["tool_calls"]]
-            if conversation.thinking == "off":
+            last = made is exchanges[-1] and original is made.messages[-1]
+            if conversation.thinking == OFF or (conversation.thinking == LAST and made is exchanges[-1] and not last):
                 message.pop("reasoning_content", None)
             messages.append(message)
     return messages

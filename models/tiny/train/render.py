@@ -53,6 +53,9 @@ class Writer:
         self.ids.append(token)
         self.weights.append(trained)
 
+    def cut(self, length):
+        del self.ids[length:], self.weights[length:]
+
     def system(self, text, tools):
         self.control(IM_START)
         if tools:
@@ -107,7 +110,7 @@ class Writer:
         self.end(trained)
 
     def exchange(self, made, thinking):
-        trained = 1 if thinking or not made.hard else 0
+        """`thinking`: which messages show their reasoning, as in a `Conversation`."""
         responses = []
         for message in made.messages:
             role = message["role"]
@@ -120,30 +123,28 @@ class Writer:
             if role == "user":
                 self.user(message["content"])
             else:
-                self.assistant(message, thinking, trained)
+                shown = thinking == ALL or (thinking == LAST and message is made.messages[-1])
+                self.assistant(message, shown, 1 if shown or not made.hard else 0)
 
 
 def render(encoder, conversation, most_tokens):
-    """Ids and weights of a conversation. Exchanges that do not fit into `most_tokens` are left out, the last ones first;
-    None when not even one fits."""
+    """Ids, weights and the exchanges of a conversation that fit into `most_tokens`: the last ones are left out. None when
+    not even one fits."""
     writer = Writer(encoder)
     writer.system(conversation.system, conversation.tools)
-    head = len(writer.ids)
     thinking = conversation.thinking
-    kept, ends = [], []
+    starts = []
     for made in conversation.exchanges:
-        before = len(writer.ids)
-        writer.exchange(made, thinking == ALL)
+        starts.append(len(writer.ids))
+        writer.exchange(made, ALL if thinking == ALL else OFF)
         if len(writer.ids) > most_tokens:
-            del writer.ids[before:], writer.weights[before:]
             break
-        kept.append(made)
-        ends.append(before)
-    if not kept:
-        return None
-    if thinking == LAST:
-        # only now is it known which exchange is the last: it shows its reasoning
-        del writer.ids[ends[-1]:], writer.weights[ends[-1]:]
-        writer.exchange(kept[-1], True)
-    assert len(writer.ids) > head and thinking in (OFF, LAST, ALL)
-    return writer.ids, writer.weights, kept
+    for kept in range(len(starts), 0, -1):
+        if thinking == LAST:
+            # only here is it known which exchange is the last: it shows its reasoning
+            writer.cut(starts[kept - 1])
+            writer.exchange(conversation.exchanges[kept - 1], LAST)
+        if len(writer.ids) <= most_tokens:
+            return writer.ids, writer.weights, conversation.exchanges[:kept]
+        writer.cut(starts[kept - 1])
+    return None

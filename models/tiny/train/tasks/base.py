@@ -51,6 +51,14 @@ def called(calls, reasoning):
     return {"role": "assistant", "content": None, "reasoning_content": reasoning, "tool_calls": calls}
 
 
+def decimal(draw, low, high, digits=1):
+    """A number with a fraction: a whole one is another kind of number in some readers."""
+    while True:
+        number = round(draw.uniform(low, high), digits)
+        if number != int(number):
+            return number
+
+
 def casual(draw, text):
     """A user's way of typing: now and then without capitals or without the mark at the end."""
     kind = draw.random()

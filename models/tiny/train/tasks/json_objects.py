@@ -2,14 +2,14 @@
 
 import json
 
-from .base import exchange
+from .base import decimal, exchange
 from .words import ADJECTIVES, ANIMALS, CITIES, COLOURS, FOODS, HOBBIES, JOBS, LIST_WORDS, NAMES, THINGS, code, made_up
 
 TEXT, WHOLE, DECIMAL, TRUTH, TEXTS = "string", "integer", "number", "boolean", "array of strings"
 
 
 def _decimal(draw):
-    return draw.choice([draw.randint(0, 99) + 0.5, round(draw.uniform(0, 100), 1), round(draw.uniform(0, 10), 2)])
+    return draw.choice([draw.randint(0, 99) + 0.5, decimal(draw, 0, 100), decimal(draw, 0, 10, 2)])
 
 
 FIELDS = {

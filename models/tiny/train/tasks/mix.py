@@ -19,8 +19,8 @@ OFF, LAST, ALL = "off", "last", "all"
 
 
 class Conversation(NamedTuple):
-    """`thinking`: OFF, LAST (the history is truncated, so only the reasoning behind the last user message is there) or
-    ALL (the template's truncate_history_thinking is false)."""
+    """`thinking`: OFF, LAST (only the last message shows its reasoning: clients send the history without it, or the
+    template truncates it) or ALL (the history has it, and the template's truncate_history_thinking is false)."""
 
     system: str
     tools: list
@@ -47,11 +47,12 @@ SHORT = [(about.greeting, 4), (about.about, 3), (about.unknown, 1), (facts.fact,
 BESIDE_TOOLS = [(make, weight) for make, weight in SHORT if make is not about.unknown]
 
 
-def _from(draw, table):
+def one_of(draw, table):
+    """Draws from functions that have weights."""
     return draw.choices(*zip(*table))[0](draw)
 
 
-def _system(draw):
+def system_text(draw):
     return "" if draw.chance(0.75) else draw.choice(SYSTEMS)
 
 
@@ -64,18 +65,18 @@ def _singles(draw, thinking, count):
     made = []
     for number in range(count):
         visible = thinking == ALL or (thinking == LAST and number == count - 1)
-        made.append(_from(draw, THOUGHTFUL if visible else SINGLES))
+        made.append(one_of(draw, THOUGHTFUL if visible else SINGLES))
     return made
 
 
 def single(draw):
     thinking = _thinking(draw)
-    return Conversation(_system(draw), [], _singles(draw, thinking, 1), thinking)
+    return Conversation(system_text(draw), [], _singles(draw, thinking, 1), thinking)
 
 
 def several(draw):
     thinking = _thinking(draw)
-    return Conversation(_system(draw), [], _singles(draw, thinking, draw.randint(2, 9)), thinking)
+    return Conversation(system_text(draw), [], _singles(draw, thinking, draw.randint(2, 9)), thinking)
 
 
 def remembering(draw, least=3, most=10):
@@ -87,9 +88,9 @@ def remembering(draw, least=3, most=10):
         made.append(memory.told())
     for _ in range(draw.randint(least, most)):
         kind = draw.random()
-        made.append(memory.told() if kind < 0.3 else memory.asked() if kind < 0.65 else _from(draw, SHORT))
+        made.append(memory.told() if kind < 0.3 else memory.asked() if kind < 0.65 else one_of(draw, SHORT))
     made.append(memory.asked())
-    return Conversation(_system(draw), [], made, _thinking(draw))
+    return Conversation(system_text(draw), [], made, _thinking(draw))
 
 
 def with_tools(draw, least=1, most=6):
@@ -105,16 +106,16 @@ def with_tools(draw, least=1, most=6):
         elif kind < 0.87:
             made.append(tool_use.no_fit(draw, tools))
         else:
-            made.append(_from(draw, BESIDE_TOOLS)._replace(task="tool-none"))
+            made.append(one_of(draw, BESIDE_TOOLS)._replace(task="tool-none"))
         if made[-1].messages[-1]["content"] is None:
             break  # nothing can follow a call that has no response
-    return Conversation(_system(draw), [tool.declaration() for tool in tools], made, thinking)
+    return Conversation(system_text(draw), [tool.declaration() for tool in tools], made, thinking)
 
 
 def with_list(draw, most_lines=40, questions=6):
     lines = min(draw.randint(2, most_lines), draw.randint(2, most_lines))
     made = recall.key_list(draw, lines, draw.randint(1, questions))
-    return Conversation(_system(draw), [], made, _thinking(draw))
+    return Conversation(system_text(draw), [], made, _thinking(draw))
 
 
 def with_phrase(draw, most_sentences=60):
@@ -123,26 +124,26 @@ def with_phrase(draw, most_sentences=60):
         made = recall.passphrase_later(draw, sentences)
     else:
         made = [recall.passphrase(draw, sentences)]
-    return Conversation(_system(draw), [], made, _thinking(draw))
+    return Conversation(system_text(draw), [], made, _thinking(draw))
 
 
 def long_list(draw):
     lines = draw.randint(100, 420)
     made = recall.key_list(draw, lines, draw.randint(6, 24))
-    return Conversation(_system(draw), [], made, _thinking(draw))
+    return Conversation(system_text(draw), [], made, _thinking(draw))
 
 
 def long_phrase(draw):
     sentences = draw.randint(90, 330)
     made = recall.passphrase_later(draw, sentences) if draw.chance(0.2) else [recall.passphrase(draw, sentences)]
-    return Conversation(_system(draw), [], made, _thinking(draw))
+    return Conversation(system_text(draw), [], made, _thinking(draw))
 
 
 def long_chat(draw):
     if draw.chance(0.6):
         return remembering(draw, 50, 120)
     thinking = _thinking(draw)
-    return Conversation(_system(draw), [], _singles(draw, thinking, draw.randint(30, 80)), thinking)
+    return Conversation(system_text(draw), [], _singles(draw, thinking, draw.randint(30, 80)), thinking)
 
 
 BASE = [(single, 30), (several, 26), (remembering, 9), (with_tools, 22), (with_list, 8), (with_phrase, 4)]
@@ -150,8 +151,8 @@ LONG = [(long_list, 1), (long_phrase, 1), (long_chat, 1)]
 
 
 def conversation(draw):
-    return _from(draw, BASE)
+    return one_of(draw, BASE)
 
 
 def long_conversation(draw):
-    return _from(draw, LONG)
+    return one_of(draw, LONG)

@@ -4,7 +4,7 @@ explains. A tool draws its arguments, the ways to ask for a call, a response, an
 import json
 from typing import Callable, NamedTuple
 
-
+from .base import decimal
 from .words import ADJECTIVES, CITIES, COLOURS, FOODS, LIST_WORDS, NAMES, THINGS, code, made_up
 
 
@@ -64,7 +64,7 @@ def _whole(name, low, high, about=None):
 
 
 def _decimal(name, low, high, about=None):
-    return Parameter(name, "number", lambda d: round(d.uniform(low, high), 1), about)
+    return Parameter(name, "number", lambda d: decimal(d, low, high), about)
 
 
 def _truth(name, about=None):
@@ -154,7 +154,7 @@ TOOLS = [
          (_decimal("amount", 1, 500), _enum("source", *CURRENCIES), _enum("target", *CURRENCIES)),
          ("Convert {amount} {source} to {target}.", "How much is {amount} {source} in {target}?",
           "What do I get in {target} for {amount} {source}?"),
-         _value("result", lambda d: round(d.uniform(1, 900), 2), "{amount} {source} are {value} {target}."), "convert money"),
+         _value("result", lambda d: decimal(d, 1, 900, 2), "{amount} {source} are {value} {target}."), "convert money"),
     Tool("translate", "Translate a word", (_text("word", LIST_WORDS), _enum("language", *LANGUAGES)),
          ("Translate {word} into {language}.", "How do you say {word} in {language}?", "What is {word} in {language}?"),
          _value("translation", made_up, "In {language} {word} is {value}."), "translate a word"),
@@ -163,7 +163,7 @@ TOOLS = [
          _done("I put {quantity} times {item} into the cart."), "fill the cart"),
     Tool("get_price", "Price of a product", (_text("product", THINGS + FOODS),),
          ("What does the {product} cost?", "How much is the {product}?", "Price of the {product}?", "Tell me the price of the {product}."),
-         _value("price", lambda d: round(d.uniform(1, 300), 2), "The {product} costs {value}."), "look up the price"),
+         _value("price", lambda d: decimal(d, 1, 300, 2), "The {product} costs {value}."), "look up the price"),
     Tool("book_table", "Book a table in a restaurant", (_text("city", CITIES), _whole("people", 1, 12), _made("time", _clock)),
          ("Book a table for {people} in {city} at {time}.", "I need a table for {people} people at {time} in {city}.",
           "Reserve a table in {city} for {people} at {time}."), _done("The table in {city} is booked for {time}."), "book a table"),
@@ -185,7 +185,7 @@ TOOLS = [
          _value("path", lambda d: f"/{d.choice(LIST_WORDS)}/{d.choice(LIST_WORDS)}", "The file {name} is in {value}."), "find a file"),
     Tool("read_sensor", "Read a sensor by its number", (_whole("sensor", 1, 99),),
          ("Read sensor {sensor}.", "What does sensor {sensor} say?", "Value of sensor {sensor}?", "Check sensor number {sensor}."),
-         _value("value", lambda d: round(d.uniform(0, 100), 1), "Sensor {sensor} says {value}."), "read a sensor"),
+         _value("value", lambda d: decimal(d, 0, 100), "Sensor {sensor} says {value}."), "read a sensor"),
     Tool("open_door", "Open a door of the house", (_enum("door", "front", "back", "garage", "cellar"), _whole("seconds", 5, 120)),
          ("Open the {door} door for {seconds} seconds.", "Please open the {door} door, {seconds} seconds.",
           "Unlock the {door} door for {seconds} seconds."), _done("The {door} door is open for {seconds} seconds."),
@@ -238,7 +238,7 @@ def made_up_tool(draw):
             lambda: Parameter(key, "string", lambda d: d.choice(LIST_WORDS) if d.chance(0.5) else code(d)),
             lambda: Parameter(key, "string", lambda d: made_up(d) if d.chance(0.7) else d.choice(NAMES)),
             lambda: Parameter(key, "integer", lambda d: d.randint(-20, 999)),
-            lambda: Parameter(key, "number", lambda d: round(d.uniform(0, 50), 1)),
+            lambda: Parameter(key, "number", lambda d: decimal(d, 0, 50)),
             lambda: Parameter(key, "boolean", lambda d: d.chance(0.5)),
             lambda: (lambda few: Parameter(key, "string", lambda d: d.choice(few), None, few))(
                 tuple(draw.sample(LIST_WORDS, 3))),

@@ -39,7 +39,7 @@ def one_call(draw, tools, answered=None):
     answered = draw.chance(0.75) if answered is None else answered
     messages = [{"role": "user", "content": casual(draw, wanted.asked) if len(wanted.tool.asked) > 1 else wanted.asked},
                 called([wanted.call], wanted.tool.reason())]
-    return Exchange("tool-call", _answered(messages, [wanted]) if answered else messages)
+    return _answered(messages, [wanted]) if answered else Exchange("tool-call", messages)
 
 
 def two_calls(draw, tools, answered=None):
@@ -51,14 +51,14 @@ def two_calls(draw, tools, answered=None):
     messages = [{"role": "user", "content": asked},
                 called([first.call, second.call],
                        f"Two calls are needed: {first.tool.name} and {second.tool.name}.")]
-    return Exchange("tool-two-calls", _answered(messages, [first, second]) if answered else messages)
+    return _answered(messages, [first, second]) if answered else Exchange("tool-two-calls", messages)
 
 
 def _answered(messages, wanted):
     for one in wanted:
         messages.append({"role": "tool", "content": response_text(one.response)})
     messages.append(said(" ".join(one.answer for one in wanted), "I answer from the response."))
-    return messages
+    return Exchange("tool-answer", messages)
 
 
 def no_fit(draw, tools):

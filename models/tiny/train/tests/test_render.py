@@ -4,7 +4,7 @@ from dataset import encoder
 from reference import rendered, template
 from render import render
 from tasks.base import Draw
-from tasks.mix import conversation, long_conversation
+from tasks.mix import ALL, LAST, conversation, long_conversation
 from tokenizer import IM_END
 
 
@@ -31,9 +31,10 @@ class RenderTest(unittest.TestCase):
             ids, weights, kept = found
             said = [encoder().decode(part).removesuffix("<|im_end|>") for part in trained_runs(ids, weights)]
             expected = []
-            shown = [made.thinking == "all" or (made.thinking == "last" and one is kept[-1]) for one in kept]
-            for one, visible in zip(kept, shown):
+            for one in kept:
                 for message in one.messages:
+                    last = one is kept[-1] and message is one.messages[-1]
+                    visible = made.thinking == ALL or (made.thinking == LAST and last)
                     if message["role"] == "assistant" and (visible or not one.hard):
                         expected.append((message, visible))
             self.assertEqual(len(expected), len(said), f"seed {seed}")

@@ -8,10 +8,10 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Path;
 import java.util.List;
+import org.assertj.core.api.SoftAssertions;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
-import org.assertj.core.api.SoftAssertions;
 
 /// The tokenizer of `models/tiny` against ids that the encoder of its trainer recorded
 /// (`models/tiny/train/record_tokens.py`): training and serving see the same tokens.
