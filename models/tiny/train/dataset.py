@@ -92,28 +92,27 @@ def show(count, seed, phase):
         print("".join(text) + f"=== {len(ids)} tokens, {sum(weights)} trained\n")
 
 
-def statistics(seed, phase):
-    """Tokens of exchanges by task, and the trained share of all."""
-    exchanges, tokens, trained = Counter(), Counter(), Counter()
-    total = on = count = 0
-    started = time.time()
-    lengths = []
+def statistics(seed, phase, tokens=400_000):
+    """How many tokens each task takes and how many of them are trained on, as far as they are in exchanges; the rest is
+    system texts and declarations of tools."""
+    exchanges, lengths, trained, visible = Counter(), Counter(), Counter(), []
+    total = on = 0
     for ids, weights, made in conversations(seed, 0, phase):
-        total, on, count = total + len(ids), on + sum(weights), count + 1
-        lengths.append(len(ids))
+        total, on = total + len(ids), on + sum(weights)
+        visible.append(len(ids))
         for one in made:
             writer = Writer(encoder())
             writer.exchange(one, OFF)
             exchanges[one.task] += 1
-            tokens[one.task] += len(writer.ids)
+            lengths[one.task] += len(writer.ids)
             trained[one.task] += sum(writer.weights)
-        if total > 400_000:
+        if total > tokens:
             break
-    for task in exchanges:
-        print(f"{task:16} {exchanges[task]:6} exchanges {tokens[task] / exchanges[task]:7.1f} tokens each,"
-              f" {trained[task] / exchanges[task]:6.1f} trained (thinking off)")
-    print(f"{total} tokens, {count} conversations, {on / total:.1%} trained, median length {sorted(lengths)[count // 2]},"
-          f" longest {max(lengths)}, {total / (time.time() - started):.0f} tokens/s with counting")
+    for task, count in exchanges.most_common():
+        print(f"{task:16} {count:6} exchanges, {lengths[task] / total:6.1%} of the tokens, {lengths[task] / count:6.1f} tokens each,"
+              f" {trained[task] / count:5.1f} trained (without reasoning)")
+    print(f"{total} tokens, {on / total:.1%} trained, {len(visible)} conversations, median {sorted(visible)[len(visible) // 2]}"
+          f" tokens, longest {max(visible)}; {1 - sum(lengths.values()) / total:.1%} in declarations, system texts, reasoning")
 
 
 def main():

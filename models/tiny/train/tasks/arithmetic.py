@@ -183,4 +183,4 @@ def plain(draw):
 
 def thoughtful(draw) -> Exchange:
     kind = draw.random()
-    return (long_sum if kind < 0.7 else two_steps if kind < 0.85 else plain)(draw)
+    return (long_sum if kind < 0.75 else two_steps if kind < 0.85 else plain)(draw)

@@ -35,11 +35,11 @@ def _wish(draw):
 
 
 # What a single exchange may be, and how often.
-SINGLES = [(about.greeting, 5), (about.about, 9), (about.unknown, 4), (facts.fact, 14), (arithmetic.plain, 9),
-           (lists.copy, 12), (lists.reverse, 8), (lists.sort, 8), (lists.count, 7), (lists.pick, 6), (lists.sequence, 6),
-           (json_objects.json_object, 10), (_wish, 1.5)]
+SINGLES = [(about.greeting, 6), (about.about, 12), (about.unknown, 3), (facts.fact, 22), (arithmetic.plain, 9),
+           (lists.copy, 15), (lists.reverse, 7), (lists.sort, 6), (lists.count, 5), (lists.pick, 4), (lists.sequence, 5),
+           (json_objects.json_object, 10), (_wish, 1)]
 # With thinking on, sums that need it.
-THOUGHTFUL = [(make, weight) for make, weight in SINGLES if make is not arithmetic.plain] + [(arithmetic.thoughtful, 38)]
+THOUGHTFUL = [(make, weight) for make, weight in SINGLES if make is not arithmetic.plain] + [(arithmetic.thoughtful, 34)]
 # What stands between two things to remember.
 SHORT = [(about.greeting, 4), (about.about, 3), (about.unknown, 1), (facts.fact, 6), (arithmetic.plain, 3),
          (lists.sequence, 1), (lists.copy, 1)]
@@ -93,17 +93,17 @@ def remembering(draw, least=3, most=10):
     return Conversation(system_text(draw), [], made, _thinking(draw))
 
 
-def with_tools(draw, least=1, most=6):
+def with_tools(draw, least=2, most=8):
     tools = tool_use.declared(draw)
     thinking = _thinking(draw)
     made = []
     for _ in range(draw.randint(least, most)):
         kind = draw.random()
-        if kind < 0.55:
+        if kind < 0.5:
             made.append(tool_use.one_call(draw, tools))
-        elif kind < 0.77:
+        elif kind < 0.68:
             made.append(tool_use.two_calls(draw, tools))
-        elif kind < 0.87:
+        elif kind < 0.8:
             made.append(tool_use.no_fit(draw, tools))
         else:
             made.append(one_of(draw, BESIDE_TOOLS)._replace(task="tool-none"))
@@ -112,9 +112,9 @@ def with_tools(draw, least=1, most=6):
     return Conversation(system_text(draw), [tool.declaration() for tool in tools], made, thinking)
 
 
-def with_list(draw, most_lines=40, questions=6):
+def with_list(draw, most_lines=40):
     lines = min(draw.randint(2, most_lines), draw.randint(2, most_lines))
-    made = recall.key_list(draw, lines, draw.randint(1, questions))
+    made = recall.key_list(draw, lines, draw.randint(1, 9))
     return Conversation(system_text(draw), [], made, _thinking(draw))
 
 
@@ -146,7 +146,7 @@ def long_chat(draw):
     return Conversation(system_text(draw), [], _singles(draw, thinking, draw.randint(30, 80)), thinking)
 
 
-BASE = [(single, 30), (several, 26), (remembering, 9), (with_tools, 22), (with_list, 8), (with_phrase, 4)]
+BASE = [(single, 28), (several, 34), (remembering, 10), (with_tools, 11), (with_list, 8), (with_phrase, 4)]
 LONG = [(long_list, 1), (long_phrase, 1), (long_chat, 1)]
 
 
