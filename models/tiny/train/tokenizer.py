@@ -1,6 +1,9 @@
 """The tokenizer of the tiny model: byte-level BPE, trained on text of the generator.
 
-    python3 tokenizer.py          write ../tokenizer.json anew (the weights belong to the one in the repository!)
+    python3 tokenizer.py --replace      makes ../tokenizer.json anew; no weights that exist fit to a new one
+
+The file in the repository is frozen. It was made from what the generator wrote at its first commit, which this script
+repeats there to the byte; a later generator gives another.
 
 `Encoder` gives the same ids as the tokenizers library does for that file; a Java test holds both to recorded ids. Texts
 are cut into pieces first: a tag of the chat format with its line end, a word or a single digit with the space in front
@@ -194,6 +197,8 @@ def file_of(merges):
 
 def main():
     from corpus import closed_lists, corpus
+    if sys.argv[1:] != ["--replace"]:
+        sys.exit("tokenizer.json is frozen, because weights belong to it; --replace makes another one")
     counts = Counter()
     for text in corpus():
         counts.update(pieces(text))
