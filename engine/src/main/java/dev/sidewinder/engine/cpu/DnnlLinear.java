@@ -1,6 +1,7 @@
 package dev.sidewinder.engine.cpu;
 
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 import java.util.concurrent.atomic.AtomicIntegerArray;
 
 /// A matrix packed tile by tile into the layout that oneDNN chose, multiplied by oneDNN in bf16.
@@ -25,6 +26,8 @@ final class DnnlLinear implements Linear {
     private final TileSource weights;
     /// 1 for a tile that is packed; written after its memory.
     private final AtomicIntegerArray ready;
+    /// One for each tile: workers pack the tiles of a matrix side by side.
+    private final Object[] locks;
 
     DnnlLinear(DnnlKernels kernels, NativeMemory memory, int outputs, int inputs, TileSource weights) {
         this.weights = weights;
@@ -35,6 +38,8 @@ final class DnnlLinear implements Linear {
         lastTile = kernels.product(inputs, tileColumns(tiles() - 1));
         packed = memory.allocate((tiles() - 1) * tileBytes() + lastTile.packedBytes());
         ready = new AtomicIntegerArray(tiles());
+        locks = new Object[tiles()];
+        Arrays.setAll(locks, tile -> new Object());
     }
 
     private long tileBytes() {
@@ -50,7 +55,7 @@ final class DnnlLinear implements Linear {
         if (ready.getAcquire(tile) != 0) {
             return;
         }
-        synchronized (this) {
+        synchronized (locks[tile]) {
             if (ready.getPlain(tile) == 0) {
                 MemorySegment rows = weights.rows(tile * TILE_COLUMNS, tileColumns(tile), worker);
                 kernels.worker(worker).run(product(tile).packing(), rows.address(), 0, packed.address() + tile * tileBytes());

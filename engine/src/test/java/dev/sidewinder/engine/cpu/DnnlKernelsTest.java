@@ -3,13 +3,21 @@ package dev.sidewinder.engine.cpu;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.sidewinder.engine.cpu.DnnlKernels.Shape;
 import dev.sidewinder.model.checkpoint.Bf16;
+import dev.sidewinder.model.checkpoint.CheckpointException;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.Random;
+import java.util.concurrent.BrokenBarrierException;
+import java.util.concurrent.CyclicBarrier;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicIntegerArray;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -70,6 +78,59 @@ class DnnlKernelsTest {
                 assertThat(MemorySegment.mismatch(some, 0, bytes, all, from, from + bytes)).as("%d rows", rows)
                         .isEqualTo(-1);
             }
+        }
+    }
+
+    @Test
+    void packsTilesOfAMatrixSideBySideAndEachOnce() throws Exception {
+        int inputs = 64;
+        int tiles = 4;
+        try (var kernels = DnnlKernels.open(List.of(new Shape(inputs, Linear.TILE_COLUMNS)), pool, memory, VectorMath.INSTANCE)) {
+            MemorySegment weights = random(2L * Linear.TILE_COLUMNS * inputs);
+            var packed = new AtomicIntegerArray(tiles);
+            var together = new CyclicBarrier(2);
+            var linear = new DnnlLinear(kernels, memory, tiles * Linear.TILE_COLUMNS, inputs, (first, columns, worker) -> {
+                packed.incrementAndGet(first / Linear.TILE_COLUMNS);
+                try {
+                    // nobody gets further until two workers are here
+                    together.await(20, TimeUnit.SECONDS);
+                } catch (InterruptedException | BrokenBarrierException | TimeoutException e) {
+                    throw new IllegalStateException("the other worker waits for this one", e);
+                }
+                return weights;
+            });
+
+            pool.run(tiles, linear::pack);
+            pool.run(tiles, linear::pack);
+
+            assertThat(packed.toString()).isEqualTo("[1, 1, 1, 1]");
+        }
+    }
+
+    @Test
+    void packsATileAgainWhoseWeightsCouldNotBeRead() throws Exception {
+        try (var kernels = DnnlKernels.open(List.of(new Shape(64, 32)), pool, memory, VectorMath.INSTANCE)) {
+            MemorySegment weights = random(2L * 32 * 64);
+            var reads = new AtomicInteger();
+            var linear = new DnnlLinear(kernels, memory, 32, 64, (first, columns, worker) -> {
+                if (reads.incrementAndGet() <= 2) {
+                    throw new CheckpointException("damaged");
+                }
+                return weights;
+            });
+
+            // both workers want the same tile
+            assertThatThrownBy(() -> pool.run(2, (unit, worker) -> linear.pack(0, worker))).isInstanceOf(CheckpointException.class);
+            while (reads.get() < 3) {
+                try {
+                    linear.pack(0, 0);
+                } catch (CheckpointException stillDamaged) {
+                    // the other worker may have seen the failure before it looked for itself
+                }
+            }
+            linear.pack(0, 0);
+
+            assertThat(reads).hasValue(3);
         }
     }
 

@@ -22,7 +22,8 @@ public final class WeightReader {
 
     /// Reads row `row` of a matrix into `into[at, at + inputs)`.
     ///
-    /// @throws CheckpointException when a block scale of the row is NaN
+    /// @throws CheckpointException when an FP8 weight or a block scale of the row is NaN: quantising never makes one, so
+    ///                             the file is damaged
     public void readRow(LinearWeight weight, int row, float[] into, int at) {
         if (row < 0 || row >= weight.outputs()) {
             throw new IndexOutOfBoundsException("row " + row + " of " + weight.outputs());
@@ -70,10 +71,31 @@ public final class WeightReader {
         bytes = room(bytes, count);
         MemorySegment.copy(weight.tensor().data(), ValueLayout.JAVA_BYTE, weight.offset() + (long) row * count, bytes,
                 0, count);
+        checkNumbers(weight, row);
         float scale = weight.scale();
         for (int i = 0; i < count; i++) {
             into[at + i] = E4M3[bytes[i] & 0xFF] * scale;
         }
+    }
+
+    /// Looks at the codes of a row before they are decoded: one loop without branches, far below the time of decoding.
+    private void checkNumbers(LinearWeight.Fp8 weight, int row) {
+        int carry = 0;
+        for (int i = 0; i < weight.inputs(); i++) {
+            // of all magnitudes only that of NaN, 0x7F, carries into bit 7
+            carry |= (bytes[i] & 0x7F) + 1;
+        }
+        if ((carry & 0x80) == 0) {
+            return;
+        }
+        int column = 0;
+        while (!E4m3.isNaN(bytes[column])) {
+            column++;
+        }
+        throw new CheckpointException("tensor \"" + weight.tensor().name() + "\" has the FP8 weight NaN (code 0x"
+                + Integer.toHexString(bytes[column] & 0xFF) + ") at element "
+                + (weight.offset() + (long) row * weight.inputs() + column) + ", row " + row + ", column " + column
+                + "; the file is damaged");
     }
 
     private void readNvfp4(LinearWeight.Nvfp4 weight, int row, float[] into, int at) {

@@ -58,14 +58,43 @@ class WeightReaderTest {
     void readsFp8RowsTimesTheirScale() {
         byte[] codes = new byte[256 * 2];
         for (int i = 0; i < codes.length; i++) {
-            codes[i] = (byte) i;
+            codes[i] = E4m3.isNaN((byte) i) ? 0 : (byte) i;
         }
         var tensor = new TensorView("w", DType.F8_E4M3, List.of(2L, 256L), MemorySegment.ofArray(codes));
         float[] row = new float[256];
         reader.readRow(new LinearWeight.Fp8(tensor, 0, 2, 256, 0.5f, Float.NaN), 1, row, 0);
 
         for (int code = 0; code < 256; code++) {
-            assertThat((Float) row[code]).isEqualTo((Float) (E4m3.decode((byte) code) * 0.5f));
+            assertThat((Float) row[code]).isEqualTo((Float) (E4m3.decode(codes[code]) * 0.5f));
+        }
+    }
+
+    /// Every code at every place of a row, sizes around those of vectors: NaN is refused there, and nothing else is.
+    @ParameterizedTest
+    @ValueSource(ints = {1, 15, 16, 17, 63, 64, 65, 127})
+    void refusesNaNAmongFp8Weights(int columns) {
+        byte[] codes = new byte[3 * columns];
+        random.nextBytes(codes);
+        for (int i = 0; i < codes.length; i++) {
+            codes[i] = E4m3.isNaN(codes[i]) ? 0x7E : codes[i];
+        }
+        var tensor = new TensorView("layers.1.w", DType.F8_E4M3, List.of(3L, (long) columns), MemorySegment.ofArray(codes));
+        var weight = new LinearWeight.Fp8(tensor, columns, 2, columns, 1, Float.NaN);
+        float[] values = new float[columns];
+        for (int at = 0; at < columns; at++) {
+            int column = at;
+            byte before = codes[2 * columns + at];
+            for (int code : new int[] {0x7F, 0xFF}) {
+                codes[2 * columns + at] = (byte) code;
+
+                reader.readRow(weight, 0, values, 0);
+                assertThatThrownBy(() -> reader.readRow(weight, 1, values, 0)).as("seed %d", SEED)
+                        .isInstanceOf(CheckpointException.class).hasMessage(String.format(
+                                "tensor \"layers.1.w\" has the FP8 weight NaN (code 0x%x) at element %d, row 1, column %d; "
+                                        + "the file is damaged", code, 2 * columns + column, column));
+            }
+            codes[2 * columns + at] = before;
+            reader.readRow(weight, 1, values, 0);
         }
     }
 
