@@ -45,7 +45,8 @@ public final class Serving {
         }
     }
 
-    void fail() {
+    /// Nothing that this process computes can be trusted: it ends, to be restarted. Any thread.
+    public void fail() {
         failed = true;
     }
 

@@ -2,6 +2,7 @@ package dev.sidewinder.server.rest;
 
 import dev.sidewinder.engine.Engine;
 import dev.sidewinder.engine.EngineException;
+import dev.sidewinder.engine.GenerationRequest;
 import dev.sidewinder.server.api.ApiErrors;
 import dev.sidewinder.server.api.ApiException;
 import dev.sidewinder.server.api.ChatCompletionRequest;
@@ -9,6 +10,7 @@ import dev.sidewinder.server.api.CompletionRequest;
 import dev.sidewinder.server.api.GenerateRequest;
 import dev.sidewinder.server.api.GenerationCall;
 import dev.sidewinder.server.api.GenerationPlan;
+import dev.sidewinder.server.api.NumericFailures;
 import dev.sidewinder.server.api.RequestReader;
 import dev.sidewinder.server.api.UnknownFields;
 import dev.sidewinder.server.api.answer.AnswerAssembler;
@@ -24,6 +26,7 @@ import io.quarkus.logging.Log;
 import jakarta.inject.Singleton;
 import java.security.SecureRandom;
 import java.time.Duration;
+import java.time.InstantSource;
 import java.util.List;
 import java.util.function.BiFunction;
 
@@ -41,6 +44,7 @@ public final class GenerationService {
     private final Serving serving;
     private final ServerConfig config;
     private final CallIds callIds = new CallIds(new SecureRandom());
+    private final NumericFailures numericFailures = new NumericFailures(InstantSource.system());
 
     public GenerationService(Serving serving, ServerConfig config) {
         this.serving = serving;
@@ -147,9 +151,9 @@ public final class GenerationService {
             if (assembler.complete()) {
                 exchange.answer(answer.toJson());
             }
-            assembler.failure().ifPresent(failure -> {
-                throw ApiErrors.of(failure, model.metrics().queueDrain());
-            });
+            if (assembler.failure().isPresent()) {
+                throw answerTo(assembler.failure().get());
+            }
         }
 
         void stream() throws InterruptedException {
@@ -172,7 +176,7 @@ public final class GenerationService {
                 }
                 settle(assembler);
                 if (assembler.failure().isPresent()) {
-                    ApiException failure = ApiErrors.of(assembler.failure().get(), model.metrics().queueDrain());
+                    ApiException failure = answerTo(assembler.failure().get());
                     if (!out.isOpen()) {
                         throw failure;
                     }
@@ -254,6 +258,24 @@ public final class GenerationService {
                 tally.aborted();
             }
             Log.debugf("request %s: %s, %s", exchange.requestId(), plan.answer().identity().model(), assembler.usage());
+        }
+
+        /// What the client is told when the engine ended its request.
+        private ApiException answerTo(EngineException failure) {
+            return switch (failure.kind()) {
+                case NUMERIC -> {
+                    ApiException answer = numericFailures.answer(plan.requests().stream().map(GenerationRequest::prompt).toList());
+                    if (numericFailures.showDamage()) {
+                        Log.error("different prompts came to NaN or infinity within a minute: weights or memory are damaged");
+                        serving.fail();
+                    }
+                    yield answer;
+                }
+                // the end of a failed server stops the engine as that of a drained one does
+                case DRAINING -> serving.hasFailed() ? ApiErrors.engineFailed() : ApiErrors.draining();
+                case OVERLOADED, QUEUE_TIMEOUT, DEADLINE_EXCEEDED, ENGINE_FAILED, SLOW_READER, TOO_LARGE ->
+                    ApiErrors.of(failure, model.metrics().queueDrain());
+            };
         }
 
         private void count(EngineException.Kind kind) {

@@ -123,12 +123,30 @@ class ApiErrorTest {
         Instant[] now = {Instant.EPOCH};
         var failures = new NumericFailures(() -> now[0]);
 
-        assertThat(failures.answer(new int[] {1, 2}).error().retry().shouldRetry()).isTrue();
-        assertThat(failures.answer(new int[] {1, 3}).error().retry().shouldRetry()).isTrue();
+        assertThat(failures.answer(List.of(new int[] {1, 2})).error().retry().shouldRetry()).isTrue();
+        assertThat(failures.answer(List.of(new int[] {1, 3})).error().retry().shouldRetry()).isTrue();
         now[0] = now[0].plus(Duration.ofMinutes(9));
-        assertThat(failures.answer(new int[] {1, 2}).error().retry().shouldRetry()).isFalse();
+        assertThat(failures.answer(List.of(new int[] {1, 2})).error().retry().shouldRetry()).isFalse();
         now[0] = now[0].plus(Duration.ofMinutes(10));
-        assertThat(failures.answer(new int[] {1, 2}).error().retry().shouldRetry()).isTrue();
+        assertThat(failures.answer(List.of(new int[] {1, 2})).error().retry().shouldRetry()).isTrue();
+    }
+
+    @Test
+    void differentPromptsThatFailWithinAMinuteShowDamage() {
+        Instant[] now = {Instant.EPOCH};
+        var failures = new NumericFailures(() -> now[0]);
+        // the same one, and others a minute apart
+        for (int i = 0; i < 5; i++) {
+            failures.answer(List.of(new int[] {1, 2}));
+        }
+        failures.answer(List.of(new int[] {1, 3}));
+        now[0] = now[0].plus(Duration.ofSeconds(60));
+        failures.answer(List.of(new int[] {1, 4}));
+        failures.answer(List.of(new int[] {1}, new int[] {2}));
+        assertThat(failures.showDamage()).isFalse();
+
+        failures.answer(List.of(new int[] {1, 5}));
+        assertThat(failures.showDamage()).isTrue();
     }
 
     @Test
