@@ -19,8 +19,15 @@ final class CommonOptions {
     @Option(names = "--no-save", description = "Only print, write no CSV.")
     boolean noSave;
 
+    private final Narrator narrator = Narrator.detect();
+
+    /// Says what is going on.
+    Narrator narrator() {
+        return narrator;
+    }
+
     Measurement.Plan plan() {
-        return new Measurement.Plan(repeats, Duration.ofSeconds(waitSeconds));
+        return new Measurement.Plan(repeats, Duration.ofSeconds(waitSeconds), narrator);
     }
 
     /// The folder of the repository, as the launcher tells it.
@@ -30,6 +37,7 @@ final class CommonOptions {
 
     /// Prints the report and, unless told otherwise, appends it to the file of this machine.
     void publish(Report report) throws IOException {
+        narrator.close();
         report.print(System.out);
         if (!noSave) {
             Path file = report.save(repository(), Machine.detect(repository()));

@@ -28,7 +28,7 @@ final class EngineCommand implements Callable<Integer> {
     public Integer call() throws Exception {
         var report = new Report("engine", "engine with a stub backend, greedy, vocabulary of " + vocabSize);
         for (int count : sequences) {
-            System.err.println(count + (count == 1 ? " sequence…" : " sequences…"));
+            common.narrator().begin(count + (count == 1 ? " sequence" : " sequences"));
             var benchmark = new EngineBenchmark(count, vocabSize);
             benchmark.run(true);
             List<Double> sampling = new ArrayList<>();

@@ -32,6 +32,7 @@ public final class Main {
                     return WRONG_USAGE;
                 })
                 .setExecutionExceptionHandler((failure, command, _) -> {
+                    Narrator.detect().clear();
                     if (System.getenv("SIDEWINDER_DEBUG") != null) {
                         failure.printStackTrace(command.getErr());
                     } else {

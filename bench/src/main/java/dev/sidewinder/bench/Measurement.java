@@ -13,7 +13,8 @@ final class Measurement {
     ///
     /// @param repeats  quiet repeats wanted
     /// @param patience wait before a repeat for the machine to become quiet, at most
-    record Plan(int repeats, Duration patience) {
+    /// @param narrator is told between repeats, never while one runs
+    record Plan(int repeats, Duration patience, Narrator narrator) {
         /// Disturbed repeats are made up for, within reason.
         int attempts() {
             return 3 * repeats;
@@ -45,7 +46,10 @@ final class Measurement {
     static Measurement of(String name, String unit, Plan plan, Work work) throws Exception {
         var measurement = new Measurement(name, unit);
         for (int i = 0; i < plan.attempts() && measurement.quiet.size() < plan.repeats(); i++) {
+            String repeat = "repeat " + (measurement.quiet.size() + 1) + " of " + plan.repeats();
+            plan.narrator().at(repeat + ", waiting for a quiet machine");
             QuietMachine.await(plan.patience());
+            plan.narrator().at(repeat);
             QuietMachine.Mark mark = QuietMachine.mark();
             double rate = work.run();
             measurement.add(rate, QuietMachine.since(mark));

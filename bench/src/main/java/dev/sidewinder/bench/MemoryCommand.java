@@ -16,6 +16,7 @@ final class MemoryCommand implements Callable<Integer> {
         int processors = Runtime.getRuntime().availableProcessors();
         var report = new Report("memory", "memory, 3 GiB read by all processors");
         for (int threads = 1; threads <= processors; threads *= 2) {
+            common.narrator().begin(threads == 1 ? "1 thread" : threads + " threads");
             report.add(MemoryBandwidth.measure(threads, common.plan()), threads == 1 ? "1 thread" : threads + " threads");
         }
         common.publish(report);

@@ -3,7 +3,6 @@ package dev.sidewinder.bench;
 import dev.sidewinder.engine.cpu.Arithmetic;
 import dev.sidewinder.engine.cpu.CpuBackend;
 import dev.sidewinder.engine.cpu.CpuOptions;
-import dev.sidewinder.engine.cpu.LoadProgress;
 import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.model.Model;
 import java.util.List;
@@ -18,7 +17,9 @@ final class ModelBenchmark implements AutoCloseable {
 
     /// @param location    checkpoint folder or `synthetic:<shape>`
     /// @param pieceTokens tokens of a prompt in one step at most; a multiple of 128
-    ModelBenchmark(String location, Arithmetic arithmetic, int threads, int pieceTokens, List<ModelTest> tests) {
+    /// @param narrator    is told how far loading is
+    ModelBenchmark(String location, Arithmetic arithmetic, int threads, int pieceTokens, List<ModelTest> tests,
+            Narrator narrator) {
         int slots = 1;
         int blocks = 1;
         for (ModelTest test : tests) {
@@ -29,7 +30,7 @@ final class ModelBenchmark implements AutoCloseable {
         model = Model.open(location);
         try {
             backend = new CpuBackend(model.config(), model.weights(), new CacheShape(blocks, slots), options,
-                    LoadProgress.SILENT);
+                    (done, total) -> narrator.at(100 * done / total + " %"));
         } catch (RuntimeException failed) {
             model.close();
             throw failed;

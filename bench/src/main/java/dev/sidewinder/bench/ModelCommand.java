@@ -40,15 +40,15 @@ final class ModelCommand implements Callable<Integer> {
     public Integer call() throws Exception {
         List<ModelTest> parsed = tests.stream().map(ModelTest::parse).toList();
         int processors = threads == null ? Runtime.getRuntime().availableProcessors() : threads;
-        System.err.println("measuring the memory's read bandwidth…");
+        common.narrator().begin("measuring the memory's read bandwidth");
         Measurement bandwidth = MemoryBandwidth.measure(processors, common.plan());
-        System.err.println("loading " + location + "…");
+        common.narrator().begin("loading " + location);
         Arithmetic format = Arithmetic.valueOf(arithmetic.toUpperCase(Locale.ROOT));
-        try (var benchmark = new ModelBenchmark(location, format, processors, pieceTokens, parsed)) {
+        try (var benchmark = new ModelBenchmark(location, format, processors, pieceTokens, parsed, common.narrator())) {
             var report = new Report("model", benchmark.description());
             report.add(bandwidth, processors + " threads");
             for (ModelTest test : parsed) {
-                System.err.println(test + "…");
+                common.narrator().begin(test.toString());
                 Measurement measurement = benchmark.measure(test, common.plan());
                 report.add(measurement, benchmark.share(test, measurement, bandwidth));
             }

@@ -51,14 +51,17 @@ final class PeerCommand implements Callable<Integer> {
         List<Measurement> ours = empty("sidewinder ");
         String description = "";
         for (int round = 0; round < rounds; round++) {
-            System.err.println("round " + (round + 1) + ": llama.cpp…");
+            common.narrator().begin("round " + (round + 1) + " of " + rounds + ": llama.cpp");
             for (int i = 0; i < parsed.size(); i++) {
+                common.narrator().at(tests.get(i));
                 runPeer(tests.get(i), threads, theirs.get(i));
             }
-            System.err.println("round " + (round + 1) + ": sidewinder…");
-            try (var benchmark = new ModelBenchmark(checkpoint, Arithmetic.BF16, threads, PIECE_TOKENS, parsed)) {
+            common.narrator().begin("round " + (round + 1) + " of " + rounds + ": sidewinder");
+            try (var benchmark = new ModelBenchmark(checkpoint, Arithmetic.BF16, threads, PIECE_TOKENS, parsed,
+                    common.narrator())) {
                 description = benchmark.description();
                 for (int i = 0; i < parsed.size(); i++) {
+                    common.narrator().at(tests.get(i));
                     ours.get(i).addAll(benchmark.measure(parsed.get(i), common.plan()));
                 }
             }
@@ -88,12 +91,14 @@ final class PeerCommand implements Callable<Integer> {
 
     private void prepare() throws IOException, InterruptedException {
         if (!Files.isExecutable(folder.resolve("work/peerbench"))) {
-            System.err.println("setting llama.cpp up…");
+            common.narrator().begin("setting llama.cpp up");
+            common.narrator().close();
             run("./setup.sh");
         }
         if (!Files.exists(folder.resolve("work/models/" + config + "-bf16.gguf"))
                 || !Files.exists(folder.resolve("work/models/" + config + "-hf/model.safetensors"))) {
-            System.err.println("writing the weights…");
+            common.narrator().begin("writing the weights");
+            common.narrator().close();
             run(python(), "make_model.py", "--config", config, "--kinds", "bf16,hf");
         }
     }

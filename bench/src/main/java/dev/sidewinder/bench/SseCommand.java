@@ -36,11 +36,11 @@ final class SseCommand implements Callable<Integer> {
     @Override
     public Integer call() throws Exception {
         var report = new Report("sse", "server-sent events of " + path + ", " + readers + " readers, stub backend");
-        System.err.println("starting the server…");
+        common.narrator().begin("starting the server");
         try (ServerChild server = ServerChild.start("--backend", "stub", "--max-num-seqs", String.valueOf(readers),
                 "--cache-size", "8GiB")) {
-            System.err.println("warming up for " + WARM_UP_SECONDS + " s, then " + common.repeats + " windows of "
-                    + WINDOW_SECONDS + " s…");
+            common.narrator().begin("warming up for " + WARM_UP_SECONDS + " s, then " + common.repeats + " windows of "
+                    + WINDOW_SECONDS + " s");
             read(server, report);
         }
         common.publish(report);
@@ -67,6 +67,7 @@ final class SseCommand implements Callable<Integer> {
                 rates.add(numbers.get(0) / numbers.get(2), new QuietMachine.Disturbance(Double.NaN, true));
                 bytesPerEvent = numbers.get(1) / numbers.get(0);
                 slowestShare = Math.min(slowestShare, numbers.get(3) * readers / numbers.get(0));
+                common.narrator().at(rates.repeats() + " of them done");
             }
         }
         if (process.waitFor() != 0 || rates.repeats() == 0) {

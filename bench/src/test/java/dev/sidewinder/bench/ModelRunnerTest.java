@@ -22,7 +22,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 class ModelRunnerTest {
 
-    private static final Measurement.Plan ONCE = new Measurement.Plan(1, Duration.ZERO);
+    private static final Measurement.Plan ONCE = new Measurement.Plan(1, Duration.ZERO, new Narrator(System.err, false));
 
     /// Remembers the batches and computes nothing.
     private static final class Recorder implements Backend {
