@@ -18,7 +18,7 @@ final class ToolCallReader {
     private static final String PARAMETER = "<parameter=";
     private static final String PARAMETER_END = "</parameter>";
     private static final int LONGEST_NAME = 128;
-    private static final int LONGEST_KEY = 1024;
+    static final int LONGEST_KEY = 1024;
 
     private enum State {
         /// only white space so far, or a part of `<function=`
@@ -230,7 +230,7 @@ final class ToolCallReader {
             state = State.BETWEEN;
         } else if (matches(pending, tag, FUNCTION_END)) {
             state = State.VALUE_OR_END;
-        } else if (lineStart && pending.length() - tag > PARAMETER.length()) {
+        } else if (lineStart && pending.length() - tag > PARAMETER.length() && pending.indexOf(PARAMETER) == tag) {
             keyInValue(tag, last);
         } else if (!isPrefix(pending, tag, PARAMETER_END) && !isPrefix(pending, tag, FUNCTION_END)
                 && !(lineStart && isPrefix(pending, tag, PARAMETER))) {

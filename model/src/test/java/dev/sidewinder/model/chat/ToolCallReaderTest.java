@@ -67,7 +67,7 @@ class ToolCallReaderTest {
         for (String text : new String[] {"a < b", "<", "</", "</parameter", "</parameters>", "x\n<param\ny", "a <parameter=x> b",
             "if (a<b) {\n}\n</div>\n", "</function> and more", "</function>\n\n</function>x", "\n</function>\n<b>", "<<<", "</</",
             "\n\n<", "<function=f>", "</tool_call>", "<parameter=", "<parameter=>", "<parameter=s>", "<parameter=x<b",
-            "a\n<parameter=s>b\n<parameter=x\n>", "<parameter=" + "k".repeat(2_000) + ">", "\u2028\u0000\"\\ \uD83D\uDE00"}) {
+            "a\n<parameter=s>b\n<parameter=x\n>", "<parameter=" + "k".repeat(2_000) + ">", "</parameter x>", "a\n</parameterss=b>\nc", "\u2028\u0000\"\\ \uD83D\uDE00"}) {
             Answer.Message message = answer("<function=f>\n<parameter=s>\n" + text + "\n</parameter>\n</function>\n").stop();
             assertThat(message.calls().getFirst().json().get("s").asText()).as(text).isEqualTo(text);
             assertThat(message.content()).isEmpty();
