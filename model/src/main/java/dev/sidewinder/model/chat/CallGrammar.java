@@ -1,0 +1,60 @@
+package dev.sidewinder.model.chat;
+
+import dev.sidewinder.model.grammar.Expression;
+import dev.sidewinder.model.grammar.Expressions;
+import dev.sidewinder.model.grammar.Grammar;
+import dev.sidewinder.model.grammar.TokenTrie;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+
+/// What may stand between `<tool_call>` and `</tool_call>`:
+/// `\n<function=NAME>\n(<parameter=K>\nVALUE\n</parameter>\n)*</function>\n`, with a name of one of the tools. K and
+/// VALUE are any text that can be read back, no K twice.
+///
+/// Safe for use by many threads.
+final class CallGrammar {
+    private static final int MOST_EXPRESSIONS = 100_000;
+
+    private final Grammar grammar;
+    private final Grammar.State start;
+    private final Expression freeFromKeyEnd;
+    private final Set<String> freeTools = new HashSet<>();
+
+    /// @throws dev.sidewinder.model.grammar.GrammarException when the schema of a strict tool cannot be enforced
+    CallGrammar(List<CallableTool> tools, TokenTrie trie, int callEnd) {
+        var make = new Expressions(MOST_EXPRESSIONS);
+        var text = new CallText(make);
+        Expression end = make.text("</function>\n");
+        Expression freeParameter = make.sequence(make.text(CallText.PARAMETER), text.key(), text.fromKeyEnd(text.value()));
+        Expression free = make.sequence(make.repeat(freeParameter), end);
+        freeFromKeyEnd = make.sequence(text.fromKeyEnd(text.value()), free);
+        List<Expression> functions = new ArrayList<>();
+        for (CallableTool tool : tools) {
+            freeTools.add(tool.name());
+            functions.add(make.sequence(make.text(tool.name() + ">\n"), free));
+        }
+        Expression root = make.sequence(make.text("\n<function="), make.anyOf(functions));
+        grammar = new Grammar(make, root, trie, callEnd);
+        start = grammar.start();
+    }
+
+    Grammar grammar() {
+        return grammar;
+    }
+
+    Grammar.State start() {
+        return start;
+    }
+
+    /// Where a name of any text has to end: what may follow behind it.
+    Grammar.State keyMustEnd() {
+        return grammar.startOf(freeFromKeyEnd);
+    }
+
+    /// Follows the names of one call.
+    ParameterNames names() {
+        return new ParameterNames(freeTools);
+    }
+}
