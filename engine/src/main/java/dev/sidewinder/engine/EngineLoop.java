@@ -187,8 +187,9 @@ final class EngineLoop implements Runnable {
         request.token(now);
         live.publish(request, new GenerationEvent.Token(choice.index(), sequence.generatedTokens() - 1, chosen.token(),
                 chosen.logprobs(), stop));
-        if (stop || sequence.generatedTokens() == sequence.maxTokens()) {
-            live.finish(choice, stop ? FinishReason.STOP : FinishReason.LENGTH);
+        boolean natural = stop || choice.sampling().isComplete();
+        if (natural || sequence.generatedTokens() == sequence.maxTokens()) {
+            live.finish(choice, natural ? FinishReason.STOP : FinishReason.LENGTH);
         } else if (request.isPaused()) {
             // It waited for its turn when the request was paused; or a choice before it in this step paused them all.
             if (sequence.state() == Sequence.State.RUNNING) {

@@ -1,6 +1,9 @@
 package dev.sidewinder.engine;
 
+import dev.sidewinder.model.grammar.TokenGuide;
+import java.util.Optional;
 import java.util.Set;
+import java.util.function.Supplier;
 
 /// One prompt and how to go on from it.
 ///
@@ -11,8 +14,15 @@ import java.util.Set;
 /// @param stopTokens     tokens that end a choice; empty = none (`ignore_eos`)
 /// @param choices        independent continuations
 /// @param promptLogprobs -1 = none, otherwise how many alternatives to report for each prompt token
+/// @param guides         makes what holds each choice to its form; absent = nothing does
 public record GenerationRequest(String id, int[] prompt, int maxTokens, int minTokens, Set<Integer> stopTokens,
-        int choices, int promptLogprobs, SamplingParams sampling) {
+        int choices, int promptLogprobs, SamplingParams sampling, Optional<Supplier<TokenGuide>> guides) {
+
+    /// Nothing holds the choices to a form.
+    public GenerationRequest(String id, int[] prompt, int maxTokens, int minTokens, Set<Integer> stopTokens, int choices,
+            int promptLogprobs, SamplingParams sampling) {
+        this(id, prompt, maxTokens, minTokens, stopTokens, choices, promptLogprobs, sampling, Optional.empty());
+    }
 
     public GenerationRequest {
         stopTokens = Set.copyOf(stopTokens);

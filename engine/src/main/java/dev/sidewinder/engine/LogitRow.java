@@ -1,5 +1,8 @@
 package dev.sidewinder.engine;
 
+import dev.sidewinder.model.grammar.TokenMask;
+import java.util.Arrays;
+
 /// Questions to one row of logits. The loops are plain so that the compiler turns them into vector code.
 final class LogitRow {
 
@@ -34,6 +37,21 @@ final class LogitRow {
             index++;
         }
         return index;
+    }
+
+    /// Bans the tokens that a mask does not allow.
+    static void keep(float[] row, int count, TokenMask mask) {
+        for (int from = 0; from < count; from += Long.SIZE) {
+            long allowed = mask.word(from / Long.SIZE);
+            int to = Math.min(from + Long.SIZE, count);
+            if (allowed == 0) {
+                Arrays.fill(row, from, to, Float.NEGATIVE_INFINITY);
+            } else if (allowed != -1) {
+                for (int token = from; token < to; token++) {
+                    row[token] = (allowed >>> token & 1) != 0 ? row[token] : Float.NEGATIVE_INFINITY;
+                }
+            }
+        }
     }
 
     private static float max(float[] values, int from, int to) {

@@ -1,12 +1,14 @@
 package dev.sidewinder.engine;
 
+import dev.sidewinder.model.grammar.TokenMask;
 import dev.sidewinder.scheduler.Sequence;
 
 /// Chooses a token from a row of logits. The order of operations is vLLM's (`v1/sample/sampler.py`), so that a request
 /// means the same here and there:
 ///
 /// 1. log-probabilities, from the row as the model computed it;
-/// 2. allowed tokens, bad words, minimum length, bias, then penalties: see [SamplingState#adjust];
+/// 2. the mask of the answer's form: what it bans, nothing lifts, and what of the rest is banned by everything else
+///    together comes all the same; then allowed tokens, bad words, minimum length, bias, then penalties: see [SamplingState#adjust];
 /// 3. greedy: the largest logit, of equals the lowest id. Otherwise:
 /// 4. temperature;
 /// 5. `min_p`: what is less likely than that share of the most likely token goes;
@@ -47,13 +49,22 @@ final class Sampler {
         }
         float[] row = values;
         int rowOffset = offset;
-        if (state.adjusts(sequence)) {
-            System.arraycopy(values, offset, adjusted, 0, vocabSize);
-            state.adjust(adjusted, sequence);
+        TokenMask mask = state.mask();
+        boolean adjusts = state.adjusts(sequence);
+        if (adjusts || !mask.isAll()) {
+            copyMasked(values, offset, mask);
+            if (adjusts) {
+                state.adjust(adjusted, sequence);
+            }
             row = adjusted;
             rowOffset = 0;
         }
         int best = LogitRow.argMax(row, rowOffset, vocabSize);
+        if (row[rowOffset + best] == Float.NEGATIVE_INFINITY && !mask.isAll()) {
+            copyMasked(values, offset, mask);
+            state.adjustWithinForm(adjusted);
+            best = LogitRow.argMax(adjusted, 0, vocabSize);
+        }
         if (row[rowOffset + best] == Float.NEGATIVE_INFINITY) {
             return Sample.NOTHING_ALLOWED;
         }
@@ -63,6 +74,13 @@ final class Sampler {
         }
         int alternatives = state.params().logprobs();
         return new Sample.Chosen(token, alternatives < 0 ? null : logprobs(values, offset, token, alternatives));
+    }
+
+    private void copyMasked(float[] values, int offset, TokenMask mask) {
+        System.arraycopy(values, offset, adjusted, 0, vocabSize);
+        if (!mask.isAll()) {
+            LogitRow.keep(adjusted, vocabSize, mask);
+        }
     }
 
     /// @param best       the token of the largest logit

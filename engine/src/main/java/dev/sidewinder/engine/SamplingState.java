@@ -1,9 +1,12 @@
 package dev.sidewinder.engine;
 
+import dev.sidewinder.model.grammar.TokenGuide;
+import dev.sidewinder.model.grammar.TokenMask;
 import dev.sidewinder.scheduler.Sequence;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Supplier;
 
 /// How the tokens of one choice are chosen, and what of its past that depends on. The parameters of the request are laid
 /// out here for the sampler: arrays of integers, nothing boxed.
@@ -24,9 +27,12 @@ final class SamplingState {
     private final boolean repetition;
     private final boolean penalties;
     private final TokenCounts counts = new TokenCounts();
+    /// Null when nothing holds the choice to a form.
+    private final TokenGuide guide;
 
     SamplingState(GenerationRequest request, int choice, int vocabSize) {
         this.params = request.sampling();
+        this.guide = request.guides().map(Supplier::get).orElse(null);
         this.choice = choice;
         this.minTokens = request.minTokens();
         // A stop token outside the vocabulary never comes out, so there is nothing to mask.
@@ -71,6 +77,19 @@ final class SamplingState {
         if (penalties) {
             counts.addGenerated(token);
         }
+        if (guide != null) {
+            guide.accept(token);
+        }
+    }
+
+    /// The tokens that the form of the answer leaves for now.
+    TokenMask mask() {
+        return guide == null ? TokenMask.ALL : guide.allowed();
+    }
+
+    /// Whether the answer has the form that was wanted, so that nothing more is to come.
+    boolean isComplete() {
+        return guide != null && guide.isComplete();
     }
 
     /// Whether the next token's logits are to be changed before choosing.
@@ -100,6 +119,16 @@ final class SamplingState {
         }
         for (int i = 0; i < biases.length; i++) {
             row[biasedTokens[i]] = biases[i] <= BAN ? Float.NEGATIVE_INFINITY : row[biasedTokens[i]] + biases[i];
+        }
+        if (penalties) {
+            penalise(row);
+        }
+    }
+
+    /// The same, without what could ban every token: the form of an answer wins over bias, bad words and minimum length.
+    void adjustWithinForm(float[] row) {
+        if (allowedTokens.length > 0) {
+            keepAllowed(row);
         }
         if (penalties) {
             penalise(row);

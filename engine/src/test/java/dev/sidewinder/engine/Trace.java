@@ -1,11 +1,14 @@
 package dev.sidewinder.engine;
 
 import dev.sidewinder.kvcache.CacheShape;
+import dev.sidewinder.model.grammar.TokenGuide;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Random;
 import java.util.Set;
+import java.util.function.Supplier;
 
 /// A list of things that happen to an engine, drawn from a seed: arrivals, cancels of requests and of single choices, each
 /// at the beginning of a step. Lengths lie near the edges of blocks, pieces and pool.
@@ -91,7 +94,15 @@ public record Trace(long seed, EngineLimits limits, List<GenerationRequest> requ
         int choices = random.nextInt(4) == 0 ? 1 + random.nextInt(3) : 1;
         int promptLogprobs = random.nextInt(8) == 0 ? random.nextInt(3) : -1;
         return new GenerationRequest("r" + i, prompt, maxTokens, random.nextInt(3) == 0 ? random.nextInt(20) : 0, stops, choices,
-                promptLogprobs, sampling(random, vocabSize, size.poisonToken()));
+                promptLogprobs, sampling(random, vocabSize, size.poisonToken()), guides(random, vocabSize));
+    }
+
+    private static Optional<Supplier<TokenGuide>> guides(Random random, int vocabSize) {
+        if (random.nextInt(3) > 0) {
+            return Optional.empty();
+        }
+        int kind = random.nextInt(30);
+        return Optional.of(() -> new PatternGuide(vocabSize, kind));
     }
 
     private static SamplingParams sampling(Random random, int vocabSize, int poisonToken) {
