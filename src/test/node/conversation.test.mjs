@@ -86,6 +86,25 @@ test("a streamed tool call joins to the same arguments", async () => {
   assert.deepEqual(JSON.parse(final.choices[0].message.tool_calls[0].function.arguments), script.toolArguments);
 });
 
+test("a call is forced by required and by name, plain and streamed", async () => {
+  const request = {
+    model, temperature: 0, max_tokens: 200, tools, reasoning_effort: "none",
+    messages: [{ role: "user", content: script.toolQuestion }],
+  };
+  const named = { type: "function", function: { name: script.toolName } };
+  for (const [tool_choice, finish] of [["required", "tool_calls"], [named, "stop"]]) {
+    const plain = await client.chat.completions.create({ ...request, tool_choice });
+    const streamed = await client.chat.completions.stream({ ...request, tool_choice }).finalChatCompletion();
+    for (const answer of [plain, streamed]) {
+      const [choice] = answer.choices;
+      assert.equal(choice.finish_reason, finish);
+      assert.equal(choice.message.tool_calls.length, 1);
+      assert.equal(choice.message.tool_calls[0].function.name, script.toolName);
+      assert.deepEqual(JSON.parse(choice.message.tool_calls[0].function.arguments), script.toolArguments);
+    }
+  }
+});
+
 test("n choices arrive under their own index", async () => {
   const stream = await client.chat.completions.create({
     model, n: 2, temperature: 0, max_tokens: 200, stream: true, messages: [{ role: "user", content: "Hello" }],

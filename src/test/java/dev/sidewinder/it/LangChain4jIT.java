@@ -10,6 +10,7 @@ import dev.langchain4j.data.message.ToolExecutionResultMessage;
 import dev.langchain4j.data.message.UserMessage;
 import dev.langchain4j.exception.ModelNotFoundException;
 import dev.langchain4j.model.chat.request.ChatRequest;
+import dev.langchain4j.model.chat.request.ToolChoice;
 import dev.langchain4j.model.chat.request.json.JsonObjectSchema;
 import dev.langchain4j.model.chat.response.ChatResponse;
 import dev.langchain4j.model.chat.response.StreamingChatResponseHandler;
@@ -139,6 +140,21 @@ class LangChain4jIT {
 
         // then the model answers
         assertThat(second.aiMessage().text()).isEqualTo(Script.AFTER_TOOL);
+    }
+
+    @Test
+    void forcesACallWhereTheModelMustCall() throws Exception {
+        var request = ChatRequest.builder().messages(UserMessage.from(Script.TOOL_QUESTION))
+                .parameters(OpenAiChatRequestParameters.builder().maxCompletionTokens(200).reasoningEffort("none")
+                        .toolSpecifications(WEATHER).toolChoice(ToolChoice.REQUIRED).build())
+                .build();
+
+        for (ChatResponse answer : List.of(plain.chat(request), stream(request).response())) {
+            ToolExecutionRequest call = answer.aiMessage().toolExecutionRequests().getFirst();
+            assertThat(call.name()).isEqualTo(Script.TOOL_NAME);
+            assertThat(call.arguments()).isEqualToIgnoringWhitespace(Script.TOOL_ARGUMENTS);
+            assertThat(answer.finishReason()).isEqualTo(FinishReason.TOOL_EXECUTION);
+        }
     }
 
     @Test

@@ -20,7 +20,9 @@ import com.openai.models.chat.completions.ChatCompletionCreateParams;
 import com.openai.models.chat.completions.ChatCompletionFunctionTool;
 import com.openai.models.chat.completions.ChatCompletionMessage;
 import com.openai.models.chat.completions.ChatCompletionMessageFunctionToolCall;
+import com.openai.models.chat.completions.ChatCompletionNamedToolChoice;
 import com.openai.models.chat.completions.ChatCompletionStreamOptions;
+import com.openai.models.chat.completions.ChatCompletionToolChoiceOption;
 import com.openai.models.chat.completions.ChatCompletionToolMessageParam;
 import com.openai.models.completions.Completion;
 import com.openai.models.completions.CompletionCreateParams;
@@ -29,6 +31,7 @@ import dev.sidewinder.it.support.Script;
 import dev.sidewinder.it.support.ServerProcess;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -130,6 +133,35 @@ class OpenAiJavaIT {
 
         // then the model answers
         assertThat(second.choices().getFirst().message().content()).contains(Script.AFTER_TOOL);
+    }
+
+    @Test
+    void forcesACallByRequiredAndByName() {
+        var request = chat(Script.TOOL_QUESTION).addTool(weatherTool()).reasoningEffort(ReasoningEffort.NONE);
+        var named = ChatCompletionNamedToolChoice.builder()
+                .function(ChatCompletionNamedToolChoice.Function.builder().name(Script.TOOL_NAME).build()).build();
+
+        ChatCompletion.Choice required = client.chat().completions()
+                .create(request.toolChoice(ChatCompletionToolChoiceOption.Auto.REQUIRED).build()).choices().getFirst();
+        ChatCompletion.Choice byName = client.chat().completions().create(request.toolChoice(named).build()).choices().getFirst();
+
+        assertThat(required.finishReason()).isEqualTo(ChatCompletion.Choice.FinishReason.TOOL_CALLS);
+        assertThat(byName.finishReason()).isEqualTo(ChatCompletion.Choice.FinishReason.STOP);
+        for (ChatCompletion.Choice choice : List.of(required, byName)) {
+            var call = choice.message().toolCalls().orElseThrow().getFirst().asFunction();
+            assertThat(call.function().name()).isEqualTo(Script.TOOL_NAME);
+            assertThat(call.function().arguments()).isEqualToIgnoringWhitespace(Script.TOOL_ARGUMENTS);
+        }
+
+        // streamed
+        var accumulator = ChatCompletionAccumulator.create();
+        try (StreamResponse<ChatCompletionChunk> stream = client.chat().completions().createStreaming(request.toolChoice(named).build())) {
+            stream.stream().forEach(accumulator::accumulate);
+        }
+        ChatCompletion.Choice streamed = accumulator.chatCompletion().choices().getFirst();
+        assertThat(streamed.finishReason()).isEqualTo(ChatCompletion.Choice.FinishReason.STOP);
+        assertThat(streamed.message().toolCalls().orElseThrow().getFirst().asFunction().function().arguments())
+                .isEqualToIgnoringWhitespace(Script.TOOL_ARGUMENTS);
     }
 
     @Test

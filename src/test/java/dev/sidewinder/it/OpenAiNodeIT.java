@@ -44,7 +44,7 @@ class OpenAiNodeIT {
             String report = run(120, Map.of("SIDEWINDER_URL", server.uri() + "/v1", "SCRIPT", script.toString()),
                     "node", "--test", "--test-reporter=tap", "conversation.test.mjs");
 
-            assertThat(report).contains("# pass 9").contains("# fail 0");
+            assertThat(report).contains("# pass 10").contains("# fail 0");
             server.api().awaitRest();
         }
     }

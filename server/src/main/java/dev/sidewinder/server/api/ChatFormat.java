@@ -2,8 +2,12 @@ package dev.sidewinder.server.api;
 
 import dev.sidewinder.model.chat.ChatOutputParser;
 import dev.sidewinder.model.chat.ChatPrompt;
+import dev.sidewinder.model.chat.GuideOptions;
+import dev.sidewinder.model.grammar.TokenGuide;
 import dev.sidewinder.model.tokenizer.TextRun;
 import java.util.List;
+import java.util.Optional;
+import java.util.function.Supplier;
 
 /// How a model writes conversations. Safe for use by many threads.
 public interface ChatFormat {
@@ -13,6 +17,11 @@ public interface ChatFormat {
 
     /// Whether the template reads a variable of this name.
     boolean reads(String variable);
+
+    /// Guides for the choices of a request; empty where nothing is enforced.
+    ///
+    /// @throws ApiException 400 when what is asked for cannot be enforced
+    Optional<Supplier<TokenGuide>> guides(GuideOptions options);
 
     /// A parser for one answer.
     ChatOutputParser parser(AnswerFormat format);

@@ -18,7 +18,6 @@ final class FieldRules {
         }
         checkStreamOptions(fields, options.stream(), problems);
         checkLogprobs(fields, options, problems);
-        checkResponseFormat(fields, problems);
     }
 
     /// @param prompts how many there are
@@ -48,7 +47,8 @@ final class FieldRules {
         }
     }
 
-    private static void checkResponseFormat(Fields fields, Problems problems) {
+    /// @param forcedCall whether the answer is a tool call: then the format is not applied
+    static void checkResponseFormat(Fields fields, boolean forcedCall, Problems problems) {
         JsonNode format = fields.json("response_format").orElse(null);
         if (format == null) {
             return;
@@ -61,8 +61,12 @@ final class FieldRules {
         } else {
             switch (type.textValue()) {
                 case "text" -> { }
-                case "json_object", "json_schema" -> problems.notYet("unsupported_value", "response_format.type",
-                        "response_format " + type.textValue() + " (it can not force JSON); ask for JSON in the prompt");
+                case "json_object", "json_schema" -> {
+                    if (!forcedCall) {
+                        problems.notYet("unsupported_value", "response_format.type", "response_format "
+                                + type.textValue() + " (it can not force JSON); ask for JSON in the prompt");
+                    }
+                }
                 default -> problems.add("invalid_value", "response_format.type",
                         "'response_format.type' must be text, json_object or json_schema.");
             }

@@ -2,25 +2,32 @@ package dev.sidewinder.server.api;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import dev.sidewinder.model.chat.AnswerGuides;
 import dev.sidewinder.model.chat.ChatOutputParser;
 import dev.sidewinder.model.chat.ChatPrompt;
 import dev.sidewinder.model.chat.ChatTemplate;
+import dev.sidewinder.model.chat.GuideOptions;
 import dev.sidewinder.model.chat.NemotronOutputParser;
+import dev.sidewinder.model.grammar.TokenGuide;
 import dev.sidewinder.model.tokenizer.ControlTokens;
 import dev.sidewinder.model.tokenizer.TextRun;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.function.Supplier;
 
 /// Conversations by the template of a checkpoint, answers by the parser of the Nemotron-3 family.
 public final class NemotronChat implements ChatFormat {
 
     private final ChatTemplate template;
     private final ControlTokens control;
+    private final AnswerGuides guides;
 
-    public NemotronChat(ChatTemplate template, ControlTokens control) {
+    public NemotronChat(ChatTemplate template, ControlTokens control, AnswerGuides guides) {
         this.template = template;
         this.control = control;
+        this.guides = guides;
     }
 
     @Override
@@ -31,6 +38,15 @@ public final class NemotronChat implements ChatFormat {
     @Override
     public boolean reads(String variable) {
         return template.reads(variable);
+    }
+
+    @Override
+    public Optional<Supplier<TokenGuide>> guides(GuideOptions wanted) {
+        if (wanted.calls().forced() && !guides.knowsCalls()) {
+            throw ApiErrors.invalid("unsupported_value", "tool_choice", "The tokenizer of this model has no tokens for tool "
+                    + "calls, so none can be forced; use auto.");
+        }
+        return guides.of(wanted);
     }
 
     @Override

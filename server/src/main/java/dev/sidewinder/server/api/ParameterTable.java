@@ -177,7 +177,7 @@ public final class ParameterTable {
         table.field(CK, "tools", composite(ZERO, Bound.of(Limit.TOOLS), ARRAY), "[]", SPEC,
                 "function tools; names `[A-Za-z0-9_.-]{1,128}`, unique");
         table.field(C, "tool_choice", composite(ONE, Bound.of(16), STRING, OBJECT), "auto if tools, else none", SPEC,
-                "none, auto, or allowed_tools in mode auto; required and a named function are not supported by this build yet");
+                "none, auto, required, a function by name, or allowed_tools in mode auto or required");
         table.field(C, "parallel_tool_calls", FLAG, "true", SPEC, "false: generation ends after the first call");
         for (String name : List.of("functions", "function_call")) {
             table.field(C, name, refused("it is withdrawn; use tools and tool_choice.",

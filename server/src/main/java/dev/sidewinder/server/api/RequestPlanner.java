@@ -3,8 +3,11 @@ package dev.sidewinder.server.api;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.BooleanNode;
 import dev.sidewinder.engine.GenerationRequest;
+import dev.sidewinder.model.chat.CallableTool;
 import dev.sidewinder.model.chat.ChatPrompt;
 import dev.sidewinder.model.chat.ChatTemplateException;
+import dev.sidewinder.model.chat.GuideOptions;
+import dev.sidewinder.model.grammar.TokenGuide;
 import dev.sidewinder.model.tokenizer.ControlTokens;
 import dev.sidewinder.model.tokenizer.TextRun;
 import dev.sidewinder.server.api.answer.AnswerPlan;
@@ -15,7 +18,10 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
+import java.util.function.Function;
 import java.util.function.LongSupplier;
+import java.util.function.Supplier;
 
 /// From a checked request to token ids and work for the engine. Renders and tokenizes, so it belongs on a worker thread
 /// and after the place in the queue is taken. Safe for use by many threads.
@@ -80,13 +86,31 @@ public final class RequestPlanner {
         String text = chat.options().output().promptText() ? join(runs) : null;
         int[] prompt = model.textFor("messages").encode(runs);
         GenerationOptions wanted = chat.options();
-        var answer = new AnswerFormat(opensThinking(runs), chat.tools().tools(), chat.tools().parallel(),
+        boolean thinking = opensThinking(runs);
+        var answer = new AnswerFormat(thinking, chat.tools().tools(), !chat.tools().oneCall(),
                 chat.thinking().forceNonemptyContent(), wanted.stops(), wanted.length().minTokens());
         var answerChat = new AnswerPlan.Chat(() -> format.parser(answer), options.reasoningFields(),
-                chat.thinking().includeReasoning());
+                chat.thinking().includeReasoning(), chat.tools().choice() instanceof ToolChoice.Named);
         int maxTokens = PromptFit.maxTokens("messages", prompt.length, wanted.length(), model.maxModelTokens());
         var info = new AnswerPlan.PromptInfo(prompt, text, maxTokens);
-        return assemble(AnswerPlan.Form.CHAT, "chatcmpl-", wanted, requestId, name, List.of(info), Optional.of(answerChat));
+        return assemble(AnswerPlan.Form.CHAT, "chatcmpl-", wanted, requestId, name, List.of(info), Optional.of(answerChat),
+                stops -> format.guides(guideOptions(chat, thinking, stops)));
+    }
+
+    private static GuideOptions guideOptions(ChatCompletionRequest chat, boolean thinking, Set<Integer> stopTokens) {
+        ToolOptions tools = chat.tools();
+        List<CallableTool> callable = new ArrayList<>();
+        for (JsonNode tool : tools.tools()) {
+            JsonNode function = tool.get("function");
+            String name = function.get("name").textValue();
+            if (!(tools.choice() instanceof ToolChoice.Named(String only)) || only.equals(name)) {
+                callable.add(new CallableTool(name, function.path("parameters"), false));
+            }
+        }
+        GuideOptions.Calls calls = tools.choice().forced()
+                ? tools.oneCall() ? GuideOptions.Calls.FORCED_ONE : GuideOptions.Calls.FORCED
+                : tools.oneCall() ? GuideOptions.Calls.FREE_ONE : GuideOptions.Calls.FREE;
+        return new GuideOptions(thinking, Optional.empty(), callable, calls, stopTokens);
     }
 
     /// Variables of the request, and what thinking means for this template.
@@ -144,7 +168,8 @@ public final class RequestPlanner {
             String text = wanted.output().echo() ? promptText(completion.prompts().get(i), tokens, cut, wanted) : null;
             prompts.add(new AnswerPlan.PromptInfo(tokens, text, maxTokens));
         }
-        return assemble(AnswerPlan.Form.TEXT, "cmpl-", wanted, requestId, name, prompts, Optional.empty());
+        return assemble(AnswerPlan.Form.TEXT, "cmpl-", wanted, requestId, name, prompts, Optional.empty(),
+                _ -> Optional.empty());
     }
 
     private GenerationPlan planGenerate(GenerateRequest generate, String requestId, String name) {
@@ -154,7 +179,7 @@ public final class RequestPlanner {
         int maxTokens = PromptFit.maxTokens(param, tokens.length, wanted.length(), model.maxModelTokens());
         String text = promptText(generate.prompt(), tokens, false, wanted);
         return assemble(AnswerPlan.Form.GENERATE, "gen-", wanted, requestId, name,
-                List.of(new AnswerPlan.PromptInfo(tokens, text, maxTokens)), Optional.empty());
+                List.of(new AnswerPlan.PromptInfo(tokens, text, maxTokens)), Optional.empty(), _ -> Optional.empty());
     }
 
     private int[] tokens(String param, Prompt prompt) {
@@ -201,8 +226,10 @@ public final class RequestPlanner {
     }
 
     private GenerationPlan assemble(AnswerPlan.Form form, String prefix, GenerationOptions wanted, String requestId,
-            String name, List<AnswerPlan.PromptInfo> prompts, Optional<AnswerPlan.Chat> chat) {
+            String name, List<AnswerPlan.PromptInfo> prompts, Optional<AnswerPlan.Chat> chat,
+            Function<Set<Integer>, Optional<Supplier<TokenGuide>>> guidesForStops) {
         var sampling = new SamplingPlan(model, wanted, seeds);
+        Optional<Supplier<TokenGuide>> guides = guidesForStops.apply(sampling.stopTokens());
         int promptLogprobs = sampling.promptLogprobs();
         List<GenerationRequest> requests = new ArrayList<>();
         for (int i = 0; i < prompts.size(); i++) {
@@ -211,7 +238,7 @@ public final class RequestPlanner {
             String id = prompts.size() == 1 ? requestId : requestId + "-" + i;
             requests.add(new GenerationRequest(id, prompt.tokens(), prompt.maxTokens(), wanted.length().minTokens(),
                     sampling.stopTokens(), wanted.length().choices(), promptLogprobs,
-                    sampling.params(form == AnswerPlan.Form.GENERATE)));
+                    sampling.params(form == AnswerPlan.Form.GENERATE), guides));
         }
         var identity = new AnswerPlan.Identity(requestId, prefix + requestId, clock.instant().getEpochSecond(), name,
                 model.fingerprint());

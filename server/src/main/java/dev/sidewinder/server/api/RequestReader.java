@@ -84,6 +84,7 @@ public final class RequestReader {
             GenerationOptions generation = generation(fields.integer("max_completion_tokens").isPresent()
                     ? "max_completion_tokens" : "max_tokens");
             FieldRules.check(fields, generation, problems);
+            FieldRules.checkResponseFormat(fields, tools.choice().forced(), problems);
             return new ChatCompletionRequest(fields.text("model"), conversation, tools, thinking, generation);
         }
 
@@ -91,6 +92,7 @@ public final class RequestReader {
             List<Prompt> prompts = fields.json("prompt").map(new PromptReader(bounds, problems)::read).orElse(List.of());
             GenerationOptions generation = generation("max_tokens");
             FieldRules.check(fields, generation, problems);
+            FieldRules.checkResponseFormat(fields, false, problems);
             FieldRules.checkChoices(prompts.size(), generation, bounds.limits(), problems);
             return new CompletionRequest(fields.text("model"), prompts, fields.integer("truncate_prompt_tokens"), generation);
         }
@@ -145,8 +147,7 @@ public final class RequestReader {
             if (reader.sawStrict()) {
                 ignored.add("tools.function.strict");
             }
-            List<JsonNode> chosen = reader.choose(fields.json("tool_choice").orElse(null), tools);
-            return new ToolOptions(chosen, fields.flag("parallel_tool_calls", true));
+            return reader.choose(fields.json("tool_choice").orElse(null), tools, fields.flag("parallel_tool_calls", true));
         }
 
         /// @param maximum the field that bounds the answer

@@ -1,8 +1,11 @@
 package dev.sidewinder.server.api;
 
 import dev.sidewinder.model.Model;
+import dev.sidewinder.model.chat.AnswerGuides;
+import dev.sidewinder.model.chat.ChatTemplate;
 import dev.sidewinder.model.config.GenerationConfig;
 import dev.sidewinder.model.tokenizer.ControlTokens;
+import dev.sidewinder.model.tokenizer.Tokenizer;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
@@ -37,9 +40,15 @@ public record ServedModel(List<String> names, int vocabSize, int maxModelTokens,
     public static ServedModel of(Model model, List<String> names, int maxModelTokens, String build) {
         Optional<ModelText> text = model.tokenizer().map(TokenizerText::new);
         Optional<ChatFormat> chat = model.tokenizer().flatMap(tokenizer -> model.chatTemplate()
-                .map(template -> new NemotronChat(template, ControlTokens.of(tokenizer))));
+                .map(template -> chat(model, tokenizer, template)));
         return new ServedModel(names, model.config().vocabSize(), maxModelTokens, model.generationConfig(), text, chat,
                 fingerprint(build, model));
+    }
+
+    private static ChatFormat chat(Model model, Tokenizer tokenizer, ChatTemplate template) {
+        ControlTokens control = ControlTokens.of(tokenizer);
+        return new NemotronChat(template, control,
+                new AnswerGuides(tokenizer, control, model.config().vocabSize(), AnswerGuides.CLOSING_TEXT));
     }
 
     /// Changes with build, weights or number format; short, as every chunk carries it.

@@ -2,7 +2,6 @@ package dev.sidewinder.server.api;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.charset.StandardCharsets;
-import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -148,75 +147,77 @@ final class ToolReader {
 
     /// What the model may call, after `tool_choice`.
     ///
-    /// @param choice null when absent
-    List<JsonNode> choose(JsonNode choice, Map<String, JsonNode> tools) {
-        if (choice == null) {
-            return List.copyOf(tools.values());
+    /// @param choice   null when absent
+    /// @param parallel whether several calls may be made
+    ToolOptions choose(JsonNode choice, Map<String, JsonNode> tools, boolean parallel) {
+        Chosen chosen = choice == null ? new Chosen(tools, ToolChoice.AUTO) : choose(choice, tools);
+        if (chosen.choice().forced() && chosen.tools().isEmpty()) {
+            problems.add("invalid_value", "tool_choice", "'tool_choice' asks for a call, and there is no tool to call.");
         }
-        if (choice.isTextual()) {
-            return switch (choice.textValue()) {
-                case "none" -> List.of();
-                case "auto" -> List.copyOf(tools.values());
-                case "required" -> {
-                    notEnforced("tool_choice", "required");
-                    yield List.of();
-                }
-                default -> {
-                    problems.add("invalid_value", "tool_choice",
-                            "'tool_choice' must be none, auto, required, or an object that names a function or allowed tools.");
-                    yield List.of();
-                }
-            };
-        }
-        return chooseByObject(choice, tools);
+        return new ToolOptions(List.copyOf(chosen.tools().values()), chosen.choice(), parallel);
     }
 
-    private List<JsonNode> chooseByObject(JsonNode choice, Map<String, JsonNode> tools) {
+    private record Chosen(Map<String, JsonNode> tools, ToolChoice choice) {
+        static final Chosen NONE = new Chosen(Map.of(), ToolChoice.AUTO);
+    }
+
+    private Chosen choose(JsonNode choice, Map<String, JsonNode> tools) {
+        if (!choice.isTextual()) {
+            return chooseByObject(choice, tools);
+        }
+        return switch (choice.textValue()) {
+            case "none" -> Chosen.NONE;
+            case "auto" -> new Chosen(tools, ToolChoice.AUTO);
+            case "required" -> new Chosen(tools, ToolChoice.REQUIRED);
+            default -> {
+                problems.add("invalid_value", "tool_choice",
+                        "'tool_choice' must be none, auto, required, or an object that names a function or allowed tools.");
+                yield Chosen.NONE;
+            }
+        };
+    }
+
+    private Chosen chooseByObject(JsonNode choice, Map<String, JsonNode> tools) {
         JsonNode type = choice.path("type");
         if (type.isTextual() && type.textValue().equals("function")) {
-            String path = "tool_choice.function.name";
-            if (checkKnown(path, choice.path("function").path("name"), tools)) {
-                notEnforced("tool_choice", "a named function");
-            }
-            return List.of();
+            // the OpenAI form nests; the Responses form is flat
+            boolean nested = choice.path("function").isObject();
+            JsonNode name = nested ? choice.get("function").path("name") : choice.path("name");
+            boolean known = checkKnown(nested || isAbsent(name) ? "tool_choice.function.name" : "tool_choice.name", name, tools);
+            return known ? new Chosen(tools, new ToolChoice.Named(name.textValue())) : Chosen.NONE;
         }
         if (type.isTextual() && type.textValue().equals("allowed_tools")) {
-            // the OpenAI form nests; the Responses form is flat
             boolean nested = choice.path("allowed_tools").isObject();
             return allowed(nested ? "tool_choice.allowed_tools" : "tool_choice",
                     nested ? choice.get("allowed_tools") : choice, tools);
         }
         problems.add("invalid_value", "tool_choice.type", "'tool_choice.type' must be function or allowed_tools.");
-        return List.of();
+        return Chosen.NONE;
     }
 
-    private List<JsonNode> allowed(String path, JsonNode allowed, Map<String, JsonNode> tools) {
+    private Chosen allowed(String path, JsonNode allowed, Map<String, JsonNode> tools) {
         JsonNode mode = allowed.path("mode");
-        if (mode.isTextual() && mode.textValue().equals("required")) {
-            notEnforced(path + ".mode", "required");
-        } else if (!isAbsent(mode) && !(mode.isTextual() && mode.textValue().equals("auto"))) {
+        boolean required = mode.isTextual() && mode.textValue().equals("required");
+        if (!required && !isAbsent(mode) && !(mode.isTextual() && mode.textValue().equals("auto"))) {
             problems.add("invalid_value", path + ".mode", "'" + path + ".mode' must be auto or required.");
         }
         JsonNode names = allowed.path("tools");
         if (!names.isArray()) {
             problems.wrongType(path + ".tools", "an array");
-            return List.of();
+            return Chosen.NONE;
         }
         Set<String> wanted = new HashSet<>();
         for (int i = 0; i < names.size(); i++) {
-            JsonNode name = names.get(i).path("function").path("name");
-            if (!checkKnown(path + ".tools[" + i + "].function.name", name, tools)) {
-                return List.of();
+            boolean nested = names.get(i).path("function").isObject();
+            JsonNode name = nested ? names.get(i).get("function").path("name") : names.get(i).path("name");
+            if (!checkKnown(path + ".tools[" + i + "]" + (nested || isAbsent(name) ? ".function" : "") + ".name", name, tools)) {
+                return Chosen.NONE;
             }
             wanted.add(name.textValue());
         }
-        List<JsonNode> chosen = new ArrayList<>();
-        tools.forEach((name, tool) -> {
-            if (wanted.contains(name)) {
-                chosen.add(tool);
-            }
-        });
-        return chosen;
+        Map<String, JsonNode> chosen = new LinkedHashMap<>(tools);
+        chosen.keySet().retainAll(wanted);
+        return new Chosen(chosen, required ? ToolChoice.REQUIRED : ToolChoice.AUTO);
     }
 
     private boolean checkKnown(String path, JsonNode name, Map<String, JsonNode> tools) {
@@ -230,10 +231,6 @@ final class ToolReader {
             return true;
         }
         return false;
-    }
-
-    private void notEnforced(String path, String what) {
-        problems.notYet("unsupported_value", path, "tool_choice " + what + " (it can not force a call); use auto");
     }
 
     private static boolean isAbsent(JsonNode value) {

@@ -12,6 +12,7 @@ final class StepMetrics implements EngineObserver {
     private final EngineMetrics metrics;
     private final DrainRate drain;
     private final Counter nanRows;
+    private final Counter deadEnds;
     private final Histogram tokensPerStep;
     private final Histogram sequences;
     private final Histogram abortToFree;
@@ -26,6 +27,7 @@ final class StepMetrics implements EngineObserver {
         this.metrics = metrics;
         this.drain = drain;
         nanRows = own.counter("sidewinder_nan_rows_total", "Rows with NaN or infinity.", new Label("where", "logits"));
+        deadEnds = own.counter("sidewinder_grammar_dead_end_total", "Choices that ended because masks left no token.");
         tokensPerStep = compatible.histogram("vllm:iteration_tokens_total", "Tokens per engine step.",
                 Buckets.tokensPerStep());
         for (StepKind kind : StepKind.values()) {
@@ -69,6 +71,11 @@ final class StepMetrics implements EngineObserver {
     @Override
     public void numericFailure() {
         nanRows.increment();
+    }
+
+    @Override
+    public void deadEnd() {
+        deadEnds.increment();
     }
 
     @Override

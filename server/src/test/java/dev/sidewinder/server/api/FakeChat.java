@@ -4,11 +4,15 @@ import com.fasterxml.jackson.databind.JsonNode;
 import dev.sidewinder.model.chat.ChatOutputParser;
 import dev.sidewinder.model.chat.ChatPrompt;
 import dev.sidewinder.model.chat.ChatTemplateException;
+import dev.sidewinder.model.chat.GuideOptions;
 import dev.sidewinder.model.chat.Message;
+import dev.sidewinder.model.grammar.TokenGuide;
 import dev.sidewinder.model.tokenizer.TextRun;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
+import java.util.function.Supplier;
 
 /// A chat format with a template of a few lines and the real parser.
 public final class FakeChat implements ChatFormat {
@@ -16,6 +20,8 @@ public final class FakeChat implements ChatFormat {
     private final Set<String> variables;
     /// What was rendered last.
     ChatPrompt rendered;
+    /// What was to be enforced last.
+    GuideOptions guided;
 
     /// @param variables names the template reads
     public FakeChat(Set<String> variables) {
@@ -47,6 +53,12 @@ public final class FakeChat implements ChatFormat {
     @Override
     public boolean reads(String variable) {
         return variables.contains(variable);
+    }
+
+    @Override
+    public Optional<Supplier<TokenGuide>> guides(GuideOptions options) {
+        guided = options;
+        return Optional.empty();
     }
 
     @Override

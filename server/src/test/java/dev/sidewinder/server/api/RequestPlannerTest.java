@@ -6,6 +6,8 @@ import static org.assertj.core.api.Assertions.catchThrowableOfType;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.sidewinder.engine.GenerationRequest;
 import dev.sidewinder.engine.SamplingParams;
+import dev.sidewinder.model.chat.CallableTool;
+import dev.sidewinder.model.chat.GuideOptions;
 import dev.sidewinder.model.chat.Message;
 import java.nio.charset.StandardCharsets;
 import java.util.Collections;
@@ -138,6 +140,30 @@ class RequestPlannerTest {
                 + "{\"type\":\"function\",\"function\":{\"name\":\"g\"}}]}}");
         assertThat(chat.rendered.tools()).singleElement()
                 .satisfies(tool -> assertThat(tool.get("function").get("name").textValue()).isEqualTo("g"));
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '~', value = {
+        " ~ f,g ~ f,g ~ FREE",
+        ",\"parallel_tool_calls\":false ~ f,g ~ f,g ~ FREE_ONE",
+        ",\"tool_choice\":\"required\" ~ f,g ~ f,g ~ FORCED",
+        ",\"tool_choice\":\"required\",\"parallel_tool_calls\":false ~ f,g ~ f,g ~ FORCED_ONE",
+        ",\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"g\"}} ~ f,g ~ g ~ FORCED_ONE",
+        ",\"tool_choice\":{\"type\":\"function\",\"name\":\"g\"} ~ f,g ~ g ~ FORCED_ONE",
+        ",\"tool_choice\":{\"type\":\"allowed_tools\",\"mode\":\"required\",\"tools\":[{\"name\":\"g\"}]} ~ g ~ g ~ FORCED",
+        ",\"tool_choice\":\"required\",\"response_format\":{\"type\":\"json_object\"} ~ f,g ~ f,g ~ FORCED",
+        ",\"tool_choice\":\"none\" ~  ~  ~ FREE",
+    })
+    void enforcesWhatToolChoiceSays(String fields, String rendered, String callable, GuideOptions.Calls calls) {
+        chat("," + TOOLS + (fields == null ? "" : fields) + ",\"stop_token_ids\":[77]");
+
+        assertThat(chat.rendered.tools()).extracting(tool -> tool.get("function").get("name").textValue())
+                .containsExactly(rendered == null ? new String[0] : rendered.split(","));
+        assertThat(chat.guided.tools()).extracting(CallableTool::name)
+                .containsExactly(callable == null ? new String[0] : callable.split(","));
+        assertThat(chat.guided.calls()).isEqualTo(calls);
+        assertThat(chat.guided.thinking()).isTrue();
+        assertThat(chat.guided.stopTokens()).containsExactlyInAnyOrder(2, 11, 77);
     }
 
     @Test

@@ -46,7 +46,9 @@ public record AnswerPlan(Form form, Identity identity, List<PromptInfo> prompts,
     /// @param parsers          makes one parser per choice
     /// @param reasoning        under which names it goes out
     /// @param includeReasoning whether it goes out at all
-    public record Chat(Supplier<ChatOutputParser> parsers, ReasoningFields reasoning, boolean includeReasoning) {}
+    /// @param namedCall        whether the request named the function to call: then a call is a `stop`
+    public record Chat(Supplier<ChatOutputParser> parsers, ReasoningFields reasoning, boolean includeReasoning,
+            boolean namedCall) {}
 
     /// Choices over all prompts.
     public int totalChoices() {

@@ -101,7 +101,8 @@ final class Choice {
     }
 
     private String natural() {
-        return parser.toolCalls() > 0 ? "tool_calls" : "stop";
+        boolean named = plan.chat().isPresent() && plan.chat().get().namedCall();
+        return parser.toolCalls() > 0 && !named ? "tool_calls" : "stop";
     }
 
     private void take(List<OutputDelta> deltas) {

@@ -105,7 +105,7 @@ class AnswerAssemblerTest {
     @Test
     void aCallWithoutArgumentsIsAnEmptyObjectWhateverTheParser() {
         AnswerPlan plan = chat(",\"stream\":true").plan.answer();
-        var chat = new AnswerPlan.Chat(CallsAtOnce::new, ReasoningFields.BOTH, true);
+        var chat = new AnswerPlan.Chat(CallsAtOnce::new, ReasoningFields.BOTH, true, false);
         var bare = new AnswerPlan(plan.form(), plan.identity(), plan.prompts(), 1, 0, plan.stops(), plan.stream(),
                 plan.output(), plan.text(), Optional.of(chat));
         var token = new GenerationEvent.Token(0, 0, FakeText.word("hello"), null, false);

@@ -70,6 +70,15 @@ class TranscriptTest {
         SCENARIOS.put("chat-tools-plain", () -> call(call(chat(QUIET + TOOLS), CALL), EMPTY_CALL).stop(0).plain().text());
         SCENARIOS.put("chat-tools-one-call", () -> call(streamed(QUIET + TOOLS + ",\"parallel_tool_calls\":false"),
                 EMPTY_CALL).say(0, "more").stream().text());
+        String named = ",\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"get_weather\"}}";
+        SCENARIOS.put("chat-tools-required", () -> call(call(streamed(QUIET + TOOLS + ",\"tool_choice\":\"required\""), CALL),
+                EMPTY_CALL).stop(0).stream().text());
+        SCENARIOS.put("chat-tools-required-cut", () -> streamed(QUIET + TOOLS + ",\"tool_choice\":\"required\"")
+                .token(0, 0, FakeText.TOOL_CALL, false).say(0, "\n", CALL.substring(0, CALL.indexOf("</parameter>"))).length(0)
+                .stream().text());
+        SCENARIOS.put("chat-tools-named", () -> call(streamed(QUIET + TOOLS + named
+                + ",\"stream_options\":{\"include_usage\":true}"), EMPTY_CALL).stream().text());
+        SCENARIOS.put("chat-tools-named-plain", () -> call(chat(QUIET + TOOLS + named), EMPTY_CALL).plain().text());
         SCENARIOS.put("chat-tools-reasoning", () -> call(streamed(TOOLS).say(0, "hmm")
                 .token(0, 0, FakeText.THINK_END, false).say(0, "\n"), EMPTY_CALL).stop(0).stream().text());
         SCENARIOS.put("chat-error", () -> streamed(QUIET).say(0, "hello").event(0, new GenerationEvent.Failed(
