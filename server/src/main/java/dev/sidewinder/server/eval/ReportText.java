@@ -49,6 +49,7 @@ public final class ReportText {
         for (CaseResult.Scored result : run.scored()) {
             if (!result.verdict().right() && shown.merge(result.test().task(), 1, Integer::sum) <= most) {
                 report.line("wrong %s (%s): %s", result.test().id(), run.label(), result.verdict().problem());
+                report.line("  asked    %s", Texts.question(result.test()));
                 report.line("  expected %s", shortened(Texts.of(result.test().expected())));
                 report.line("  answered %s%s", shortened(Texts.of(result.answer())),
                         result.answer().finishReason().equals("length")
@@ -157,6 +158,16 @@ public final class ReportText {
     private static final class Texts {
 
         private Texts() {}
+
+        /// The end of the last message: what is asked stands behind what it is asked about.
+        static String question(TestCase test) {
+            String content = test.messages().get(test.messages().size() - 1).path("content").asText();
+            int from = Math.max(0, content.length() - SHOWN_CHARS);
+            if (from > 0 && Character.isLowSurrogate(content.charAt(from))) {
+                from++;
+            }
+            return (from > 0 ? "…" : "") + quoted(content.substring(from));
+        }
 
         static String of(Expectation expected) {
             return switch (expected) {

@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
@@ -46,8 +47,8 @@ public final class TestSetReader {
             return List.of(location);
         }
         try (Stream<Path> entries = Files.list(location)) {
-            List<Path> files = entries.filter(entry -> FILE.matcher(entry.getFileName().toString()).matches()).sorted()
-                    .toList();
+            List<Path> files = entries.filter(entry -> FILE.matcher(entry.getFileName().toString()).matches())
+                    .sorted(Comparator.comparing(TestSetReader::nameWithoutEnd)).toList();
             if (files.isEmpty()) {
                 throw new EvalException(location + " holds no test*.jsonl or test*.jsonl.gz");
             }
@@ -55,6 +56,12 @@ public final class TestSetReader {
         } catch (IOException e) {
             throw new EvalException(location + " cannot be read: " + e.getMessage());
         }
+    }
+
+    /// So that `test.jsonl` comes before `test-long.jsonl`.
+    private static String nameWithoutEnd(Path file) {
+        String name = file.getFileName().toString();
+        return name.substring(0, name.lastIndexOf(".jsonl"));
     }
 
     private void add(Path file) {

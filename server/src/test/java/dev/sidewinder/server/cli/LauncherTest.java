@@ -166,6 +166,15 @@ class LauncherTest {
     }
 
     @Test
+    void everyJvmIsToldWhereItWasInstalled() throws Exception {
+        String option = "-Dsidewinder.root=" + repository.toRealPath();
+
+        assertThat(launch(List.of("serve")).output().lines()).contains(option);
+        assertThat(launch(List.of("eval")).output().lines()).contains(option);
+        assertThat(launch(List.of("bench")).output().lines()).contains(option);
+    }
+
+    @Test
     void aFailedBuildShowsItsLogAndIsTriedAgain() throws Exception {
         environment.put("FAKE_MAVEN_FAILS", "yes");
 

@@ -12,6 +12,7 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 
 /// Tables and JSON of two small runs, to the letter.
@@ -91,12 +92,15 @@ class ReportTest {
     void wrongAnswersStandBesideTheRightOnes() {
         assertThat(ReportText.wrong(FIRST, 1)).isEqualTo("""
                 wrong copy-2 (tiny bf16): the text is another
+                  asked    "copy-2"
                   expected "a"
                   answered "b\\n\\u001B[31mred\\u0085"
                 wrong json-2 (tiny bf16): the JSON has another value
+                  asked    "json-2"
                   expected {}
                   answered "[]"
                 wrong call-1 (tiny bf16): call 1: the arguments are others
+                  asked    "call-1"
                   expected f{"x":1}
                   answered f{"x":2}
                 """);
@@ -110,6 +114,16 @@ class ReportTest {
         String shown = ReportText.wrong(run("x", "", List.of(scored("c", "t", A, cut))), 1);
 
         assertThat(shown).contains("  answered \"" + "😀".repeat(79) + "… and was cut off after 64 tokens");
+    }
+
+    @Test
+    void ofALongQuestionTheEndIsShown() {
+        var asked = new TestCase("c", "t", Cases.json("[{'role':'user','content':'x'},{'role':'user','content':'"
+                + "😀".repeat(200) + "?'}]"), Optional.empty(), Optional.empty(), 1, A);
+        var result = new CaseResult.Scored(asked, content("b"), Verdict.wrong("w"));
+
+        assertThat(ReportText.wrong(run("x", "", List.of(result)), 1))
+                .contains("  asked    …\"" + "😀".repeat(79) + "?\"" + System.lineSeparator());
     }
 
     @Test

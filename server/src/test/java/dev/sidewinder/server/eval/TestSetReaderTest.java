@@ -62,15 +62,16 @@ class TestSetReaderTest {
     void readsFoldersAndPackedFilesInTheOrderOfTheirNames() throws IOException {
         write("test-b.jsonl", line("b", "second", "{'content':'x'}"), "", line("c", "second", "{'content':'x'}"));
         Files.write(folder.resolve("test-a.jsonl.gz"), packed(COPY + "\n"));
+        write("test.jsonl", line("first", "first", "{'content':'x'}"));
         write("train.jsonl", "not read");
         write("README.md", "not read");
 
         TestSet set = TestSetReader.read(List.of(folder));
 
-        assertThat(set.cases()).extracting(TestCase::id).containsExactly("copy-1", "b", "c");
-        assertThat(set.tasks()).containsExactly("copy", "second");
-        assertThat(set.sources()).extracting(TestSet.Source::cases).containsExactly(1, 2);
-        assertThat(set.sources().getFirst().file()).endsWith("test-a.jsonl.gz");
+        assertThat(set.cases()).extracting(TestCase::id).containsExactly("first", "copy-1", "b", "c");
+        assertThat(set.tasks()).containsExactly("first", "copy", "second");
+        assertThat(set.sources()).extracting(TestSet.Source::cases).containsExactly(1, 1, 2);
+        assertThat(set.sources().get(1).file()).endsWith("test-a.jsonl.gz");
         assertThat(set.sources().getFirst().sha256()).hasSize(64);
     }
 
