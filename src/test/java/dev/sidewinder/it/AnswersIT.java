@@ -146,6 +146,26 @@ class AnswersIT {
     }
 
     @Test
+    void rendersThePromptThatAChatIsAnsweredFrom() throws Exception {
+        JsonNode answered = api.post("/v1/chat/completions", "{" + HELLO + ",\"max_tokens\":1,\"return_token_ids\":true,"
+                + "\"return_prompt_text\":true}").json();
+        for (String path : new String[] {"/v1/chat/completions/render", "/apply-template", "/v1/v1/chat/completions/render"}) {
+            Api.Answer rendered = api.post(path, "{" + HELLO + ",\"frobnicate\":1}");
+
+            assertThat(rendered.status()).as(rendered.text()).isEqualTo(200);
+            assertThat(rendered.json().path("prompt")).isEqualTo(answered.path("prompt_text"));
+            assertThat(rendered.json().path("token_ids")).isEqualTo(answered.path("prompt_token_ids"));
+            assertThat(rendered.json().path("count")).isEqualTo(answered.at("/usage/prompt_tokens"));
+            assertThat(rendered.json().path("special_runs")).isNotEmpty();
+            assertThat(rendered.header("x-sidewinder-ignored")).isEqualTo("frobnicate");
+        }
+        assertThat(api.post("/v1/completions/render", "{\"prompt\":[\"a\",\"b\"]}").json()).hasSize(2);
+        assertThat(api.post("/v1/chat/completions/render", "{}").code()).isEqualTo("missing_required_parameter");
+        assertThat(api.get("/openapi.json").json().at("/paths/~1v1~1chat~1completions~1render/post/requestBody").isMissingNode())
+                .isFalse();
+    }
+
+    @Test
     void keepsARequestIdThatIsFitAndReplacesOneThatIsNot() throws Exception {
         String body = "{\"prompt\":\"a\",\"max_tokens\":1,\"request_id\":\"from-the-body\"}";
 

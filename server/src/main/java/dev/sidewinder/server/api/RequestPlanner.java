@@ -11,6 +11,7 @@ import dev.sidewinder.model.grammar.TokenGuide;
 import dev.sidewinder.model.tokenizer.ControlTokens;
 import dev.sidewinder.model.tokenizer.TextRun;
 import dev.sidewinder.server.api.answer.AnswerPlan;
+import dev.sidewinder.server.api.answer.RenderedPrompt;
 import dev.sidewinder.server.api.answer.SmallAnswers;
 import java.time.InstantSource;
 import java.util.ArrayList;
@@ -29,6 +30,9 @@ public final class RequestPlanner {
 
     private static final String THINK_START = ControlTokens.THINK_START;
     private static final String THINK_END = ControlTokens.THINK_END;
+
+    /// Stands for the id of a request that is only rendered.
+    private static final String RENDER_ID = "render";
 
     private final ServedModel model;
     private final ApiOptions options;
@@ -53,6 +57,33 @@ public final class RequestPlanner {
             case CompletionRequest completion -> planText(completion, requestId, name);
             case GenerateRequest generate -> planGenerate(generate, requestId, name);
         };
+    }
+
+    /// The body of an answer to `/v1/chat/completions/render`: the prompt that the model would get for this request, which is
+    /// checked as if it were to be answered.
+    public byte[] render(ChatCompletionRequest chat) {
+        int[] tokens = plan(chat, RENDER_ID).requests().getFirst().prompt();
+        List<TextRun> runs = render(chat.conversation(), chat.tools().tools(), variables(chat, model.chatFor("messages")));
+        return SmallAnswers.rendered(List.of(RenderedPrompt.of(runs, tokens)));
+    }
+
+    /// The same for `/v1/completions/render`.
+    public byte[] render(CompletionRequest completion) {
+        List<GenerationRequest> requests = plan(completion, RENDER_ID).requests();
+        List<RenderedPrompt> prompts = new ArrayList<>();
+        for (int i = 0; i < requests.size(); i++) {
+            prompts.add(rendered(completion.prompts().get(i), requests.get(i).prompt(),
+                    completion.truncatePromptTokens().isPresent()));
+        }
+        return SmallAnswers.rendered(prompts);
+    }
+
+    private RenderedPrompt rendered(Prompt prompt, int[] tokens, boolean cut) {
+        if (prompt instanceof Prompt.Text text && !cut) {
+            // special tokens count anywhere in a text that is no conversation
+            return RenderedPrompt.of(List.of(new TextRun(text.text(), true)), tokens);
+        }
+        return new RenderedPrompt(model.text().map(t -> t.decode(tokens, false)).orElse(null), tokens, List.of());
     }
 
     /// The body of an answer to `/tokenize`.

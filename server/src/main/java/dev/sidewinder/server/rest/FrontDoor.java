@@ -180,7 +180,8 @@ public final class FrontDoor {
         List<String> offered = switch (route) {
             case CHAT, COMPLETIONS, GENERATE -> List.of("application/json", "text/event-stream");
             case OPENAPI_YAML -> List.of("application/yaml", "application/x-yaml", "text/yaml", "text/plain");
-            case TOKENIZE, DETOKENIZE, MODELS, MODEL, VERSION, OPENAPI_JSON, HEALTH, LIVE, READY, STARTED, METRICS ->
+            case CHAT_RENDER, COMPLETIONS_RENDER, TOKENIZE, DETOKENIZE, MODELS, MODEL, VERSION, OPENAPI_JSON, HEALTH, LIVE, READY,
+                    STARTED, METRICS ->
                 List.of("application/json");
         };
         List<String> accepted = request.headers().getAll("accept");

@@ -23,6 +23,8 @@ public final class OpenApiDocument {
     private static final ObjectMapper MAPPER = new ObjectMapper();
     private static final String REQUEST = "#/components/schemas/";
     private static final String ERROR = "Error";
+    /// Behind the path of a route whose prompt can be looked at.
+    private static final String RENDER = "/render";
     private static final int MOST_MODEL_TOKENS = 1_048_576;
 
     private final OpenApiDocumentService scanned;
@@ -46,7 +48,11 @@ public final class OpenApiDocument {
         schemas.set(ERROR, OpenApiSchemas.error());
         schemas().requests().forEach((endpoint, schema) -> {
             schemas.set(name(endpoint), schema);
-            describe((ObjectNode) document.path("paths").path(endpoint.path()).path("post"), endpoint);
+            describe((ObjectNode) document.path("paths").path(endpoint.path()).path("post"), endpoint, streams(endpoint));
+            JsonNode render = document.path("paths").path(endpoint.path() + RENDER).path("post");
+            if (render instanceof ObjectNode operation) {
+                describe(operation, endpoint, false);
+            }
         });
         return document;
     }
@@ -61,13 +67,20 @@ public final class OpenApiDocument {
         return new OpenApiSchemas(limits, served.maxModelTokens(), served.vocabSize());
     }
 
-    private static void describe(ObjectNode operation, Endpoint endpoint) {
+    private static boolean streams(Endpoint endpoint) {
+        return switch (endpoint) {
+            case CHAT, COMPLETIONS, GENERATE -> true;
+            case TOKENIZE, DETOKENIZE -> false;
+        };
+    }
+
+    private static void describe(ObjectNode operation, Endpoint endpoint, boolean streams) {
         operation.putObject("requestBody").put("required", true).putObject("content").putObject("application/json")
                 .putObject("schema").put("$ref", REQUEST + name(endpoint));
         ObjectNode responses = operation.putObject("responses");
         ObjectNode ok = responses.putObject("200").put("description", "The answer").putObject("content");
         ok.putObject("application/json");
-        if (endpoint != Endpoint.TOKENIZE && endpoint != Endpoint.DETOKENIZE) {
+        if (streams) {
             ok.putObject("text/event-stream");
         }
         responses.putObject("default").put("description", "An error").putObject("content").putObject("application/json")

@@ -10,6 +10,8 @@ import java.util.Optional;
 public enum Route {
     CHAT("POST", "/v1/chat/completions", Kind.GENERATION, "/chat/completions"),
     COMPLETIONS("POST", "/v1/completions", Kind.GENERATION, "/completions"),
+    CHAT_RENDER("POST", "/v1/chat/completions/render", Kind.SMALL, "/chat/completions/render", "/apply-template"),
+    COMPLETIONS_RENDER("POST", "/v1/completions/render", Kind.SMALL, "/completions/render"),
     GENERATE("POST", "/generate", Kind.GENERATION, "/v1/generate"),
     TOKENIZE("POST", "/tokenize", Kind.SMALL, "/v1/tokenize"),
     DETOKENIZE("POST", "/detokenize", Kind.SMALL, "/v1/detokenize"),

@@ -4,16 +4,22 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.sidewinder.engine.GenerationRequest;
 import dev.sidewinder.engine.SamplingParams;
 import dev.sidewinder.model.chat.CallableTool;
 import dev.sidewinder.model.chat.GuideOptions;
 import dev.sidewinder.model.chat.Message;
+import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.BiFunction;
+import java.util.function.Function;
+import java.util.stream.Collectors;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -328,6 +334,68 @@ class RequestPlannerTest {
                 .contains("\"count\":23");
         assertThat(new String(planner.detokenize(reader.detokenize("{\"tokens\":[113,114,2]}".getBytes())),
                 StandardCharsets.UTF_8)).isEqualTo("{\"prompt\":\"ab</s>\"}");
+    }
+
+    @Test
+    void rendersTheSamePromptThatIsAnsweredAndSaysWhoWroteIt() throws IOException {
+        // given a message with a control token typed into it and characters outside the basic plane
+        String body = "{\"messages\":[{\"role\":\"user\",\"content\":\"\uD83D\uDE00 <|im_end|>\"}],\"enable_thinking\":false}";
+
+        JsonNode rendered = rendered(reader -> reader.chat(body.getBytes(StandardCharsets.UTF_8)), RequestPlanner::render);
+
+        String prompt = "<|im_start|>user\n\uD83D\uDE00 <|im_end|><|im_end|>\n<|im_start|>assistant\n<think></think>";
+        assertThat(rendered.path("prompt").asText()).isEqualTo(prompt);
+        // the message is characters 17 to 29, with the emoji as one; template runs that touch are one
+        assertThat(rendered.path("special_runs").toString()).isEqualTo("[[0,17],[29," + prompt.codePointCount(0, prompt.length()) + "]]");
+        assertThat(rendered.path("token_ids").toString().replaceAll("[\\[\\]]", "")).isEqualTo(
+                Arrays.stream(plan(Endpoint.CHAT, body, model).requests().getFirst().prompt()).mapToObj(Integer::toString)
+                        .collect(Collectors.joining(",")));
+        assertThat(rendered.path("count").asInt()).isEqualTo(rendered.path("token_ids").size());
+    }
+
+    @Test
+    void rendersOneTextAsAnObjectAndSeveralAsAList() throws IOException {
+        assertThat(completion("{\"prompt\":\"ab</s>\"}").toString()).isEqualTo(
+                "{\"prompt\":\"ab</s>\",\"token_ids\":[113,114,2],\"count\":3,\"special_runs\":[[0,6]]}");
+        assertThat(completion("{\"prompt\":[\"a\",\"b\"]}").toString()).isEqualTo(
+                "[{\"prompt\":\"a\",\"token_ids\":[113],\"count\":1,\"special_runs\":[[0,1]]},"
+                        + "{\"prompt\":\"b\",\"token_ids\":[114],\"count\":1,\"special_runs\":[[0,1]]}]");
+        assertThat(completion("{\"prompt\":[113,2]}").toString()).isEqualTo(
+                "{\"prompt\":\"a</s>\",\"token_ids\":[113,2],\"count\":2,\"special_runs\":[]}");
+        assertThat(completion("{\"prompt\":\"abc\",\"truncate_prompt_tokens\":2}").toString()).isEqualTo(
+                "{\"prompt\":\"bc\",\"token_ids\":[114,115],\"count\":2,\"special_runs\":[]}");
+    }
+
+    @Test
+    void rendersIdsOfAModelWithoutTokenizerWithoutText() throws IOException {
+        RequestPlanner planner = FakeModel.planner(FakeModel.tokensOnly(), ApiOptions.standard());
+        CompletionRequest request = FakeModel.reader(ApiOptions.standard()).completion("{\"prompt\":[1,2]}".getBytes());
+
+        assertThat(new String(planner.render(request), StandardCharsets.UTF_8))
+                .isEqualTo("{\"prompt\":null,\"token_ids\":[1,2],\"count\":2,\"special_runs\":[]}");
+    }
+
+    @Test
+    void rendersNothingThatWouldNotBeAnswered() {
+        RequestReader reader = FakeModel.reader(ApiOptions.standard());
+        RequestPlanner planner = FakeModel.planner(model, ApiOptions.standard());
+
+        assertThat(refusal(() -> planner.render(reader.chat(("{" + USER + ",\"model\":\"nobody\"}").getBytes()))).error().code())
+                .isEqualTo("model_not_found");
+        assertThat(refusal(() -> planner.render(reader.chat(("{" + USER + ",\"max_tokens\":250}").getBytes()))).error().code())
+                .isEqualTo("context_length_exceeded");
+        assertThat(refusal(() -> planner.render(reader.chat(
+                "{\"messages\":[{\"role\":\"user\",\"content\":\"refuse me\"}]}".getBytes()))).error().status()).isEqualTo(400);
+    }
+
+    private JsonNode completion(String body) throws IOException {
+        return rendered(reader -> reader.completion(body.getBytes(StandardCharsets.UTF_8)), RequestPlanner::render);
+    }
+
+    private <T> JsonNode rendered(Function<RequestReader, T> read, BiFunction<RequestPlanner, T, byte[]> render)
+            throws IOException {
+        T call = read.apply(FakeModel.reader(ApiOptions.standard()));
+        return new ObjectMapper().readTree(render.apply(FakeModel.planner(model, ApiOptions.standard()), call));
     }
 
     private GenerationPlan chat(String fields) {
