@@ -36,14 +36,15 @@ HERE = Path(__file__).parent
 ANSWER = 1
 
 
-def shard(folder, seed, index, phase):
-    """A shard of training data, from the folder or made and kept there."""
-    path = Path(folder) / f"{phase}-{seed}-{index:05d}.npz"
+def shard(options, index, seed=None):
+    """A shard of training data, from the run's folder or made and kept there."""
+    seed = options.seed if seed is None else seed
+    path = options.out / f"{options.phase}-{seed}-{index:05d}.npz"
     if not path.exists():
         unfinished = path.with_suffix(".tmp.npz")
-        dataset.save(dataset.make_shard(seed, index, phase=phase), unfinished)
+        dataset.make_shard(seed, index, options.shard_tokens, options.phase).save(unfinished)
         unfinished.rename(path)
-    return dataset.load(path)
+    return dataset.Shard.load(path)
 
 
 def batches(data, budget, chunk, seed):
@@ -114,7 +115,7 @@ def validate(model, options, dtype, device):
     """Loss, token accuracy and share of answers right in every token, on data of another seed."""
     model.eval()
     total, right, count, whole, answers = 0.0, 0, 0, 0, 0
-    for number, (tokens, trained) in enumerate(batches(shard(options.out, options.seed + 1000, 0, options.phase),
+    for number, (tokens, trained) in enumerate(batches(shard(options, 0, options.seed + 1000),
                                                        options.micro, model.config.chunk_size, 0)):
         if number == 24:
             break
@@ -174,10 +175,12 @@ def train(rank, options):
 
     while position["tokens"] < options.tokens:
         index = position["shard"] % options.shards
-        if rank == 0:
-            shard(options.out, options.seed, index, options.phase)
+        # each worker makes its share of the shards to come
+        for ahead in range(options.workers):
+            if ahead == rank:
+                shard(options, (index + ahead) % options.shards)
         distributed.barrier()
-        data = shard(options.out, options.seed, index, options.phase)
+        data = shard(options, index)
         window = []
         for todo in steps(data, options, model.config.chunk_size, options.seed * 1_000_003 + position["shard"]):
             factor = set_rates(learner, position["tokens"], options)
@@ -213,14 +216,15 @@ def train(rank, options):
             saved = time.time()
 
 
-def main():
+def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
     parser.add_argument("--tokens", type=float, default=300e6, help="length of the run, padding included")
     parser.add_argument("--decay", type=float, default=0.3, help="last part of the run in which the rate falls")
     parser.add_argument("--batch", type=int, default=16384, help="tokens of a step, padding included")
     parser.add_argument("--micro", type=int, default=8192, help="tokens of a forward pass, padding included")
-    parser.add_argument("--shards", type=int, default=200, help="shards of a million tokens before they come again")
+    parser.add_argument("--shards", type=int, default=200, help="shards of data before they come again")
+    parser.add_argument("--shard-tokens", type=int, default=1_000_000)
     parser.add_argument("--phase", default="base", help="mix of lengths: base or long")
     parser.add_argument("--matrix-rate", type=float, default=0.02)
     parser.add_argument("--other-rate", type=float, default=0.003)
@@ -229,7 +233,10 @@ def main():
                         help="processes that share the work: one on a GPU, else one per core")
     parser.add_argument("--validate", type=int, default=200, help="steps between two validations")
     parser.add_argument("--save-minutes", type=float, default=4)
-    options = parser.parse_args()
+    run(parser.parse_args(arguments))
+
+
+def run(options):
     options.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         options.meeting = Path(folder) / "meeting"
