@@ -17,6 +17,7 @@ if __name__ == "__main__" and any(name not in os.environ for name in KEEP):
 import argparse
 import json
 import random
+import signal
 import tempfile
 import time
 from pathlib import Path
@@ -240,7 +241,8 @@ def run(options):
     options.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         options.meeting = Path(folder) / "meeting"
-        torch.multiprocessing.spawn(train, (options,), options.workers)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))       # so that the workers end too
+        torch.multiprocessing.spawn(train, (options,), options.workers, daemon=True)
 
 
 if __name__ == "__main__":
