@@ -46,6 +46,10 @@ public final class NemotronChat implements ChatFormat {
             throw ApiErrors.invalid("unsupported_value", "tool_choice", "The tokenizer of this model has no tokens for tool "
                     + "calls, so none can be forced; use auto.");
         }
+        if (wanted.thinking() && wanted.budget().isPresent() && !guides.knowsThinking()) {
+            throw ApiErrors.invalid("unsupported_value", "thinking_token_budget", "The tokenizer of this model has no token "
+                    + "that closes reasoning, so no budget can be kept; leave it out.");
+        }
         return guides.of(wanted);
     }
 

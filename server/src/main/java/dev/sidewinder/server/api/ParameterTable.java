@@ -191,19 +191,17 @@ public final class ParameterTable {
         table.field(C, "reasoning", new ParameterType.Group(List.of(
                 child("enabled", FLAG, "none", EXT, "like enable_thinking"),
                 child("effort", efforts, "none", EXT, "like reasoning_effort"),
-                child("max_tokens", refused("this build does not support thinking budgets yet."), "none", EXT,
-                        "refused: thinking budgets are not supported by this build yet"))),
+                child("max_tokens", integer(Bound.of(-1), MAX_TOKENS), "none", EXT,
+                        "like thinking_token_budget, which wins"))),
                 "none", EXT, "wins over reasoning_effort");
         table.field(C, "reasoning_effort", efforts, "high", SPEC,
-                "none = thinking off; high, xhigh, max = on; medium where the template reads `medium_effort`; "
-                        + "minimal and low need a thinking budget, which this build does not support yet");
-        for (String name : List.of("thinking_token_budget", "thinking_budget")) {
-            table.field(C, name, refused("this build does not support thinking budgets yet.",
-                    value -> value.isNumber() && value.doubleValue() == -1), "none", EXT,
-                    "refused, except -1 for none: not supported by this build yet");
-        }
-        table.field(C, "thinking_budget_grace", integer(ZERO, Bound.of(8_192)), "none", EXT,
-                "accepted; acts only with a thinking budget");
+                "none = thinking off; minimal and low = on with a budget; medium = by the template, or a budget where it "
+                        + "reads no `medium_effort`; high, xhigh, max = on");
+        table.field(C, "thinking_token_budget", integer(Bound.of(-1), MAX_TOKENS), "none", EXT,
+                "reasoning tokens after which the reasoning is closed, behind the next newline; -1 = none");
+        table.field(C, "thinking_budget", integer(Bound.of(-1), MAX_TOKENS), "none", EXT, "the same");
+        table.field(C, "thinking_budget_grace", integer(ZERO, Bound.of(8_192)), "min(500, max(32, budget/4))", EXT,
+                "tokens to wait for that newline; then the reasoning is closed wherever it is");
         table.field(C, "include_reasoning", FLAG, "true", EXT, "false: reasoning is produced and counted, not sent");
         table.field(C, "force_nonempty_content", FLAG, "true", EXT,
                 "an answer that never left its reasoning is also sent as content");

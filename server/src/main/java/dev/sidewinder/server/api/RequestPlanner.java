@@ -7,6 +7,7 @@ import dev.sidewinder.model.chat.CallableTool;
 import dev.sidewinder.model.chat.ChatPrompt;
 import dev.sidewinder.model.chat.ChatTemplateException;
 import dev.sidewinder.model.chat.GuideOptions;
+import dev.sidewinder.model.chat.ThinkingBudget;
 import dev.sidewinder.model.grammar.TokenGuide;
 import dev.sidewinder.model.tokenizer.ControlTokens;
 import dev.sidewinder.model.tokenizer.TextRun;
@@ -19,6 +20,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.Set;
 import java.util.function.Function;
 import java.util.function.LongSupplier;
@@ -94,7 +96,7 @@ public final class RequestPlanner {
         if (request.conversation().isPresent()) {
             Conversation conversation = request.conversation().get();
             Map<String, JsonNode> variables = new LinkedHashMap<>(conversation.variables());
-            variables.putIfAbsent("enable_thinking", BooleanNode.valueOf(options.thinking()));
+            variables.putIfAbsent("enable_thinking", BooleanNode.valueOf(options.thinking().enabled()));
             tokens = text.encode(render(conversation, request.tools(), variables));
         } else {
             checkTextSize("prompt", request.prompt().orElseThrow().length());
@@ -125,10 +127,11 @@ public final class RequestPlanner {
         int maxTokens = PromptFit.maxTokens("messages", prompt.length, wanted.length(), model.maxModelTokens());
         var info = new AnswerPlan.PromptInfo(prompt, text, maxTokens);
         return assemble(AnswerPlan.Form.CHAT, "chatcmpl-", wanted, requestId, name, List.of(info), Optional.of(answerChat),
-                stops -> format.guides(guideOptions(chat, thinking, stops)));
+                stops -> format.guides(guideOptions(chat, format, thinking, stops)));
     }
 
-    private static GuideOptions guideOptions(ChatCompletionRequest chat, boolean thinking, Set<Integer> stopTokens) {
+    private GuideOptions guideOptions(ChatCompletionRequest chat, ChatFormat format, boolean thinking,
+            Set<Integer> stopTokens) {
         ToolOptions tools = chat.tools();
         List<CallableTool> callable = new ArrayList<>();
         for (JsonNode tool : tools.tools()) {
@@ -141,18 +144,26 @@ public final class RequestPlanner {
         GuideOptions.Calls calls = tools.choice().forced()
                 ? tools.oneCall() ? GuideOptions.Calls.FORCED_ONE : GuideOptions.Calls.FORCED
                 : tools.oneCall() ? GuideOptions.Calls.FREE_ONE : GuideOptions.Calls.FREE;
-        return new GuideOptions(thinking, Optional.empty(), callable, calls, stopTokens);
+        return new GuideOptions(thinking, budget(chat.thinking(), format), callable, calls, stopTokens);
+    }
+
+    private Optional<ThinkingBudget> budget(ThinkingOptions wanted, ChatFormat format) {
+        OptionalInt tokens = wanted.budget().tokens();
+        if (wanted.mediumEffort() && !wanted.budget().named() && !format.reads("medium_effort")) {
+            tokens = OptionalInt.of(options.thinking().budgets().medium());
+        }
+        if (tokens.isEmpty()) {
+            return Optional.empty();
+        }
+        var usual = ThinkingBudget.of(tokens.getAsInt());
+        return Optional.of(new ThinkingBudget(usual.tokens(), wanted.budget().grace().orElse(usual.grace())));
     }
 
     /// Variables of the request, and what thinking means for this template.
     private static Map<String, JsonNode> variables(ChatCompletionRequest chat, ChatFormat format) {
         Map<String, JsonNode> variables = new LinkedHashMap<>(chat.conversation().variables());
         variables.put("enable_thinking", BooleanNode.valueOf(chat.thinking().enabled()));
-        if (chat.thinking().mediumEffort()) {
-            if (!format.reads("medium_effort")) {
-                throw ApiErrors.invalid("unsupported_value", "reasoning_effort", "The template of this model knows no medium "
-                        + "effort, and this build does not support thinking budgets yet; use none, or high.");
-            }
+        if (chat.thinking().mediumEffort() && format.reads("medium_effort")) {
             variables.put("medium_effort", BooleanNode.TRUE);
         }
         return variables;

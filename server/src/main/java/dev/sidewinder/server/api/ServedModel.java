@@ -36,19 +36,20 @@ public record ServedModel(List<String> names, int vocabSize, int maxModelTokens,
 
     /// The view of an opened model that requests and answers need.
     ///
-    /// @param build version and commit of this program, part of the fingerprint
-    public static ServedModel of(Model model, List<String> names, int maxModelTokens, String build) {
+    /// @param build    version and commit of this program, part of the fingerprint
+    /// @param thinking says what closes reasoning
+    public static ServedModel of(Model model, List<String> names, int maxModelTokens, String build, ThinkingDefaults thinking) {
         Optional<ModelText> text = model.tokenizer().map(TokenizerText::new);
         Optional<ChatFormat> chat = model.tokenizer().flatMap(tokenizer -> model.chatTemplate()
-                .map(template -> chat(model, tokenizer, template)));
+                .map(template -> chat(model, tokenizer, template, thinking.closingText())));
         return new ServedModel(names, model.config().vocabSize(), maxModelTokens, model.generationConfig(), text, chat,
                 fingerprint(build, model));
     }
 
-    private static ChatFormat chat(Model model, Tokenizer tokenizer, ChatTemplate template) {
+    private static ChatFormat chat(Model model, Tokenizer tokenizer, ChatTemplate template, String closingText) {
         ControlTokens control = ControlTokens.of(tokenizer);
         return new NemotronChat(template, control,
-                new AnswerGuides(tokenizer, control, model.config().vocabSize(), AnswerGuides.CLOSING_TEXT));
+                new AnswerGuides(tokenizer, control, model.config().vocabSize(), closingText));
     }
 
     /// Changes with build, weights or number format; short, as every chunk carries it.

@@ -6,14 +6,16 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.Set;
 
-/// Reads everything that turns thinking on and off: three fields and the template variables, in their order of
-/// precedence.
+/// Reads everything that turns thinking on and off, and bounds it: three fields and the template variables, in their order
+/// of precedence, and budgets.
 final class ThinkingReader {
 
     private static final String KWARGS = "chat_template_kwargs";
     private static final int MAX_KWARGS_BYTES = 4 << 10;
+    private static final int NO_BUDGET = -1;
     private static final Set<String> KNOWN = Set.of("enable_thinking", "truncate_history_thinking",
             "force_nonempty_content", "medium_effort", "low_effort");
     /// Names that the renderer itself sets.
@@ -58,24 +60,35 @@ final class ThinkingReader {
     }
 
     /// Precedence: enable_thinking (field or variable), then `reasoning`, then `reasoning_effort`, then the default.
-    ThinkingOptions thinking(Fields fields, boolean standard) {
-        String effort = fields.text("reasoning.effort").or(() -> fields.text("reasoning_effort")).orElse(null);
-        boolean byEffort = effort == null ? standard : !effort.equals("none");
+    ThinkingOptions thinking(Fields fields, ThinkingDefaults standard) {
+        String effort = fields.text("reasoning.effort").or(() -> fields.text("reasoning_effort")).orElse("");
+        boolean byEffort = effort.isEmpty() ? standard.enabled() : !effort.equals("none");
         boolean enabled = agreeing("enable_thinking", fields).or(() -> fields.flag("reasoning.enabled")).orElse(byEffort);
-        boolean medium = enabled && "medium".equals(effort);
-        if (enabled) {
-            refuseBudget(effort, fields.has("reasoning.effort") ? "reasoning.effort" : "reasoning_effort");
-        }
+        boolean medium = enabled && effort.equals("medium");
         boolean nonempty = agreeing("force_nonempty_content", fields).orElse(true);
-        return new ThinkingOptions(enabled, medium, fields.flag("include_reasoning", true), nonempty);
+        return new ThinkingOptions(enabled, medium, budget(fields, effort, standard.budgets()),
+                fields.flag("include_reasoning", true), nonempty);
     }
 
-    /// Efforts that stand for a thinking budget.
-    private void refuseBudget(String effort, String path) {
-        if ("minimal".equals(effort) || "low".equals(effort)) {
-            problems.notYet("unsupported_value", path, "the effort '" + effort
-                    + "', which needs a thinking budget; use none, or high");
+    /// An explicit budget replaces the one that the effort stands for, also by none at all (-1).
+    private ThinkingOptions.Budget budget(Fields fields, String effort, ThinkingDefaults.EffortBudgets budgets) {
+        OptionalInt grace = fields.integer("thinking_budget_grace");
+        OptionalInt named = fields.integer("thinking_token_budget");
+        OptionalInt alias = fields.integer("thinking_budget");
+        if (named.isPresent() && alias.isPresent() && !named.equals(alias)) {
+            problems.add("invalid_value", "thinking_budget",
+                    "'thinking_budget' and 'thinking_token_budget' are the same and contradict each other.");
         }
+        for (OptionalInt each : List.of(named, alias, fields.integer("reasoning.max_tokens"))) {
+            if (each.isPresent()) {
+                return new ThinkingOptions.Budget(each.getAsInt() == NO_BUDGET ? OptionalInt.empty() : each, grace, true);
+            }
+        }
+        return new ThinkingOptions.Budget(switch (effort) {
+            case "minimal" -> OptionalInt.of(budgets.minimal());
+            case "low" -> OptionalInt.of(budgets.low());
+            default -> OptionalInt.empty();
+        }, grace, false);
     }
 
     /// A field that is also a template variable: both may be given when they agree.

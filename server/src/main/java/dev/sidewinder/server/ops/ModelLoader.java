@@ -61,7 +61,7 @@ public final class ModelLoader {
 
     private RunningModel serve(Model model, LoadingProgress progress) throws InterruptedException {
         MemoryPlan plan = CachePlanner.plan(model.config(), config.engine(), machineBytes());
-        var served = ServedModel.of(model, names(model), plan.maxModelTokens(), buildName());
+        var served = ServedModel.of(model, names(model), plan.maxModelTokens(), buildName(), config.api().thinking());
         var engine = new AtomicReference<Engine>();
         var metrics = new EngineMetrics(served.names().getFirst(), plan.maxModelTokens(), cacheInfo(plan), serverMetrics,
                 () -> engine.get().status());

@@ -3,6 +3,7 @@ package dev.sidewinder.server.settings;
 import dev.sidewinder.server.api.ApiLimits;
 import dev.sidewinder.server.api.ApiOptions;
 import dev.sidewinder.server.api.Limit;
+import dev.sidewinder.server.api.ThinkingDefaults;
 import java.net.InetAddress;
 import java.net.UnknownHostException;
 import java.nio.file.Path;
@@ -126,7 +127,8 @@ public record ServerConfig(Model model, Engine engine, Http http, ApiOptions api
         Map<Limit, Integer> limits = new EnumMap<>(Limit.class);
         Settings.REQUEST_LIMITS.forEach((limit, setting) -> limits.put(limit, values.get(setting)));
         return new ApiOptions(new ApiLimits(limits), values.get(Settings.STRICT), values.get(Settings.REASONING_FIELDS),
-                values.get(Settings.THINKING));
+                new ThinkingDefaults(values.get(Settings.THINKING), values.get(Settings.EFFORT_BUDGETS),
+                        values.get(Settings.THINKING_END_TEXT)));
     }
 
     /// For settings whose bounds are below 2 GiB.

@@ -1,7 +1,9 @@
 package dev.sidewinder.server.settings;
 
 import static dev.sidewinder.server.settings.ValueKind.bool;
+import static dev.sidewinder.server.settings.ValueKind.closingText;
 import static dev.sidewinder.server.settings.ValueKind.duration;
+import static dev.sidewinder.server.settings.ValueKind.effortBudgets;
 import static dev.sidewinder.server.settings.ValueKind.integer;
 import static dev.sidewinder.server.settings.ValueKind.list;
 import static dev.sidewinder.server.settings.ValueKind.longInteger;
@@ -11,6 +13,7 @@ import static dev.sidewinder.server.settings.ValueKind.text;
 
 import dev.sidewinder.server.api.Limit;
 import dev.sidewinder.server.api.ReasoningFields;
+import dev.sidewinder.server.api.ThinkingDefaults;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -81,6 +84,11 @@ final class Settings {
             "under which names reasoning is sent; `inline` = as think tags in the content");
     static final Setting<Boolean> THINKING = add("sidewinder.chat.thinking", List.of(), bool(), "true",
             "whether a chat thinks when the request does not say");
+    static final Setting<ThinkingDefaults.EffortBudgets> EFFORT_BUDGETS = add("sidewinder.chat.effort-budgets", List.of(),
+            effortBudgets(), "512,2048,8192", "reasoning tokens that the efforts minimal, low and medium stand for; medium "
+                    + "only where the template reads no `medium_effort`");
+    static final Setting<String> THINKING_END_TEXT = add("sidewinder.chat.thinking-end-text", List.of(), closingText(),
+            "\\n\\n</think>", "what closes reasoning whose budget is spent");
 
     // ---- drain ----
     static final Setting<Duration> DRAIN_LIMIT = add("sidewinder.drain.limit", List.of("--shutdown-timeout"),

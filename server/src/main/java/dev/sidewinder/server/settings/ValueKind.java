@@ -1,5 +1,7 @@
 package dev.sidewinder.server.settings;
 
+import dev.sidewinder.model.tokenizer.ControlTokens;
+import dev.sidewinder.server.api.ThinkingDefaults;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
@@ -11,12 +13,41 @@ import java.util.function.Function;
 /// @param allowed what is accepted, for the documentation and for error messages
 /// @param reader  throws `IllegalArgumentException` for anything else; its message is not shown
 /// @param flag    whether the bare flag, without a value, means `true`
-record ValueKind<T>(String allowed, Function<String, T> reader, boolean flag) {
+/// @param spaced  whether white space around the text belongs to it
+record ValueKind<T>(String allowed, Function<String, T> reader, boolean flag, boolean spaced) {
 
     private static final List<String> SIZE_UNITS = List.of("KiB", "MiB", "GiB");
 
+    private ValueKind(String allowed, Function<String, T> reader, boolean flag) {
+        this(allowed, reader, flag, false);
+    }
+
     T parse(String text) {
-        return reader.apply(text.strip());
+        return reader.apply(spaced ? text : text.strip());
+    }
+
+    /// What closes reasoning: any text that ends with the tag, with `\n` for a newline.
+    static ValueKind<String> closingText() {
+        String tag = ControlTokens.THINK_END;
+        return new ValueKind<>("text that ends with `" + tag + "`, `\\n` for a newline", text -> {
+            String closing = text.replace("\\n", "\n");
+            if (!closing.endsWith(tag) || closing.indexOf(tag) != closing.length() - tag.length()) {
+                throw new IllegalArgumentException(text);
+            }
+            return closing;
+        }, false, true);
+    }
+
+    /// Budgets of the efforts that stand for one, `minimal,low,medium`.
+    static ValueKind<ThinkingDefaults.EffortBudgets> effortBudgets() {
+        return new ValueKind<>("three integers 0..1048576, comma-separated", text -> {
+            int[] budgets = Arrays.stream(text.split(",", -1)).mapToInt(each -> (int) within(Long.parseLong(each.strip()), 0, 1 << 20))
+                    .toArray();
+            if (budgets.length != 3) {
+                throw new IllegalArgumentException(text);
+            }
+            return new ThinkingDefaults.EffortBudgets(budgets[0], budgets[1], budgets[2]);
+        }, false);
     }
 
     static ValueKind<String> text() {

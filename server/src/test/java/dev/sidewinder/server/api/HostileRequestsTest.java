@@ -97,11 +97,14 @@ class HostileRequestsTest {
         "{USER,'web_search_options':{}} ~ unsupported_parameter ~ web_search_options",
         "{USER,'use_beam_search':true} ~ unsupported_parameter ~ use_beam_search",
         "{USER,'truncate_prompt_tokens':5} ~ unsupported_parameter ~ truncate_prompt_tokens",
-        "{USER,'thinking_token_budget':100} ~ unsupported_parameter ~ thinking_token_budget",
-        "{USER,'thinking_budget':0} ~ unsupported_parameter ~ thinking_budget",
-        "{USER,'reasoning':{'max_tokens':5}} ~ unsupported_parameter ~ reasoning.max_tokens",
-        "{USER,'reasoning_effort':'low'} ~ unsupported_value ~ reasoning_effort",
-        "{USER,'reasoning':{'effort':'minimal'}} ~ unsupported_value ~ reasoning.effort",
+        "{USER,'thinking_token_budget':-2} ~ integer_below_min_value ~ thinking_token_budget",
+        "{USER,'thinking_token_budget':1.5} ~ invalid_type ~ thinking_token_budget",
+        "{USER,'thinking_token_budget':'5'} ~ invalid_type ~ thinking_token_budget",
+        "{USER,'thinking_budget':257} ~ integer_above_max_value ~ thinking_budget",
+        "{USER,'thinking_budget':5,'thinking_token_budget':6} ~ invalid_value ~ thinking_budget",
+        "{USER,'thinking_budget_grace':-1} ~ integer_below_min_value ~ thinking_budget_grace",
+        "{USER,'thinking_budget_grace':8193} ~ integer_above_max_value ~ thinking_budget_grace",
+        "{USER,'reasoning':{'max_tokens':-2}} ~ integer_below_min_value ~ reasoning.max_tokens",
         "{USER,'reasoning_effort':'huge'} ~ invalid_value ~ reasoning_effort",
         "{USER,'enable_thinking':true,'chat_template_kwargs':{'enable_thinking':false}} ~ invalid_value ~ enable_thinking",
         "{USER,'chat_template_kwargs':{'enable_thinking':1}} ~ invalid_type ~ chat_template_kwargs.enable_thinking",
@@ -243,7 +246,7 @@ class HostileRequestsTest {
 
         assertThat(chat.options().hints().ignored()).containsExactly("frobnicate", "prompt", "chat_template_kwargs.mood",
                 "priority");
-        var strict = FakeModel.reader(new ApiOptions(ApiLimits.standard(), true, ReasoningFields.BOTH, true));
+        var strict = FakeModel.reader(new ApiOptions(ApiLimits.standard(), true, ReasoningFields.BOTH, ThinkingDefaults.standard()));
         ApiException refused = catchThrowableOfType(ApiException.class, () -> strict.chat(bytes("{USER,'frobnicate':1}")));
         assertThat(refused.error().code()).isEqualTo("unknown_parameter");
         assertThat(refused.error().param()).isEqualTo("frobnicate");

@@ -10,6 +10,7 @@ import dev.sidewinder.engine.SamplingParams;
 import dev.sidewinder.model.chat.CallableTool;
 import dev.sidewinder.model.chat.GuideOptions;
 import dev.sidewinder.model.chat.Message;
+import dev.sidewinder.model.chat.ThinkingBudget;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
@@ -125,13 +126,48 @@ class RequestPlannerTest {
         assertThat(prompt[prompt.length - 1] == FakeText.byteToken('\n')).isEqualTo(thinks);
     }
 
-    @Test
-    void mediumEffortNeedsATemplateThatKnowsIt() {
-        ApiException refused = refusal(() -> plan(Endpoint.CHAT, "{" + USER + ",\"reasoning_effort\":\"medium\"}",
-                FakeModel.withText()));
+    @ParameterizedTest
+    @CsvSource(delimiter = '~', value = {
+        " ~ none",
+        ",\"reasoning_effort\":\"high\" ~ none",
+        ",\"reasoning_effort\":\"xhigh\" ~ none",
+        ",\"reasoning_effort\":\"max\" ~ none",
+        ",\"reasoning_effort\":\"minimal\" ~ 512+128",
+        ",\"reasoning_effort\":\"low\" ~ 2048+500",
+        ",\"reasoning_effort\":\"medium\" ~ 8192+500",
+        ",\"reasoning\":{\"effort\":\"low\"},\"reasoning_effort\":\"minimal\" ~ 2048+500",
+        ",\"reasoning_effort\":\"low\",\"enable_thinking\":true ~ 2048+500",
+        ",\"thinking_token_budget\":100 ~ 100+32",
+        ",\"thinking_budget\":200 ~ 200+50",
+        ",\"thinking_budget\":7,\"thinking_token_budget\":7 ~ 7+32",
+        ",\"reasoning\":{\"max_tokens\":9} ~ 9+32",
+        ",\"reasoning\":{\"max_tokens\":9},\"thinking_token_budget\":8 ~ 8+32",
+        ",\"thinking_token_budget\":0 ~ 0+32",
+        ",\"thinking_token_budget\":128,\"thinking_budget_grace\":0 ~ 128+0",
+        ",\"thinking_token_budget\":128,\"thinking_budget_grace\":8192 ~ 128+8192",
+        ",\"reasoning_effort\":\"low\",\"thinking_budget_grace\":3 ~ 2048+3",
+        ",\"reasoning_effort\":\"low\",\"thinking_token_budget\":5 ~ 5+32",
+        ",\"reasoning_effort\":\"low\",\"thinking_token_budget\":-1 ~ none",
+        ",\"reasoning_effort\":\"medium\",\"thinking_token_budget\":-1 ~ none",
+        ",\"reasoning_effort\":\"low\",\"reasoning\":{\"max_tokens\":-1} ~ none",
+        ",\"thinking_budget_grace\":3 ~ none",
+    })
+    void budgetsFollowTheirPrecedence(String fields, String expected) {
+        // given a template that knows no medium effort
+        var plain = new FakeChat(Set.of("enable_thinking"));
+        plan(Endpoint.CHAT, "{" + USER + (fields == null ? "" : fields) + "}", FakeModel.withText(plain));
 
-        assertThat(refused.error().code()).isEqualTo("unsupported_value");
-        assertThat(refused.error().param()).isEqualTo("reasoning_effort");
+        assertThat(plain.guided.budget().map(budget -> budget.tokens() + "+" + budget.grace()).orElse("none")).isEqualTo(expected);
+    }
+
+    @Test
+    void mediumEffortIsTheTemplatesWhereItKnowsIt() {
+        chat(",\"reasoning_effort\":\"medium\"");
+        assertThat(chat.rendered.variables().get("medium_effort").booleanValue()).isTrue();
+        assertThat(chat.guided.budget()).isEmpty();
+        chat(",\"reasoning_effort\":\"medium\",\"thinking_token_budget\":5");
+        assertThat(chat.rendered.variables().get("medium_effort").booleanValue()).isTrue();
+        assertThat(chat.guided.budget()).contains(new ThinkingBudget(5, 32));
     }
 
     @Test
@@ -277,7 +313,7 @@ class RequestPlannerTest {
 
     @Test
     void scoresPromptsOnlyUpToTheLimit() {
-        var options = new ApiOptions(new ApiLimits(Map.of(Limit.PROMPT_LOGPROBS_TOKENS, 5)), false, ReasoningFields.BOTH, true);
+        var options = new ApiOptions(new ApiLimits(Map.of(Limit.PROMPT_LOGPROBS_TOKENS, 5)), false, ReasoningFields.BOTH, ThinkingDefaults.standard());
         CompletionRequest six = FakeModel.reader(options).completion("{\"prompt\":\"abcdef\",\"prompt_logprobs\":1}"
                 .getBytes(StandardCharsets.UTF_8));
 

@@ -29,7 +29,7 @@ class ServedModelTest {
     @BeforeAll
     static void open() {
         model = Model.open("synthetic:demo");
-        served = ServedModel.of(model, List.of("demo"), MAX_MODEL_TOKENS, "test");
+        served = ServedModel.of(model, List.of("demo"), MAX_MODEL_TOKENS, "test", ThinkingDefaults.standard());
     }
 
     @AfterAll
@@ -86,7 +86,7 @@ class ServedModelTest {
 
     @Test
     void theFingerprintIsShortAndChangesWithTheBuild() {
-        ServedModel other = ServedModel.of(model, List.of("demo"), MAX_MODEL_TOKENS, "another build");
+        ServedModel other = ServedModel.of(model, List.of("demo"), MAX_MODEL_TOKENS, "another build", ThinkingDefaults.standard());
 
         assertThat(served.fingerprint()).matches("fp_[0-9a-f]{12}").isNotEqualTo(other.fingerprint());
     }

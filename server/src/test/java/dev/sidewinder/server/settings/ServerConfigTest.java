@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.sidewinder.server.api.Limit;
 import dev.sidewinder.server.api.ReasoningFields;
+import dev.sidewinder.server.api.ThinkingDefaults;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -77,6 +78,17 @@ class ServerConfigTest {
     }
 
     @Test
+    void takesBudgetsAndTheTextThatClosesReasoning() {
+        ThinkingDefaults standard = read().api().thinking();
+        assertThat(standard).isEqualTo(ThinkingDefaults.standard());
+        assertThat(standard.closingText()).isEqualTo("\n\n</think>");
+
+        ThinkingDefaults thinking = read("--chat-effort-budgets", "1, 20,300", "--chat-thinking-end-text", " Enough.\\n</think>",
+                "--chat-thinking=false").api().thinking();
+        assertThat(thinking).isEqualTo(new ThinkingDefaults(false, new ThinkingDefaults.EffortBudgets(1, 20, 300), " Enough.\n</think>"));
+    }
+
+    @Test
     void acceptsFlagsOfOtherServersThatChangeNothingAndSaysSo() {
         ServerConfig config = read("--enable-auto-tool-choice", "--reasoning-parser", "nemotron", "--trust-remote-code");
 
@@ -94,6 +106,11 @@ class ServerConfigTest {
         "--port -1 | integer 0..65535",
         "--port 1 --http-port 2 | --port has set already",
         "positional | takes flags only",
+        "--chat-effort-budgets 1,2 | sidewinder.chat.effort-budgets",
+        "--chat-effort-budgets 1,2,-3 | sidewinder.chat.effort-budgets",
+        "--chat-thinking-end-text stop | ends with",
+        "--chat-thinking-end-text </think></think> | ends with",
+        "--chat-thinking-end-text </think>. | ends with",
         "--host 0.0.0.0 | sidewinder.auth.mode=none",
         "--max-num-batched-tokens 500 | multiple of 128",
         "--limits-body-bytes 300000000 | sidewinder.limits.body-bytes",

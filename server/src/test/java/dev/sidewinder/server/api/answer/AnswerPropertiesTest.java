@@ -11,6 +11,7 @@ import dev.sidewinder.server.api.Endpoint;
 import dev.sidewinder.server.api.FakeModel;
 import dev.sidewinder.server.api.FakeText;
 import dev.sidewinder.server.api.ReasoningFields;
+import dev.sidewinder.server.api.ThinkingDefaults;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -37,7 +38,7 @@ class AnswerPropertiesTest {
             int choices = 1 + random.nextInt(3);
             String fields = chatFields(random, choices);
             ApiOptions options = new ApiOptions(ApiLimits.standard(), false,
-                    ReasoningFields.values()[random.nextInt(4)], true);
+                    ReasoningFields.values()[random.nextInt(4)], ThinkingDefaults.standard());
             List<int[]> tokens = tokens(random, choices);
 
             // when it is answered in both ways

@@ -11,6 +11,7 @@ import dev.sidewinder.server.api.Endpoint;
 import dev.sidewinder.server.api.FakeModel;
 import dev.sidewinder.server.api.FakeText;
 import dev.sidewinder.server.api.ReasoningFields;
+import dev.sidewinder.server.api.ThinkingDefaults;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
@@ -148,7 +149,7 @@ class TranscriptTest {
     }
 
     private static Script inline() {
-        var options = new ApiOptions(ApiLimits.standard(), false, ReasoningFields.INLINE, true);
+        var options = new ApiOptions(ApiLimits.standard(), false, ReasoningFields.INLINE, ThinkingDefaults.standard());
         return Script.of(Endpoint.CHAT, "{" + USER + ",\"stream\":true}", options, FakeModel.withText());
     }
 
