@@ -6,7 +6,6 @@ import static dev.sidewinder.engine.TestEngine.lastOf;
 import static dev.sidewinder.engine.TestEngine.request;
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.scheduler.Batch;
 import dev.sidewinder.scheduler.BatchEntry;
 import java.util.HashSet;
@@ -42,8 +41,8 @@ class CancelStepsTest {
     })
     void endsTheWorkWithTheStepThatRuns(String phase, int choices, int promptTokens, int cancelStep) throws InterruptedException {
         // given a request that runs beside another one
-        var watched = new WatchedBackend(cancelStep);
-        test.start(watched);
+        var watched = new Observation(cancelStep);
+        test.start(new WatchedBackend(new FakeBackend(VOCAB, CACHE), watched::beginStep));
         watched.engine = test.engine();
         Generation bystander = test.submit(request(BYSTANDER_TOKENS, 1));
         watched.cancelled = test.submit(new GenerationRequest("cancelled", new int[promptTokens], 2000, 0, Set.of(), choices, -1,
@@ -65,9 +64,8 @@ class CancelStepsTest {
     }
 
     /// Cancels in a step, and notes who runs in it and later.
-    private static final class WatchedBackend implements Backend {
+    private static final class Observation {
 
-        private final FakeBackend backend = new FakeBackend(VOCAB, CACHE);
         private final int cancelStep;
         private final AtomicBoolean ready = new AtomicBoolean();
         private volatile Engine engine;
@@ -78,12 +76,11 @@ class CancelStepsTest {
         private int slotsInUseTwoStepsLater = -1;
         private int step;
 
-        WatchedBackend(int cancelStep) {
+        Observation(int cancelStep) {
             this.cancelStep = cancelStep;
         }
 
-        @Override
-        public Logits forward(Batch batch) {
+        Batch beginStep(Batch batch) {
             if (step == 0) {
                 // the second request shall be there before the first step of the first has ended
                 TestEngine.await(ready::get);
@@ -101,27 +98,7 @@ class CancelStepsTest {
                 runningTwoStepsLater = status.running();
                 slotsInUseTwoStepsLater = status.slots() - status.freeSlots();
             }
-            return backend.forward(batch);
-        }
-
-        @Override
-        public CacheShape cacheShape() {
-            return backend.cacheShape();
-        }
-
-        @Override
-        public int vocabSize() {
-            return backend.vocabSize();
-        }
-
-        @Override
-        public String description() {
-            return backend.description();
-        }
-
-        @Override
-        public void close() {
-            backend.close();
+            return batch;
         }
     }
 }

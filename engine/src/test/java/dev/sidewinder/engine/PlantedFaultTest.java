@@ -39,27 +39,27 @@ class PlantedFaultTest {
 
     @Test
     void findsABlockTableThatPointsToAnothersBlock() {
-        assertThat(tracesUntilFound(() -> new Tampering(fake(), Tampering::swapFirstBlocks))).isLessThan(MOST_TRACES);
+        assertThat(tracesUntilFound(() -> Tampering.with(Tampering::swapFirstBlocks))).isLessThan(MOST_TRACES);
     }
 
     @Test
     void findsTwoSequencesInOneSlot() {
-        assertThat(tracesUntilFound(() -> new Tampering(fake(), Tampering::shareASlot))).isLessThan(MOST_TRACES);
+        assertThat(tracesUntilFound(() -> Tampering.with(Tampering::shareASlot))).isLessThan(MOST_TRACES);
     }
 
     @Test
     void findsMemoryThatIsGivenBackAStepTooEarly() {
-        assertThat(tracesUntilFound(() -> new Tampering(fake(), Tampering::freeTheOldestTooEarly))).isLessThan(MOST_TRACES);
+        assertThat(tracesUntilFound(() -> Tampering.with(Tampering::freeTheOldestTooEarly))).isLessThan(MOST_TRACES);
     }
 
     @Test
     void findsASkippedPosition() {
-        assertThat(tracesUntilFound(() -> new Tampering(fake(), Tampering::skipAToken))).isLessThan(MOST_TRACES);
+        assertThat(tracesUntilFound(() -> Tampering.with(Tampering::skipAToken))).isLessThan(MOST_TRACES);
     }
 
     @Test
     void findsABlockThatIsGivenBackAndStillInUse() {
-        assertThat(tracesUntilFound(() -> new Tampering(fake(), Tampering::forgetTheLastBlock))).isLessThan(MOST_TRACES);
+        assertThat(tracesUntilFound(() -> Tampering.with(Tampering::forgetTheLastBlock))).isLessThan(MOST_TRACES);
     }
 
     private static int tracesUntilFound(Supplier<Backend> backends) {
@@ -74,12 +74,15 @@ class PlantedFaultTest {
     }
 
     /// Changes batches of several sequences on their way to the backend, so that a request alone goes through untouched.
-    private record Tampering(Backend backend, UnaryOperator<List<BatchEntry>> fault) implements Backend {
+    private static final class Tampering {
 
-        @Override
-        public Logits forward(Batch batch) {
-            List<BatchEntry> entries = new ArrayList<>(batch.entries());
-            return backend.forward(new Batch(batch.step(), entries.size() < 2 ? entries : fault.apply(entries)));
+        private Tampering() {}
+
+        static Backend with(UnaryOperator<List<BatchEntry>> fault) {
+            return new WatchedBackend(fake(), batch -> {
+                List<BatchEntry> entries = new ArrayList<>(batch.entries());
+                return new Batch(batch.step(), entries.size() < 2 ? entries : fault.apply(entries));
+            });
         }
 
         private static BatchEntry with(BatchEntry entry, Allocation memory) {
@@ -119,26 +122,6 @@ class PlantedFaultTest {
             Allocation second = entries.get(1).allocation();
             entries.set(1, with(entries.get(1), new Faulty(second, second.slot(), first.block(first.blockCount() - 1), second.blockCount() - 1)));
             return entries;
-        }
-
-        @Override
-        public CacheShape cacheShape() {
-            return backend.cacheShape();
-        }
-
-        @Override
-        public int vocabSize() {
-            return backend.vocabSize();
-        }
-
-        @Override
-        public String description() {
-            return "with a planted fault: " + backend.description();
-        }
-
-        @Override
-        public void close() {
-            backend.close();
         }
     }
 

@@ -2,7 +2,6 @@ package dev.sidewinder.engine;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.scheduler.Batch;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -62,11 +61,10 @@ public final class TraceHarness {
         }
     }
 
-    /// One trace on one engine. Its `forward` is the clock of the trace.
-    private static final class Player implements Backend, EngineObserver {
+    /// One trace on one engine, whose steps are the clock of the trace.
+    private static final class Player implements EngineObserver {
 
         private final Trace trace;
-        private final Backend backend;
         private final Engine engine;
         private final List<Generation> generations = new ArrayList<>();
         private final List<Outcome> outcomes = new ArrayList<>();
@@ -81,13 +79,12 @@ public final class TraceHarness {
 
         Player(Trace trace, Backend backend) {
             this.trace = trace;
-            this.backend = backend;
             this.stalledUntil = new long[trace.requests().size()];
             for (GenerationRequest request : trace.requests()) {
                 generations.add(null);
                 outcomes.add(new Outcome(request.choices()));
             }
-            this.engine = Engine.start(this, trace.limits(), this);
+            this.engine = Engine.start(new WatchedBackend(backend, this::beginStep), trace.limits(), this);
         }
 
         List<Outcome> play() throws InterruptedException {
@@ -133,12 +130,13 @@ public final class TraceHarness {
             stepsSeen = status.steps();
         }
 
-        private synchronized void actUntilNow() {
+        private synchronized Batch beginStep(Batch batch) {
             step++;
             while (nextAction < trace.actions().size() && trace.actions().get(nextAction).step() <= step) {
                 act(trace.actions().get(nextAction++));
             }
             read(step);
+            return batch;
         }
 
         /// Takes what is there for every reader that is not stalled.
@@ -200,12 +198,6 @@ public final class TraceHarness {
         }
 
         @Override
-        public Logits forward(Batch batch) {
-            actUntilNow();
-            return backend.forward(batch);
-        }
-
-        @Override
         public void stepCompleted(StepKind kind, int sequences, int tokens, long nanos, StepPhases phases) {
             try {
                 engine.checkInvariants();
@@ -223,26 +215,6 @@ public final class TraceHarness {
         public synchronized void requestEnded(RequestOutcome outcome, GenerationTimes times) {
             ended++;
             endedBy[outcome.ordinal()]++;
-        }
-
-        @Override
-        public CacheShape cacheShape() {
-            return backend.cacheShape();
-        }
-
-        @Override
-        public int vocabSize() {
-            return backend.vocabSize();
-        }
-
-        @Override
-        public String description() {
-            return backend.description();
-        }
-
-        @Override
-        public void close() {
-            backend.close();
         }
     }
 }

@@ -1,0 +1,37 @@
+package dev.sidewinder.engine;
+
+import dev.sidewinder.kvcache.CacheShape;
+import dev.sidewinder.scheduler.Batch;
+import java.util.function.UnaryOperator;
+
+/// A backend in front of which every batch is looked at, on the engine thread at the beginning of its step.
+///
+/// @param backend computes
+/// @param look    sees a batch and says what is computed in its place
+record WatchedBackend(Backend backend, UnaryOperator<Batch> look) implements Backend {
+
+    @Override
+    public Logits forward(Batch batch) {
+        return backend.forward(look.apply(batch));
+    }
+
+    @Override
+    public CacheShape cacheShape() {
+        return backend.cacheShape();
+    }
+
+    @Override
+    public int vocabSize() {
+        return backend.vocabSize();
+    }
+
+    @Override
+    public String description() {
+        return "watched: " + backend.description();
+    }
+
+    @Override
+    public void close() {
+        backend.close();
+    }
+}
