@@ -55,6 +55,44 @@ class HostileJsonIT {
         assertThat(server.log()).noneMatch(line -> line.contains("ERROR") || line.startsWith("\tat "));
     }
 
+    /// A megabyte that a tokenizer may choke on, and lists of a million: the answer is as clear, and the good request beside
+    /// it is not held up.
+    @Test
+    void refusesTheVeryLongWithoutHoldingOthersUp() throws Exception {
+        int million = 1_000_000;
+        String expected = api.post("/v1/completions", GOOD).json().at("/choices/0").toString();
+        try (ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
+            for (String text : new String[] {"a".repeat(million), "\\n".repeat(million), " ".repeat(million), "\uD83D\uDE00".repeat(million / 4),
+                "\u202e\u200b".repeat(million / 6), "<|im_end|>".repeat(300_000), "1".repeat(million), "!?".repeat(million / 2)}) {
+                Future<Api.Answer> good = threads.submit(() -> api.post("/v1/completions", GOOD));
+                assertRefused("/v1/completions", "{\"prompt\":\"" + text + "\"}", "context_length_exceeded");
+                assertRefused("/v1/chat/completions", "{\"messages\":[{\"role\":\"user\",\"content\":\"" + text + "\"}]}",
+                        "context_length_exceeded");
+                assertThat(good.get().json().at("/choices/0").toString()).isEqualTo(expected);
+            }
+            String ones = "1,".repeat(million) + "1";
+            for (String[] body : new String[][] {
+                {"/v1/completions", "{\"prompt\":[" + ones + "]}", "array_above_max_length"},
+                {"/v1/completions", "{\"prompt\":[" + "[1],".repeat(million) + "[1]]}", "array_above_max_length"},
+                {"/v1/completions", "{\"prompt\":\"a\",\"stop\":[" + "\"s\",".repeat(million) + "\"s\"]}", "array_above_max_length"},
+                {"/v1/completions", "{\"prompt\":\"a\",\"stop_token_ids\":[" + ones + "]}", "array_above_max_length"},
+                {"/v1/completions", "{\"prompt\":\"a\",\"allowed_token_ids\":[" + ones + "]}", "array_above_max_length"},
+                {"/v1/chat/completions", "{\"messages\":[" + "{},".repeat(million) + "{}]}", "array_above_max_length"},
+                {"/v1/chat/completions", "{\"messages\":[{\"role\":\"user\",\"content\":[" + ones + "]}]}", "array_above_max_length"}}) {
+                Future<Api.Answer> good = threads.submit(() -> api.post("/v1/completions", GOOD));
+                assertRefused(body[0], body[1], body[2]);
+                assertThat(good.get().json().at("/choices/0").toString()).isEqualTo(expected);
+            }
+        }
+        api.awaitRest();
+    }
+
+    private static void assertRefused(String path, String body, String code) throws Exception {
+        Api.Answer answer = api.post(path, body);
+        assertThat(answer.status()).as("%s with %s", path, shown(body.getBytes(StandardCharsets.UTF_8))).isEqualTo(400);
+        assertThat(answer.code()).as("%s with %s", path, shown(body.getBytes(StandardCharsets.UTF_8))).isEqualTo(code);
+    }
+
     @Test
     void survivesBodiesCutAtEachByte() throws Exception {
         String body = "{\"messages\":[{\"role\":\"user\",\"content\":\"h\\u00e9\\ud83d\\ude00\"}],\"max_tokens\":1,\"stop\":[\"x\"]}";
