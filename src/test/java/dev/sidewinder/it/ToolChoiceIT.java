@@ -83,6 +83,45 @@ class ToolChoiceIT {
     }
 
     @Test
+    void strictArgumentsFitTheirSchemaWhateverTheModelWants() throws Exception {
+        String tool = ",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"book\",\"strict\":true,\"parameters\":{\"type\":\"object\","
+                + "\"properties\":{\"class\":{\"type\":\"string\",\"enum\":[\"economy\",\"business\"]},\"seats\":{\"type\":\"integer\"},"
+                + "\"window\":{\"type\":[\"boolean\",\"null\"]},\"legs\":{\"type\":\"array\",\"maxItems\":2,\"items\":{\"type\":\"object\",\"properties\":"
+                + "{\"from\":{\"enum\":[\"OSL\",\"CDG\"]}},\"required\":[\"from\"],\"additionalProperties\":false}}},"
+                + "\"required\":[\"class\",\"seats\",\"legs\"],\"additionalProperties\":false}}}]";
+        int complete = 0;
+        for (int seed = 0; seed < 20; seed++) {
+            for (JsonNode choice : chat(tool + REQUIRED + QUIET + ",\"max_tokens\":400,\"temperature\":1.5,\"parallel_tool_calls\":false,"
+                    + "\"n\":2,\"seed\":" + seed).path("choices")) {
+                String as = choice.toString();
+                if (choice.path("finish_reason").asText().equals("length")) {
+                    continue;
+                }
+                complete++;
+                JsonNode arguments = Api.parse(choice.at("/message/tool_calls/0/function/arguments").asText());
+                assertThat(arguments.path("class").asText()).as(as).isIn("economy", "business");
+                assertThat(arguments.path("seats").isIntegralNumber()).as(as).isTrue();
+                assertThat(arguments.path("legs").isArray()).as(as).isTrue();
+                assertThat(arguments.path("legs").size()).as(as).isLessThanOrEqualTo(2);
+                arguments.path("legs").forEach(leg -> assertThat(leg.path("from").asText()).as(as).isIn("OSL", "CDG"));
+                assertThat(arguments.has("window") && !arguments.get("window").isBoolean() && !arguments.get("window").isNull()).as(as).isFalse();
+                assertThat(List.of("class", "seats", "legs", "window")).as(as).containsAll(arguments.properties().stream().map(java.util.Map.Entry::getKey).toList());
+            }
+        }
+        System.out.println("ToolChoiceIT: " + complete + " of 40 strict calls complete");
+        assertThat(complete).isGreaterThan(35);
+    }
+
+    @Test
+    void aStrictSchemaThatCannotBeKeptIsRefused() throws Exception {
+        Api.Answer answer = api.post("/v1/chat/completions", "{" + HELLO + ",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"strict\":true,"
+                + "\"parameters\":{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"string\",\"pattern\":\"(a+)+$\"}}}}}]}");
+        assertThat(answer.status()).isEqualTo(400);
+        assertThat(answer.code()).isEqualTo("invalid_json_schema");
+        assertThat(answer.text()).contains("'pattern' cannot be enforced");
+    }
+
+    @Test
     void aNamedFunctionIsTheOneThatIsCalledOnce() throws Exception {
         int complete = 0;
         for (int seed = 0; seed < 25; seed++) {

@@ -3,6 +3,8 @@ package dev.sidewinder.model.chat;
 import dev.sidewinder.model.grammar.Expression;
 import dev.sidewinder.model.grammar.Expressions;
 import dev.sidewinder.model.grammar.Grammar;
+import dev.sidewinder.model.grammar.GrammarException;
+import dev.sidewinder.model.grammar.JsonText;
 import dev.sidewinder.model.grammar.TokenTrie;
 import java.util.ArrayList;
 import java.util.HashSet;
@@ -10,8 +12,8 @@ import java.util.List;
 import java.util.Set;
 
 /// What may stand between `<tool_call>` and `</tool_call>`:
-/// `\n<function=NAME>\n(<parameter=K>\nVALUE\n</parameter>\n)*</function>\n`, with a name of one of the tools. K and
-/// VALUE are any text that can be read back, no K twice.
+/// `\n<function=NAME>\n(<parameter=K>\nVALUE\n</parameter>\n)*</function>\n`, with a name of one of the tools. Where a tool
+/// is strict, K and VALUE are those of its schema; elsewhere they are any text that can be read back, no K twice.
 ///
 /// Safe for use by many threads.
 final class CallGrammar {
@@ -32,12 +34,23 @@ final class CallGrammar {
         freeFromKeyEnd = make.sequence(text.fromKeyEnd(text.value()), free);
         List<Expression> functions = new ArrayList<>();
         for (CallableTool tool : tools) {
-            freeTools.add(tool.name());
-            functions.add(make.sequence(make.text(tool.name() + ">\n"), free));
+            functions.add(make.sequence(make.text(tool.name() + ">\n"), parameters(tool, make, text, end, free)));
         }
         Expression root = make.sequence(make.text("\n<function="), make.anyOf(functions));
         grammar = new Grammar(make, root, trie, callEnd);
         start = grammar.start();
+    }
+
+    private Expression parameters(CallableTool tool, Expressions make, CallText text, Expression end, Expression free) {
+        if (!tool.strict()) {
+            freeTools.add(tool.name());
+            return free;
+        }
+        try {
+            return new StrictParameters(make, text, new JsonText(make), tool, end).expression();
+        } catch (GrammarException refusal) {
+            throw new GrammarException(refusal.kind(), "tool '" + tool.name() + "', " + refusal.getMessage());
+        }
     }
 
     Grammar grammar() {

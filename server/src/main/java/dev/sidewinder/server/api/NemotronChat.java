@@ -3,11 +3,13 @@ package dev.sidewinder.server.api;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import dev.sidewinder.model.chat.AnswerGuides;
+import dev.sidewinder.model.chat.CallableTool;
 import dev.sidewinder.model.chat.ChatOutputParser;
 import dev.sidewinder.model.chat.ChatPrompt;
 import dev.sidewinder.model.chat.ChatTemplate;
 import dev.sidewinder.model.chat.GuideOptions;
 import dev.sidewinder.model.chat.NemotronOutputParser;
+import dev.sidewinder.model.grammar.GrammarException;
 import dev.sidewinder.model.grammar.TokenGuide;
 import dev.sidewinder.model.tokenizer.ControlTokens;
 import dev.sidewinder.model.tokenizer.TextRun;
@@ -50,7 +52,18 @@ public final class NemotronChat implements ChatFormat {
             throw ApiErrors.invalid("unsupported_value", "thinking_token_budget", "The tokenizer of this model has no token "
                     + "that closes reasoning, so no budget can be kept; leave it out.");
         }
-        return guides.of(wanted);
+        if (!guides.knowsCalls() && wanted.tools().stream().anyMatch(CallableTool::strict)) {
+            throw ApiErrors.invalid("unsupported_value", "tools", "The tokenizer of this model has no tokens for tool calls, so "
+                    + "none can be held to its schema; leave 'strict' out.");
+        }
+        try {
+            return guides.of(wanted);
+        } catch (GrammarException refusal) {
+            throw ApiErrors.invalid(switch (refusal.kind()) {
+                case UNSUPPORTED, INVALID -> "invalid_json_schema";
+                case TOO_COMPLEX -> "grammar_too_complex";
+            }, "tools", "A strict schema can not be kept: " + refusal.getMessage() + ".");
+        }
     }
 
     @Override

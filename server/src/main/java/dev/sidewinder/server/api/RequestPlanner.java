@@ -138,7 +138,8 @@ public final class RequestPlanner {
             JsonNode function = tool.get("function");
             String name = function.get("name").textValue();
             if (!(tools.choice() instanceof ToolChoice.Named(String only)) || only.equals(name)) {
-                callable.add(new CallableTool(name, function.path("parameters"), false));
+                callable.add(new CallableTool(name, function.path("parameters"),
+                        function.path("strict").asBoolean(false)));
             }
         }
         GuideOptions.Calls calls = tools.choice().forced()

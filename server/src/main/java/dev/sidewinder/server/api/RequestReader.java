@@ -144,9 +144,6 @@ public final class RequestReader {
         private ToolOptions tools() {
             var reader = new ToolReader(bounds.limits(), problems);
             Map<String, JsonNode> tools = fields.json("tools").map(reader::tools).orElse(Map.of());
-            if (reader.sawStrict()) {
-                ignored.add("tools.function.strict");
-            }
             return reader.choose(fields.json("tool_choice").orElse(null), tools, fields.flag("parallel_tool_calls", true));
         }
 

@@ -13,7 +13,6 @@ final class ToolReader {
 
     private final ApiLimits limits;
     private final Problems problems;
-    private boolean strict;
 
     ToolReader(ApiLimits limits, Problems problems) {
         this.limits = limits;
@@ -41,11 +40,6 @@ final class ToolReader {
                     + limits.get(Limit.SCHEMAS_BYTES) + " bytes.");
         }
         return read;
-    }
-
-    /// Whether a tool asked for `strict`, which needs the grammar that this build does not have yet.
-    boolean sawStrict() {
-        return strict;
     }
 
     /// @return its name, or null after a mistake
@@ -99,7 +93,6 @@ final class ToolReader {
         if (!isAbsent(asksStrict) && !asksStrict.isBoolean()) {
             problems.wrongType(path + ".strict", "true or false");
         }
-        strict |= asksStrict.asBoolean();
         return name.textValue();
     }
 

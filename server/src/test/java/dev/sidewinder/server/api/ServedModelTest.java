@@ -1,6 +1,7 @@
 package dev.sidewinder.server.api;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import dev.sidewinder.engine.FinishReason;
 import dev.sidewinder.engine.GenerationEvent;
@@ -82,6 +83,21 @@ class ServedModelTest {
             assertThat(new String(out.toByteArray(), StandardCharsets.UTF_8)).endsWith("data: [DONE]\n\n")
                     .contains("\"finish_reason\":\"length\"");
         }
+    }
+
+    @Test
+    void aStrictSchemaThatCannotBeKeptIsRefusedWithItsKeyword() {
+        String tools = "{\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}],\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\","
+                + "\"strict\":%s,\"parameters\":{\"type\":\"object\",\"properties\":{\"p\\u202e\":{\"type\":\"string\",\"pattern\":\"a+\"}}}}}]}";
+        ApiException refused = catchThrowableOfType(ApiException.class, () -> plan(tools.formatted("true")));
+
+        assertThat(refused.error().status()).isEqualTo(400);
+        assertThat(refused.error().code()).isEqualTo("invalid_json_schema");
+        assertThat(refused.error().param()).isEqualTo("tools");
+        assertThat(refused.error().message()).contains("tool 'f'", "properties.p?:", "'pattern' cannot be enforced");
+        // not asked to be strict, it is for the template only
+        assertThat(plan(tools.formatted("false")).requests()).hasSize(1);
+        assertThat(plan(tools.formatted("true").replace("\"tools\"", "\"tool_choice\":\"none\",\"tools\"")).requests()).hasSize(1);
     }
 
     @Test
