@@ -56,7 +56,9 @@ class OpenAiNodeIT {
 
     private static void install() throws Exception {
         if (!Files.isDirectory(SCRIPTS.resolve("node_modules/openai"))) {
-            run(300, Map.of(), "npm", "install", "--no-package-lock", "--no-audit", "--no-fund");
+            // a connection that hangs is given up soon and tried again; nobody is asked for news of npm itself
+            run(300, Map.of(), "npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--no-update-notifier",
+                    "--fetch-timeout=30000", "--fetch-retries=5");
         }
     }
 

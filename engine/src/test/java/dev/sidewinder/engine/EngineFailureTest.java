@@ -77,13 +77,13 @@ class EngineFailureTest {
         test.start(stub());
         Generation unread = test.submit(request(5000, 1));
         await(() -> test.engine().status().paused() == 1);
-        test.clock().addAndGet(Duration.ofSeconds(29).toNanos());
         for (int i = 0; i < 10; i++) {
             unread.poll();
         }
-        Thread.sleep(60);
         test.clock().addAndGet(Duration.ofSeconds(29).toNanos());
-        Thread.sleep(60);
+        test.awaitDeadlineLook();
+        test.clock().addAndGet(Duration.ofSeconds(29).toNanos());
+        test.awaitDeadlineLook();
         assertThat(test.engine().status().paused()).as("it made progress 29 s ago").isEqualTo(1);
         test.clock().addAndGet(Duration.ofSeconds(2).toNanos());
         await(() -> test.engine().status().paused() == 0);

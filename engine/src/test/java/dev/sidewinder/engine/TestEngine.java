@@ -23,9 +23,11 @@ final class TestEngine implements AutoCloseable {
     private static final Duration PATIENCE = Duration.ofSeconds(20);
 
     private final AtomicLong clock = new AtomicLong(1);
+    /// How often the engine thread has asked for the time.
+    private volatile long engineLooks;
     private final List<Integer> stepsToFree = new ArrayList<>();
     private final CountDownLatch held = new CountDownLatch(1);
-    private Engine engine;
+    private volatile Engine engine;
 
     static StubBackend stub() {
         return new StubBackend(new StubShape(VOCAB, CACHE));
@@ -48,7 +50,20 @@ final class TestEngine implements AutoCloseable {
             public void freedAfterCancel(int steps) {
                 stepsToFree.add(steps);
             }
-        }, clock::get);
+        }, this::time);
+    }
+
+    private long time() {
+        if (engine != null && Thread.currentThread() == engine.thread()) {
+            engineLooks++;
+        }
+        return clock.get();
+    }
+
+    /// Waits until an idle engine has looked at its deadlines with the time as it is now: it asks once for each look.
+    void awaitDeadlineLook() {
+        long looks = engineLooks;
+        await(() -> engineLooks >= looks + 2);
     }
 
     /// Starts an engine that hangs in a step for as long as the test lasts, so that what is submitted stays in the queue.

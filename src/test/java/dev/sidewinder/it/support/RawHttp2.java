@@ -53,6 +53,24 @@ public final class RawHttp2 implements AutoCloseable {
         send(SETTINGS, 0, 0, payload.toByteArray());
     }
 
+    /// Opens a connection by way of an upgrade from HTTP/1.1 (RFC 7540, 3.2); stream 1 is then the request that asked for it.
+    public static RawHttp2 upgraded(Socket socket) throws IOException {
+        socket.getOutputStream().write(("GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, HTTP2-Settings\r\n"
+                + "Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n").getBytes(StandardCharsets.US_ASCII));
+        var answer = new StringBuilder();
+        while (answer.indexOf("\r\n\r\n") < 0) {
+            int next = socket.getInputStream().read();
+            if (next < 0) {
+                throw new IOException("the upgrade was refused: " + answer);
+            }
+            answer.append((char) next);
+        }
+        if (!answer.toString().startsWith("HTTP/1.1 101 ")) {
+            throw new IOException("the upgrade was refused: " + answer);
+        }
+        return new RawHttp2(socket);
+    }
+
     /// Sends a frame; its length is that of the payload.
     public void send(int type, int flags, int stream, byte... payload) throws IOException {
         var frame = new ByteArrayOutputStream(payload.length + 9);
