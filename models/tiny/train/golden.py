@@ -19,7 +19,7 @@ from export import write_safetensors
 from tokenizer import Encoder
 
 FOLDER = Path(__file__).parents[1]
-KINDS = ["greeting", "fact", "arithmetic-thinking", "copy", "key-recall", "memory", "tool-call", "json", "reverse",
+KINDS = ["greetings-and-self", "facts", "arithmetic-thinking", "copy", "key-recall", "memory", "tool-call", "json", "reverse",
          "passphrase"]
 LENGTHS = [1, 2, 3, 4, 127, 128, 129, 300, 1000, 2000]
 STEPS, MARGIN, DRAWS, SEED = 32, 0.01, 200, 20
@@ -42,10 +42,9 @@ def read_weights(path):
 
 def test_set():
     cases = {}
-    for path in sorted((FOLDER / "eval").glob("*.jsonl.gz")):
-        for line in gzip.decompress(path.read_bytes()).decode().splitlines():
-            case = json.loads(line)
-            cases.setdefault(case["task"], []).append(case)
+    for line in gzip.decompress((FOLDER / "eval" / "test.jsonl.gz").read_bytes()).decode().splitlines():
+        case = json.loads(line)
+        cases.setdefault(case["task"], []).append(case)
     return cases
 
 
@@ -101,15 +100,14 @@ def main():
     everything = [case for task in sorted(cases) for case in cases[task]]
 
     def of_kind(kind):
-        found = [case for task in cases if task.startswith(kind) for case in cases[task]]
-        return lambda draw: prompt(template, encoder, draw.choice(found))
+        return lambda draw: prompt(template, encoder, draw.choice(cases[kind]))
 
     def of_length(length):
         def drawn(draw):
-            while True:
-                tokens = prompt(template, encoder, draw.choice(everything))
-                if len(tokens) >= length:
-                    return tokens[:length] if length > 4 else tokens[-length:]
+            tokens = prompt(template, encoder, draw.choice(everything))
+            while len(tokens) < length:     # the longest prompts are several, one behind the other
+                tokens += prompt(template, encoder, draw.choice(everything))
+            return tokens[:length] if length > 4 else tokens[-length:]
         return drawn
 
     chosen = [(kind, of_kind(kind)) for kind in KINDS]
