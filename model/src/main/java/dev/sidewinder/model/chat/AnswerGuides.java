@@ -19,7 +19,7 @@ public final class AnswerGuides {
     /// What closes reasoning where nothing else is set.
     public static final String CLOSING_TEXT = "\n\n" + ControlTokens.THINK_END;
 
-    private static final int KEPT_GRAMMARS = 16;
+    private static final int KEPT_GRAMMARS = 8;
 
     private final Tokenizer tokenizer;
     private final ControlTokens control;

@@ -17,7 +17,7 @@ import java.util.Set;
 ///
 /// Safe for use by many threads.
 final class CallGrammar {
-    private static final int MOST_EXPRESSIONS = 100_000;
+    private static final int LARGEST = 200_000;
 
     private final Grammar grammar;
     private final Grammar.State start;
@@ -26,7 +26,7 @@ final class CallGrammar {
 
     /// @throws dev.sidewinder.model.grammar.GrammarException when the schema of a strict tool cannot be enforced
     CallGrammar(List<CallableTool> tools, TokenTrie trie, int callEnd) {
-        var make = new Expressions(MOST_EXPRESSIONS);
+        var make = new Expressions(LARGEST);
         var text = new CallText(make);
         Expression end = make.text("</function>\n");
         Expression freeParameter = make.sequence(make.text(CallText.PARAMETER), text.key(), text.fromKeyEnd(text.value()));

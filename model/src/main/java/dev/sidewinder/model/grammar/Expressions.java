@@ -20,7 +20,8 @@ public final class Expressions {
 
     private record Key(Kind kind, ByteSet bytes, List<Integer> parts, Object name) {}
 
-    private int maxExpressions;
+    private int maxSize;
+    private int size;
     private final Map<Key, Expression> made = new HashMap<>();
     private int nextId;
 
@@ -28,9 +29,10 @@ public final class Expressions {
     private final Expression empty;
     private final Expression anything;
 
-    /// @param maxExpressions that may be made before a grammar takes over; bounds time and memory of what clients write
-    public Expressions(int maxExpressions) {
-        this.maxExpressions = maxExpressions;
+    /// @param maxSize expressions and their parts that may be made before a grammar takes over; bounds time and memory of
+    ///                what clients write
+    public Expressions(int maxSize) {
+        this.maxSize = maxSize;
         nothing = make(Kind.NOTHING, List.of(), ByteSet.NONE, false);
         empty = make(Kind.EMPTY, List.of(), ByteSet.NONE, true);
         anything = make(Kind.NOT, List.of(nothing), ByteSet.NONE, true);
@@ -85,10 +87,20 @@ public final class Expressions {
         if (rest == empty) {
             return first;
         }
-        if (first.kind == Kind.SEQUENCE) {
-            return sequence(first.parts.get(0), sequence(first.parts.get(1), rest));
+        // to the right, so that what comes first stands in front; a long text must not be a deep recursion
+        List<Expression> heads = new ArrayList<>();
+        Expression head = first;
+        while (head.kind == Kind.SEQUENCE) {
+            heads.add(head.parts.get(0));
+            head = head.parts.get(1);
         }
-        return make(Kind.SEQUENCE, List.of(first, rest), ByteSet.NONE, first.takesEmpty && rest.takesEmpty);
+        heads.add(head);
+        Expression expression = rest;
+        for (int i = heads.size() - 1; i >= 0; i--) {
+            Expression each = heads.get(i);
+            expression = make(Kind.SEQUENCE, List.of(each, expression), ByteSet.NONE, each.takesEmpty && expression.takesEmpty);
+        }
+        return expression;
     }
 
     /// What at least one part holds.
@@ -233,9 +245,9 @@ public final class Expressions {
     }
 
     private Expression add(Key key, Expression expression) {
-        if (made.size() >= maxExpressions) {
-            throw new GrammarException(GrammarException.Kind.TOO_COMPLEX, "it needs more than " + maxExpressions
-                    + " expressions");
+        size += 1 + expression.parts.size();
+        if (size > maxSize) {
+            throw new GrammarException(GrammarException.Kind.TOO_COMPLEX, "it is too large to be enforced");
         }
         nextId++;
         made.put(key, expression);
@@ -244,17 +256,18 @@ public final class Expressions {
 
     /// From here on an automaton makes them, which has bounds of its own.
     void unbounded() {
-        maxExpressions = Integer.MAX_VALUE;
+        maxSize = Integer.MAX_VALUE;
     }
 
-    /// How many there are.
+    /// How many there are, parts counted too.
     int size() {
-        return made.size();
+        return size;
     }
 
     /// Lets go of everything but the three constants. What others still hold stays right; it is only made once more when
     /// it comes up again.
     void forget() {
+        size = 0;
         made.values().removeIf(expression -> expression != nothing && expression != empty && expression != anything);
     }
 

@@ -15,6 +15,11 @@ public final class Grammar {
         private final Expression rest;
         private final State[] next = new State[256];
         private TokenMask mask;
+        /// How often a walk went on from here.
+        private int visits;
+        /// ASCII bytes that lead back here, looked for when it seems worth it.
+        private long loopLow;
+        private long loopHigh;
 
         private State(Expression rest) {
             this.rest = rest;
@@ -26,11 +31,13 @@ public final class Grammar {
         }
     }
 
+    /// A state from which walks went on so often may be one of free text, and knowing its loops saves the most of a walk.
+    private static final int WORTH_A_LOOK = 64;
     /// Beyond so many bytes of masks, and states, everything is forgotten and made anew as it comes.
     private static final long MASK_BYTES = 8L << 20;
     private static final int FEWEST_MASKS = 64;
-    private static final int MOST_STATES = 20_000;
-    private static final int MOST_EXPRESSIONS = 200_000;
+    private static final int MOST_STATES = 8_000;
+    private static final int MOST_EXPRESSIONS = 400_000;
 
     private final Expressions make;
     private final TokenTrie trie;
@@ -113,19 +120,14 @@ public final class Grammar {
 
     private TokenMask makeMask(State start) {
         long[] words = new long[TokenMask.wordsFor(trie.vocabSize())];
-        long loopLow = 0;
-        long loopHigh = 0;
-        for (int value = 0; value < 127; value++) {
-            if (next(start, value) == start) {
-                loopLow |= value < 64 ? 1L << value : 0;
-                loopHigh |= value < 64 ? 0 : 1L << value;
-            }
-        }
         path[0] = start;
         int node = 0;
         while (node < trie.nodes()) {
             State from = path[trie.depth[node] - 1];
-            if (from == start && (trie.lowBytes[node] & ~loopLow) == 0 && (trie.highBytes[node] & ~loopHigh) == 0) {
+            if (++from.visits == WORTH_A_LOOK) {
+                findLoops(from);
+            }
+            if ((trie.lowBytes[node] & ~from.loopLow) == 0 && (trie.highBytes[node] & ~from.loopHigh) == 0) {
                 // nothing below leads anywhere else
                 add(words, trie.firstToken[node], trie.firstToken[trie.end[node]]);
                 node = trie.end[node];
@@ -148,6 +150,15 @@ public final class Grammar {
             }
         }
         return TokenMask.of(words);
+    }
+
+    private void findLoops(State state) {
+        for (int value = 0; value < 127; value++) {
+            if (next(state, value) == state) {
+                state.loopLow |= value < 64 ? 1L << value : 0;
+                state.loopHigh |= value < 64 ? 0 : 1L << value;
+            }
+        }
     }
 
     private void add(long[] words, int from, int to) {

@@ -137,6 +137,14 @@ class ExpressionsTest {
     }
 
     @Test
+    void holdTextsOfAnyLength() {
+        String text = "long ".repeat(20_000);
+        Expression expression = make.sequence(make.text(text), make.text("end"));
+        assertThat(make.sequence(expression, make.text("!"))).isSameAs(make.text(text + "end!"));
+        assertThat(holds(expression, text + "end")).isTrue();
+    }
+
+    @Test
     void refuseToBecomeTooMany() {
         Expressions few = new Expressions(50);
         assertThatThrownBy(() -> few.upTo(100, few.text("ab"))).isInstanceOfSatisfying(GrammarException.class,
