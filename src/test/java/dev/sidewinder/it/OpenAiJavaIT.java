@@ -165,6 +165,17 @@ class OpenAiJavaIT {
     }
 
     @Test
+    void aCallGoesToAToolOfTheRequestWhateverTheModelHadInMind() {
+        // given a model that would call get_weather, and another tool
+        var other = ChatCompletionFunctionTool.builder().function(FunctionDefinition.builder().name("get_time").build()).build();
+        var request = chat(Script.TOOL_QUESTION).maxCompletionTokens(60).addTool(other).reasoningEffort(ReasoningEffort.NONE).build();
+
+        ChatCompletion.Choice choice = client.chat().completions().create(request).choices().getFirst();
+
+        assertThat(choice.message().toolCalls().orElseThrow().getFirst().asFunction().function().name()).isEqualTo("get_time");
+    }
+
+    @Test
     void accumulatesAStreamedToolCall() {
         var accumulator = ChatCompletionAccumulator.create();
         var request = chat(Script.TOOL_QUESTION).addTool(weatherTool()).reasoningEffort(ReasoningEffort.NONE).build();
