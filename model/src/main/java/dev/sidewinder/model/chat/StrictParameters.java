@@ -24,6 +24,8 @@ final class StrictParameters {
             "definitions", "title", "description", "default", "examples", "$schema", "$id", "$comment", "deprecated", "readOnly",
             "writeOnly");
     private static final int DEEPEST_ALTERNATIVES = 24;
+    /// References can make a small schema name more alternatives than could ever be looked at.
+    private static final int MOST_ALTERNATIVES = 1_000;
     /// What may be taken for white space around a value: more than is, as some of it is not ASCII.
     private static final ByteSet SPACE = ByteSet.of(" \t\n\r\f\u000B").or(ByteSet.range(0x1C, 0x1F)).or(ByteSet.range(128, 255));
 
@@ -38,6 +40,8 @@ final class StrictParameters {
     private final List<String> keys = new ArrayList<>();
     private final List<Expression> values = new ArrayList<>();
     private final BitSet required = new BitSet();
+    /// Schemas looked at for the alternatives of one parameter.
+    private int looked;
 
     /// @param end what ends the call
     /// @throws GrammarException when the schema has what cannot be enforced
@@ -115,6 +119,7 @@ final class StrictParameters {
         ArgumentType type = ArgumentType.of(tool.parameters(), key);
         Map<ArgumentType.Kind, Texts> kinds = new EnumMap<>(ArgumentType.Kind.class);
         JsonNode schema = tool.parameters().path("properties").path(key);
+        looked = 0;
         if (schema.isMissingNode() || !collect(schema, path, kinds, 0)) {
             return text.value();
         }
@@ -177,6 +182,9 @@ final class StrictParameters {
     ///
     /// @return whether it says anything about the kind
     private boolean collect(JsonNode schema, String path, Map<ArgumentType.Kind, Texts> kinds, int depth) {
+        if (++looked > MOST_ALTERNATIVES) {
+            throw new GrammarException(Kind.TOO_COMPLEX, path + ": it has more than " + MOST_ALTERNATIVES + " alternatives");
+        }
         if (depth > DEEPEST_ALTERNATIVES) {
             throw refused(path + ": '$ref' that leads back to itself");
         }
