@@ -15,11 +15,13 @@ if __name__ == "__main__" and any(name not in os.environ for name in KEEP):
     os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | KEEP)
 
 import argparse
+import functools
 import json
 import random
 import signal
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +42,7 @@ ANSWER = 1
 def shard(options, index, seed=None):
     """A shard of training data, from the run's folder or made and kept there."""
     seed = options.seed if seed is None else seed
-    path = options.out / f"{options.phase}-{seed}-{index:05d}.npz"
+    path = options.out / f"{options.phase}-{seed}-{index:04d}.npz"
     if not path.exists():
         unfinished = path.with_suffix(".tmp.npz")
         dataset.make_shard(seed, index, options.shard_tokens, options.phase).save(unfinished)
@@ -174,7 +176,7 @@ def train(rank, options):
     started, saved, begun = time.time(), time.time(), position["seconds"]
     model.train()
 
-    while position["tokens"] < options.tokens:
+    while position["tokens"] < options.tokens and position["shard"] != options.stop_shard:
         index = position["shard"] % options.shards
         # each worker makes its share of the shards to come
         for ahead in range(options.workers):
@@ -212,9 +214,11 @@ def train(rank, options):
                 print(json.dumps(line), file=log, flush=True)
                 print(line, flush=True)
         position["shard"] += 1
-        if rank == 0 and (time.time() - saved > 60 * options.save_minutes or position["tokens"] >= options.tokens):
+        if rank == 0 and time.time() - saved > 60 * options.save_minutes:
             save(checkpoint, model=model.state_dict(), optimizer=learner.state_dict(), position=position)
             saved = time.time()
+    if rank == 0:
+        save(checkpoint, model=model.state_dict(), optimizer=learner.state_dict(), position=position)
 
 
 def main(arguments=None):
@@ -225,6 +229,7 @@ def main(arguments=None):
     parser.add_argument("--batch", type=int, default=16384, help="tokens of a step, padding included")
     parser.add_argument("--micro", type=int, default=8192, help="tokens of a forward pass, padding included")
     parser.add_argument("--shards", type=int, default=200, help="shards of data before they come again")
+    parser.add_argument("--stop-shard", type=int, help="stop and save before this shard, to go on later")
     parser.add_argument("--shard-tokens", type=int, default=1_000_000)
     parser.add_argument("--phase", default="base", help="mix of lengths: base or long")
     parser.add_argument("--matrix-rate", type=float, default=0.02)
@@ -232,6 +237,8 @@ def main(arguments=None):
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=1 if torch.cuda.is_available() else os.cpu_count(),
                         help="processes that share the work: one on a GPU, else one per core")
+    parser.add_argument("--makers", type=int, default=os.cpu_count() if torch.cuda.is_available() else 0,
+                        help="processes that make all data before the start; 0: it is made on the way")
     parser.add_argument("--validate", type=int, default=200, help="steps between two validations")
     parser.add_argument("--save-minutes", type=float, default=4)
     run(parser.parse_args(arguments))
@@ -239,6 +246,11 @@ def main(arguments=None):
 
 def run(options):
     options.out.mkdir(parents=True, exist_ok=True)
+    if options.makers:      # a GPU is faster than the making: all data first
+        needed = range(min(options.shards, int(options.tokens / options.shard_tokens) + 2))
+        with ProcessPoolExecutor(options.makers) as makers:
+            for _ in makers.map(functools.partial(shard, options), needed):
+                pass
     with tempfile.TemporaryDirectory() as folder:
         options.meeting = Path(folder) / "meeting"
         signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))       # so that the workers end too
