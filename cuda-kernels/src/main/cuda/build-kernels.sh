@@ -1,0 +1,126 @@
+#!/bin/sh
+# Compiles every kernel family to one fat binary, where nvcc is found; says in one line when it is not.
+#
+#   build-kernels.sh SOURCES OUTPUT LOGS
+#
+# OUTPUT gets FAMILY.fatbin and kernel-resources.csv (registers, spills and memory of each kernel, from the compiler's
+# reports, which stay in LOGS). Only what is older than its source, a header or this script is compiled again.
+set -eu
+
+# Machine code for A100, RTX 4090 and L4, H100 and H200 (once without and once with the instructions that only sm_90a
+# has), and two portable forms that a newer driver compiles for later devices. Sources need nothing newer than CUDA 12.4.
+architectures='80 89 90 90a'
+portable='80 90'
+
+# Two compilers at a time: each takes a few hundred megabytes, and small machines have two cores.
+compilers=2
+
+die() {
+    echo "build-kernels: $*" >&2
+    exit 1
+}
+
+find_nvcc() {
+    for candidate in "$(command -v nvcc 2>/dev/null || true)" "${CUDA_HOME:-/nowhere}/bin/nvcc" /usr/local/cuda/bin/nvcc; do
+        if [ -n "$candidate" ] && [ -x "$candidate" ]; then
+            printf '%s\n' "$candidate"
+            return
+        fi
+    done
+}
+
+flags() {
+    printf '%s ' -std=c++17 -O3 -fatbin -Xptxas -v
+    for architecture in $architectures; do
+        printf '%s ' "-gencode arch=compute_$architecture,code=sm_$architecture"
+    done
+    for architecture in $portable; do
+        printf '%s ' "-gencode arch=compute_$architecture,code=compute_$architecture"
+    done
+}
+
+# ---- one family: build-kernels.sh --one NVCC SOURCE OUTPUT LOGS ---------------------------------------------------------
+
+if [ "${1:-}" = --one ]; then
+    family=$(basename "$3" .cu)
+    log=$5/$family.log
+    rm -f "$4/$family.fatbin"
+    # shellcheck disable=SC2046  # a list of options
+    if ! "$2" $(flags) -o "$5/$family.new" "$3" >"$log" 2>&1; then
+        grep -v '^ptxas info' "$log" >&2 || true
+        rm -f "$log" "$5/$family.new"
+        exit 255  # stops xargs
+    fi
+    grep -i warning "$log" >&2 || true
+    mv "$5/$family.new" "$4/$family.fatbin"
+    exit 0
+fi
+
+[ $# -eq 3 ] || die "usage: build-kernels.sh SOURCES OUTPUT LOGS"
+sources=$1
+output=$2
+logs=$3
+report=$output/kernel-resources.csv
+mkdir -p "$output" "$logs"
+
+nvcc=$(find_nvcc)
+if [ -z "$nvcc" ]; then
+    rm -f "$output"/*.fatbin "$report"
+    echo "no nvcc in PATH, CUDA_HOME or /usr/local/cuda: this build has no CUDA kernels"
+    exit 0
+fi
+
+# Another compiler or other flags: everything again.
+compiler="$nvcc $(flags) $("$nvcc" --version | tail -n 1)"
+if [ "$(cat "$logs/compiler" 2>/dev/null || true)" != "$compiler" ]; then
+    rm -f "$output"/*.fatbin
+fi
+
+for image in "$output"/*.fatbin; do
+    [ -f "$sources/$(basename "$image" .fatbin).cu" ] || rm -f "$image" "$logs/$(basename "$image" .fatbin).log"
+done
+
+stale=
+for source in "$sources"/*.cu; do
+    [ -f "$source" ] || die "no .cu files in $sources"
+    image=$output/$(basename "$source" .cu).fatbin
+    if [ ! -f "$image" ] || [ ! -f "$logs/$(basename "$source" .cu).log" ] \
+        || [ -n "$(find "$source" "$sources"/*.cuh "$0" -newer "$image" 2>/dev/null)" ]; then
+        stale="$stale$source
+"
+    fi
+done
+
+if [ -n "$stale" ]; then
+    echo "compiling kernels with $nvcc: $(printf '%s' "$stale" | wc -l) of $(ls "$sources"/*.cu | wc -l) families"
+    printf '%s' "$stale" | xargs -P "$compilers" -I '{}' sh "$0" --one "$nvcc" '{}' "$output" "$logs" \
+        || die "a kernel family does not compile; see above"
+fi
+printf '%s\n' "$compiler" >"$logs/compiler"
+
+# ---- the report -----------------------------------------------------------------------------------------------------
+
+{
+    echo 'family,kernel,architecture,registers,spill_store_bytes,spill_load_bytes,stack_bytes,static_shared_bytes'
+    for source in "$sources"/*.cu; do
+        family=$(basename "$source" .cu)
+        awk -v family="$family" '
+            /Compiling entry function/ {
+                split($0, quoted, "\047")
+                kernel = quoted[2]
+                architecture = quoted[4]
+            }
+            /bytes stack frame/ { stack = $1; stores = $5; loads = $9 }
+            /Used [0-9]+ registers/ {
+                shared = 0
+                registers = 0
+                for (i = 2; i <= NF; i++) {
+                    if ($i ~ /^registers/) registers = $(i - 1)
+                    if ($i ~ /^smem/) shared = $(i - 2)
+                }
+                print family "," kernel "," architecture "," registers "," stores "," loads "," stack "," shared
+            }' "$logs/$family.log"
+    done
+} >"$logs/report.new"
+cmp -s "$logs/report.new" "$report" || cp "$logs/report.new" "$report"
+rm -f "$logs/report.new"
