@@ -78,6 +78,7 @@ class DriverLoadingTest {
         }
         String text = Files.readString(output, StandardCharsets.UTF_8);
         assertThat(process.exitValue()).as(text).isZero();
-        return text.lines().toList();
+        // The JVM has its own opinion about a file that is no library.
+        return text.lines().filter(line -> line.startsWith("opened ") || line.startsWith("unavailable: ")).toList();
     }
 }
