@@ -16,7 +16,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
-
 import jcuda.driver.JCudaDriver;
 
 /// A kernel of a loaded module, with the memory that a launch of it needs: description and arguments are laid out once and

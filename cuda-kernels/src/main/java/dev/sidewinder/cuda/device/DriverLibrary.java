@@ -7,7 +7,6 @@ import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-
 import jcuda.driver.JCudaDriver;
 
 /// Loads `libcuda.so.1` and JCuda's native library behind it, once per process.

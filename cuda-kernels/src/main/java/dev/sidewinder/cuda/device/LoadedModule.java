@@ -1,7 +1,6 @@
 package dev.sidewinder.cuda.device;
 
 import java.lang.foreign.Arena;
-
 import jcuda.driver.CUmodule;
 import jcuda.driver.JCudaDriver;
 

@@ -2,7 +2,6 @@ package dev.sidewinder.cuda.device;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-
 import jcuda.driver.JCudaDriver;
 
 /// Host memory that stays where it is, so that copies to and from the device run without the host's help.

@@ -1,7 +1,6 @@
 package dev.sidewinder.cuda.device;
 
 import java.lang.foreign.MemorySegment;
-
 import jcuda.driver.CUstream;
 import jcuda.driver.JCudaDriver;
 

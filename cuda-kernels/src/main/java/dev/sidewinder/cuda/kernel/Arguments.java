@@ -1,10 +1,9 @@
 package dev.sidewinder.cuda.kernel;
 
-import java.util.List;
-
-import dev.sidewinder.cuda.device.DeviceFunction;
 import dev.sidewinder.cuda.device.DeviceFunction.Start;
+import dev.sidewinder.cuda.device.DeviceFunction;
 import dev.sidewinder.cuda.device.Stream;
+import java.util.List;
 
 /// The arguments of one launch, in the kernel's order. Count and sizes are held against the kernel's parameters, where the
 /// driver tells them (from CUDA 12.4 on): a size at the call that sets it, the count at the launch.

@@ -1,10 +1,9 @@
 package dev.sidewinder.cuda.kernel;
 
+import dev.sidewinder.cuda.device.CudaUnavailableException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
-
-import dev.sidewinder.cuda.device.CudaUnavailableException;
 
 /// The compiled form of each kernel family: fat binaries out of the jar, or what an emulator takes in their place.
 @FunctionalInterface

@@ -1,10 +1,9 @@
 package dev.sidewinder.cuda.kernel;
 
-import java.util.HashMap;
-import java.util.Map;
-
 import dev.sidewinder.cuda.device.Device;
 import dev.sidewinder.cuda.device.LoadedModule;
+import java.util.HashMap;
+import java.util.Map;
 
 /// The kernels of a device. A family is loaded when a kernel of it is first asked for, which is at start-up: launchers take
 /// their kernels when they are made.
