@@ -7,6 +7,7 @@ import dev.sidewinder.kvcache.SequenceCache;
 import dev.sidewinder.scheduler.Batch;
 import dev.sidewinder.scheduler.BatchEntry;
 import dev.sidewinder.scheduler.LogitRows;
+import dev.sidewinder.scheduler.TokenSource;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -94,7 +95,7 @@ final class ModelRunner {
         for (int i = 0; i < test.steps(); i++) {
             List<BatchEntry> entries = new ArrayList<>(sequences.size());
             for (Sequence sequence : sequences) {
-                entries.add(entry(sequence, 1, LogitRows.LAST, tokens));
+                entries.add(entry(sequence, 1, TokenSource.GENERATED, LogitRows.LAST, tokens));
             }
             forward(entries);
         }
@@ -105,17 +106,17 @@ final class ModelRunner {
         for (int done = 0; done < count; done += pieceTokens) {
             int piece = Math.min(pieceTokens, count - done);
             LogitRows rows = done + piece == count ? LogitRows.LAST : LogitRows.NONE;
-            forward(List.of(entry(sequence, piece, rows, tokens)));
+            forward(List.of(entry(sequence, piece, TokenSource.PROMPT, rows, tokens)));
         }
     }
 
-    private static BatchEntry entry(Sequence sequence, int count, LogitRows rows, RandomTokens tokens) {
+    private static BatchEntry entry(Sequence sequence, int count, TokenSource source, LogitRows rows, RandomTokens tokens) {
         int from = sequence.length;
         for (int i = 0; i < count; i++) {
             sequence.tokens[sequence.length++] = tokens.next();
         }
         sequence.allocation.reserve(sequence.length);
-        return new BatchEntry(sequence.id, sequence.tokens, from, count, rows, sequence.allocation);
+        return new BatchEntry(sequence.id, sequence.tokens, from, count, source, rows, sequence.allocation);
     }
 
     /// @throws IllegalStateException when the result is not made of numbers: a broken kernel is never fast

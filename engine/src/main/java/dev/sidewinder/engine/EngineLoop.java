@@ -8,6 +8,7 @@ import dev.sidewinder.scheduler.BatchEntry;
 import dev.sidewinder.scheduler.SampledTokens;
 import dev.sidewinder.scheduler.Scheduler;
 import dev.sidewinder.scheduler.Sequence;
+import dev.sidewinder.scheduler.TokenSource;
 import java.lang.System.Logger.Level;
 import java.util.concurrent.TimeUnit;
 import java.util.function.LongSupplier;
@@ -132,7 +133,7 @@ final class EngineLoop implements Runnable {
         for (int i = 0; i < batch.entries().size(); i++) {
             Choice choice = scheduler.scheduled(i).owner();
             live.scheduled(choice, now);
-            if (batch.entries().get(i).from() >= choice.sequence().promptTokens()) {
+            if (batch.entries().get(i).source() == TokenSource.GENERATED) {
                 decodes++;
             }
         }

@@ -86,7 +86,7 @@ class PlantedFaultTest {
         }
 
         private static BatchEntry with(BatchEntry entry, Allocation memory) {
-            return new BatchEntry(entry.sequence(), entry.tokens(), entry.from(), entry.count(), entry.logits(), memory);
+            return new BatchEntry(entry.sequence(), entry.tokens(), entry.from(), entry.count(), entry.source(), entry.logits(), memory);
         }
 
         static List<BatchEntry> swapFirstBlocks(List<BatchEntry> entries) {
@@ -112,7 +112,7 @@ class PlantedFaultTest {
             BatchEntry last = entries.getLast();
             if (last.count() > 1) {
                 entries.set(entries.size() - 1, new BatchEntry(last.sequence(), last.tokens(), last.from() + 1, last.count() - 1,
-                        last.logits(), last.allocation()));
+                        last.source(), last.logits(), last.allocation()));
             }
             return entries;
         }

@@ -149,10 +149,12 @@ public final class Scheduler<O> {
 
     private void take(Sequence<O> sequence, int count) {
         int end = sequence.computed + count;
+        TokenSource source = sequence.inPrompt() ? TokenSource.PROMPT : TokenSource.GENERATED;
         if (sequence.allocation.reserve(end) == Growth.NO_ROOM) {
             throw new IllegalStateException("no block for a running sequence, though all were promised: " + sequence);
         }
-        entries.add(new BatchEntry(sequence.id(), sequence.tokens(), sequence.computed, count, rows(sequence, end), sequence.allocation));
+        entries.add(new BatchEntry(sequence.id(), sequence.tokens(), sequence.computed, count, source, rows(sequence, end),
+                sequence.allocation));
         scheduled.add(sequence);
         budgetTokens -= count;
         scoringPieceTaken |= sequence.scoresPrompt() && sequence.inPrompt();

@@ -140,6 +140,8 @@ class SchedulerRandomTest {
                 lastAdmitted = entry.sequence();
             }
             boolean prompt = entry.from() < sequence.promptTokens();
+            assertThat(entry.source()).isEqualTo(prompt ? TokenSource.PROMPT : TokenSource.GENERATED);
+            assertThat(prompt ? end <= sequence.promptTokens() : entry.count() == 1).as("of one source: %s", entry).isTrue();
             assertThat(prompt || !promptSeen).as("decodes come first").isTrue();
             promptSeen |= prompt;
             ranUpTo.put(entry.sequence(), end);

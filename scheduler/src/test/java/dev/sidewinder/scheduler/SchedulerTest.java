@@ -53,6 +53,33 @@ class SchedulerTest {
         assertThat(batch.tokens()).isLessThanOrEqualTo(BATCH_TOKENS);
     }
 
+    @ParameterizedTest
+    @CsvSource({"1, 0", "513, 512", "1025, 1024"})
+    void aPromptsLastTokenIsAPieceOfThePromptThoughItRunsAlone(int prompt, int lastPieceFrom) {
+        // given a prompt whose last piece is one token
+        submit("a", prompt, 3);
+        while (sequence("a").computed() < lastPieceFrom) {
+            step(7);
+        }
+
+        // when that piece runs, and then the first generated token
+        BatchEntry last = step(7).entries().getFirst();
+        BatchEntry generated = step(7).entries().getFirst();
+
+        // then only the second was generated
+        assertThat(last.count()).isEqualTo(generated.count()).isEqualTo(1);
+        assertThat(last.source()).isEqualTo(TokenSource.PROMPT);
+        assertThat(generated.source()).isEqualTo(TokenSource.GENERATED);
+    }
+
+    @ParameterizedTest
+    @CsvSource({"0, PROMPT", "0, GENERATED", "2, GENERATED", "-1, PROMPT"})
+    void anEntryIsAPieceOfAPromptOrOneGeneratedToken(int count, TokenSource source) {
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> new BatchEntry(1, new int[4], 0, count, source, LogitRows.LAST, null))
+                .withMessageContaining(count + " tokens");
+    }
+
     @Test
     void cutsPromptsOnTheGridOnly() {
         submit("decoding", 1, 50);

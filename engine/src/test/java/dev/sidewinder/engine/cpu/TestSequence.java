@@ -3,6 +3,7 @@ package dev.sidewinder.engine.cpu;
 import dev.sidewinder.kvcache.Allocation;
 import dev.sidewinder.scheduler.BatchEntry;
 import dev.sidewinder.scheduler.LogitRows;
+import dev.sidewinder.scheduler.TokenSource;
 import java.util.Arrays;
 
 /// A sequence that a test drives by hand: its tokens, how many of them have run, and where its memory is.
@@ -13,6 +14,7 @@ final class TestSequence implements Allocation {
     private final long id = nextId++;
     private final int slot;
     private final int[] blocks;
+    private final int promptTokens;
     private int[] tokens;
     private int done;
 
@@ -20,6 +22,7 @@ final class TestSequence implements Allocation {
     TestSequence(int slot, int[] blocks, int[] prompt) {
         this.slot = slot;
         this.blocks = blocks;
+        this.promptTokens = prompt.length;
         this.tokens = prompt.clone();
     }
 
@@ -64,7 +67,8 @@ final class TestSequence implements Allocation {
 
     /// The next `count` tokens as a batch entry; counts them as run.
     BatchEntry next(int count, LogitRows logits) {
-        var entry = new BatchEntry(id, tokens, done, count, logits, this);
+        TokenSource source = done < promptTokens ? TokenSource.PROMPT : TokenSource.GENERATED;
+        var entry = new BatchEntry(id, tokens, done, count, source, logits, this);
         done += count;
         return entry;
     }

@@ -8,6 +8,7 @@ import dev.sidewinder.kvcache.SequenceCache;
 import dev.sidewinder.scheduler.Batch;
 import dev.sidewinder.scheduler.BatchEntry;
 import dev.sidewinder.scheduler.LogitRows;
+import dev.sidewinder.scheduler.TokenSource;
 import java.util.List;
 
 /// Runs one prompt through a backend, without an engine around it.
@@ -36,7 +37,7 @@ final class PromptPass {
                 boolean last = from + count == tokens.length;
                 allocation.reserve(from + count);
                 LogitRows rows = all ? LogitRows.ALL : last ? LogitRows.LAST : LogitRows.NONE;
-                var entry = new BatchEntry(0, tokens, from, count, rows, allocation);
+                var entry = new BatchEntry(0, tokens, from, count, TokenSource.PROMPT, rows, allocation);
                 Logits logits = backend.forward(new Batch(++step, List.of(entry)));
                 for (int row = 0; row < logits.rows(); row++) {
                     reader.row(from + count - logits.rows() + row, logits.values(), logits.offset(row));
