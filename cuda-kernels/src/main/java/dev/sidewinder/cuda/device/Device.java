@@ -230,13 +230,17 @@ public final class Device implements AutoCloseable {
         return closed;
     }
 
+    /// Whether the context is lost: calls that give something back fail from now on and say nothing new.
+    boolean hasFailed() {
+        return failed;
+    }
+
     void check(String call, int code) {
         noteFailure(code);
         calls.check(call, code);
     }
 
-    /// Checks a call that gives something back. After the device has failed such calls fail too, and say nothing new: the
-    /// failure itself has been thrown.
+    /// Checks a call that gives something back, unless the device has failed: that failure has been thrown.
     void release(String call, int code) {
         if (!failed) {
             check(call, code);

@@ -1,11 +1,7 @@
 package dev.sidewinder.cuda.device;
 
-import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.SymbolLookup;
-import java.nio.file.DirectoryStream;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.List;
 import jcuda.driver.JCudaDriver;
 
@@ -51,7 +47,7 @@ final class DriverLibrary {
             }
             DriverCalls calls = DriverCalls.bind(symbols)
                     .orElseThrow(() -> tooOld(driver, "cuLaunchKernelEx or cuGetErrorName"));
-            loadJCuda();
+            JcudaNatives.load("JCuda", () -> JCudaDriver.setExceptionsEnabled(false));
             loaded = new DriverLibrary(driver, calls);
         } else if (!loaded.driver.equals(driver)) {
             throw new CudaUnavailableException("this process has loaded the driver " + loaded.driver
@@ -75,37 +71,5 @@ final class DriverLibrary {
     private static CudaUnavailableException tooOld(Driver driver, String name) {
         return new CudaUnavailableException(
                 "the driver " + driver + " has no " + name + "; a driver for CUDA 12.0 or later (525 or later) is needed");
-    }
-
-    /// JCuda unpacks its library to a fixed name under `java.io.tmpdir` and trusts a file that is there already: anybody on
-    /// the machine could have put it there. So for the moment of loading, that property names a folder of our own, which
-    /// only this user can enter; the mapping outlives the file.
-    private static void loadJCuda() {
-        String property = "java.io.tmpdir";
-        String before = System.getProperty(property);
-        try {
-            Path folder = Files.createTempDirectory("sidewinder-jcuda-");
-            try {
-                System.setProperty(property, folder.toString());
-                JCudaDriver.setExceptionsEnabled(false);
-            } finally {
-                System.setProperty(property, before);
-                delete(folder);
-            }
-        } catch (IOException e) {
-            throw new CudaUnavailableException("JCuda could not be unpacked under " + before + ": " + e.getMessage(), e);
-        } catch (LinkageError e) {
-            throw new CudaUnavailableException("JCuda's native library does not load (it is made for Linux on x86-64, and "
-                    + "LD_BIND_NOW must not be set)", e);
-        }
-    }
-
-    private static void delete(Path folder) throws IOException {
-        try (DirectoryStream<Path> files = Files.newDirectoryStream(folder)) {
-            for (Path file : files) {
-                Files.delete(file);
-            }
-        }
-        Files.delete(folder);
     }
 }
