@@ -1,0 +1,227 @@
+// copies.cpp: copies from global to shared memory, and the barriers in shared memory that count them.
+//
+// A copy writes 0xFF over its target when it is issued and its data as late as the program allows: cp.async when its
+// thread waits for it, a bulk copy when no thread of the block can run. So a missing wait reads NaN.
+
+#include <stdio.h>
+#include <string.h>
+
+#include "block.h"
+
+namespace emulator {
+
+namespace {
+
+constexpr unsigned char POISON = 0xff;
+constexpr int CUDA_ERROR_ILLEGAL_ADDRESS = 700;
+constexpr int CUDA_ERROR_MISALIGNED_ADDRESS = 716;
+
+// Our form of the 64 bits that PTX leaves opaque. Memory that was never initialised is all ones or zero, neither of
+// which is a valid state: the highest bit is clear and the expected arrivals are at least one.
+struct Mbarrier {
+    static constexpr int64_t BYTES_BIAS = 1 << 21;
+
+    uint32_t phase;    // 1 bit
+    uint32_t expected;  // 20 bits
+    uint32_t pending;   // 20 bits
+    int64_t bytes;      // 22 bits: expected and not yet copied
+
+    static Mbarrier unpack(uint64_t word) {
+        return {static_cast<uint32_t>(word & 1), static_cast<uint32_t>(word >> 1 & 0xfffff),
+                static_cast<uint32_t>(word >> 21 & 0xfffff), static_cast<int64_t>(word >> 41 & 0x3fffff) - BYTES_BIAS};
+    }
+
+    uint64_t pack() const {
+        return phase | static_cast<uint64_t>(expected) << 1 | static_cast<uint64_t>(pending) << 21 |
+               static_cast<uint64_t>(bytes + BYTES_BIAS) << 41;
+    }
+
+    static bool valid(uint64_t word) { return word >> 63 == 0 && (word >> 1 & 0xfffff) != 0; }
+};
+
+std::string hex(const void* pointer) {
+    char text[32];
+    snprintf(text, sizeof(text), "%p", pointer);
+    return text;
+}
+
+}  // namespace
+
+std::string describe_mbarrier(uint64_t word, uint32_t parity) {
+    Mbarrier barrier = Mbarrier::unpack(word);
+    return "phase " + std::to_string(parity) + ": " + std::to_string(barrier.pending) + " of " +
+           std::to_string(barrier.expected) + " arrivals and " + std::to_string(barrier.bytes) + " bytes missing";
+}
+
+// ---- checks ---------------------------------------------------------------------------------------------------------
+
+bool Worker::is_shared(const void* pointer, size_t bytes) const {
+    const unsigned char* begin = static_cast<const unsigned char*>(pointer);
+    bool dynamic = begin >= dynamic_shared_ && begin + bytes <= dynamic_shared_ + launch_->shared_bytes;
+    bool fixed = static_shared_ != nullptr && begin >= static_shared_ &&
+                 begin + bytes <= static_shared_ + launch_->static_shared_bytes;
+    return dynamic || fixed;
+}
+
+void Worker::require_shared(const void* pointer, size_t bytes, size_t alignment, Site site) {
+    if (!is_shared(pointer, bytes)) {
+        fail(site, "the " + std::to_string(bytes) + " bytes at " + hex(pointer) + " are not in the block's shared memory" +
+                       " (dynamic: " + std::to_string(launch_->shared_bytes) + " bytes at " + hex(dynamic_shared_) + ")",
+             CUDA_ERROR_ILLEGAL_ADDRESS);
+    }
+    if (reinterpret_cast<uintptr_t>(pointer) % alignment != 0) {
+        fail(site, "shared address " + hex(pointer) + " is not a multiple of " + std::to_string(alignment),
+             CUDA_ERROR_MISALIGNED_ADDRESS);
+    }
+}
+
+void Worker::require_global(const void* pointer, size_t bytes, size_t alignment, Site site) {
+    if (!launch_->memory->holds(pointer, bytes)) {
+        fail(site, "the " + std::to_string(bytes) + " bytes at " + hex(pointer) + " are not in one allocation; the address is " +
+                       launch_->memory->describe(pointer), CUDA_ERROR_ILLEGAL_ADDRESS);
+    }
+    if (reinterpret_cast<uintptr_t>(pointer) % alignment != 0) {
+        fail(site, "global address " + hex(pointer) + " is not a multiple of " + std::to_string(alignment),
+             CUDA_ERROR_MISALIGNED_ADDRESS);
+    }
+}
+
+void Worker::land_copy(const PendingCopy& copy) {
+    if (copy.source == nullptr) {
+        memset(copy.target, 0, copy.bytes);
+    } else {
+        memcpy(copy.target, copy.source, copy.bytes);
+    }
+}
+
+// ---- cp.async -------------------------------------------------------------------------------------------------------
+
+void Worker::copy_async(void* shared, const void* global, size_t bytes, bool valid, Site site) {
+    require_shared(shared, bytes, bytes, site);
+    if (valid) {
+        require_global(global, bytes, bytes, site);
+    }
+    memset(shared, POISON, bytes);
+    current_->copies.push_back({static_cast<unsigned char*>(shared),
+                                valid ? static_cast<const unsigned char*>(global) : nullptr, static_cast<uint32_t>(bytes),
+                                nullptr, site});
+}
+
+void Worker::copy_commit() { current_->group_ends.push_back(current_->copies.size()); }
+
+void Worker::copy_wait(int newest) {
+    Thread& self = *current_;
+    if (self.group_ends.size() <= static_cast<size_t>(newest)) {
+        return;
+    }
+    size_t groups = self.group_ends.size() - static_cast<size_t>(newest);
+    size_t done = self.group_ends[groups - 1];
+    for (size_t i = 0; i < done; i++) {
+        land_copy(self.copies[i]);
+    }
+    self.copies.erase(self.copies.begin(), self.copies.begin() + static_cast<ptrdiff_t>(done));
+    self.group_ends.erase(self.group_ends.begin(), self.group_ends.begin() + static_cast<ptrdiff_t>(groups));
+    for (size_t& end : self.group_ends) {
+        end -= done;
+    }
+}
+
+// ---- mbarrier -------------------------------------------------------------------------------------------------------
+
+uint64_t Worker::mbarrier_state(uint64_t* barrier, Site site) {
+    require_shared(barrier, 8, 8, site);
+    if (!Mbarrier::valid(*barrier)) {
+        fail(site, "the barrier at " + hex(barrier) + " was not initialised, or something wrote over it");
+    }
+    return *barrier;
+}
+
+void Worker::mbarrier_init(uint64_t* barrier, uint32_t arrivals, Site site) {
+    require_shared(barrier, 8, 8, site);
+    if (arrivals == 0 || arrivals > 0xfffff) {
+        fail(site, "a barrier for " + std::to_string(arrivals) + " arrivals; 1 to 1048575 are possible");
+    }
+    *barrier = Mbarrier{0, arrivals, arrivals, 0}.pack();
+}
+
+// Stores the new state; a phase in which nothing is missing any more ends, and its waiters may look again.
+void Worker::mbarrier_step(uint64_t* barrier, uint64_t state) {
+    Mbarrier next = Mbarrier::unpack(state);
+    if (next.pending != 0 || next.bytes != 0) {
+        *barrier = state;
+        return;
+    }
+    next.phase ^= 1;
+    next.pending = next.expected;
+    *barrier = next.pack();
+    for (size_t i = 0; i < at_mbarrier_.size();) {
+        if (at_mbarrier_[i]->mbarrier == barrier) {
+            make_ready(*at_mbarrier_[i]);
+            at_mbarrier_.erase(at_mbarrier_.begin() + static_cast<ptrdiff_t>(i));
+        } else {
+            i++;
+        }
+    }
+}
+
+void Worker::mbarrier_arrive(uint64_t* barrier, Site site) {
+    Mbarrier state = Mbarrier::unpack(mbarrier_state(barrier, site));
+    if (state.pending == 0) {
+        fail(site, "one arrival more than the " + std::to_string(state.expected) + " that the barrier expects in a phase");
+    }
+    state.pending--;
+    mbarrier_step(barrier, state.pack());
+}
+
+void Worker::mbarrier_expect(uint64_t* barrier, uint32_t bytes, Site site) {
+    Mbarrier state = Mbarrier::unpack(mbarrier_state(barrier, site));
+    state.bytes += bytes;
+    if (state.bytes >= 1 << 20) {
+        fail(site, "the phase expects " + std::to_string(state.bytes) + " bytes; 1048575 are possible");
+    }
+    // Announcing bytes cannot end a phase, even when their copies have come before.
+    *barrier = state.pack();
+}
+
+void Worker::mbarrier_wait(uint64_t* barrier, uint32_t parity, Site site) {
+    while (Mbarrier::unpack(mbarrier_state(barrier, site)).phase == (parity & 1)) {
+        current_->mbarrier = barrier;
+        current_->parity = parity & 1;
+        at_mbarrier_.push_back(current_);
+        suspend(Thread::State::AT_MBARRIER, site);
+    }
+}
+
+// ---- bulk copies ----------------------------------------------------------------------------------------------------
+
+void Worker::bulk_copy(void* shared, const void* global, uint32_t bytes, uint64_t* barrier, Site site) {
+    mbarrier_state(barrier, site);
+    if (bytes == 0 || bytes % 16 != 0) {
+        fail(site, "a bulk copy of " + std::to_string(bytes) + " bytes; a multiple of 16 is possible");
+    }
+    require_shared(shared, bytes, 16, site);
+    require_global(global, bytes, 16, site);
+    memset(shared, POISON, bytes);
+    bulk_copies_.push_back({static_cast<unsigned char*>(shared), static_cast<const unsigned char*>(global), bytes, barrier, site});
+}
+
+bool Worker::deliver_one_bulk_copy() {
+    if (bulk_copies_.empty()) {
+        return false;
+    }
+    size_t choice = random_.below(static_cast<uint32_t>(bulk_copies_.size()));
+    PendingCopy copy = bulk_copies_[choice];
+    bulk_copies_.erase(bulk_copies_.begin() + static_cast<ptrdiff_t>(choice));
+    land_copy(copy);
+    if (!Mbarrier::valid(*copy.barrier)) {
+        launch_->fail(719, where(threads_[0]) + ": something wrote over the barrier of the bulk copy in " + copy.site.file +
+                               ":" + std::to_string(copy.site.line));
+        return true;
+    }
+    Mbarrier state = Mbarrier::unpack(*copy.barrier);
+    state.bytes -= copy.bytes;
+    mbarrier_step(copy.barrier, state.pack());
+    return true;
+}
+
+}  // namespace emulator

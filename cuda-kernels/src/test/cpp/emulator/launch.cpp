@@ -1,0 +1,88 @@
+// launch.cpp: see launch.h.
+
+#include "launch.h"
+
+#include <signal.h>
+
+#include <numeric>
+
+#include "faults.h"
+
+namespace emulator {
+
+namespace {
+
+std::vector<uint32_t> shuffled(uint64_t count, Random& random) {
+    std::vector<uint32_t> order(count);
+    std::iota(order.begin(), order.end(), 0u);
+    for (uint64_t i = count; i > 1; i--) {
+        std::swap(order[i - 1], order[random.below(static_cast<uint32_t>(i))]);
+    }
+    return order;
+}
+
+}  // namespace
+
+void BlockRunner::run(Launch& launch, int workers) {
+    uint64_t blocks = static_cast<uint64_t>(launch.grid.x) * launch.grid.y * launch.grid.z;
+    Random random(launch.seed ^ 0x5851f42d4c957f2du);
+    std::vector<uint32_t> order = shuffled(blocks, random);
+    std::atomic<uint64_t> next{0};
+    auto job = [&] {
+        SignalStack stack;
+        Worker& worker = Worker::current();
+        for (uint64_t i = next++; i < blocks && !launch.failed; i = next++) {
+            worker.run_block(launch, order[i]);
+        }
+    };
+    int helpers = static_cast<int>(std::min<uint64_t>(static_cast<uint64_t>(workers), blocks)) - 1;
+    if (helpers <= 0) {
+        job();
+        return;
+    }
+    ensure_helpers(helpers);
+    {
+        std::lock_guard guard(lock_);
+        job_ = job;
+        wanted_ = helpers;
+    }
+    work_.notify_all();
+    job();
+    std::unique_lock guard(lock_);
+    wanted_ = 0;
+    done_.wait(guard, [this] { return running_ == 0; });
+    job_ = nullptr;
+}
+
+void BlockRunner::ensure_helpers(int count) {
+    while (helpers_ < count) {
+        helpers_++;
+        // Signals of the process are for other threads, faults are for this one.
+        sigset_t all;
+        sigset_t before;
+        sigfillset(&all);
+        for (int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL}) {
+            sigdelset(&all, signal);
+        }
+        pthread_sigmask(SIG_SETMASK, &all, &before);
+        std::thread([this] { help(); }).detach();
+        pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    }
+}
+
+void BlockRunner::help() {
+    std::unique_lock guard(lock_);
+    for (;;) {
+        work_.wait(guard, [this] { return wanted_ > 0; });
+        wanted_--;
+        running_++;
+        std::function<void()> job = job_;
+        guard.unlock();
+        job();
+        guard.lock();
+        running_--;
+        done_.notify_all();
+    }
+}
+
+}  // namespace emulator

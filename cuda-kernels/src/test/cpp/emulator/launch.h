@@ -1,0 +1,32 @@
+// launch.h: runs the blocks of a launch, in an order drawn from the seed, on a few threads.
+
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <thread>
+
+#include "block.h"
+
+namespace emulator {
+
+class BlockRunner {
+public:
+    // Runs all blocks; the calling thread is one of `workers`. Returns when they have ended or one has failed.
+    void run(Launch& launch, int workers);
+
+private:
+    void help();
+    void ensure_helpers(int count);
+
+    std::mutex lock_;
+    std::condition_variable work_;
+    std::condition_variable done_;
+    std::function<void()> job_;
+    int wanted_ = 0;   // helpers that shall still take the job
+    int running_ = 0;  // helpers in the job
+    int helpers_ = 0;
+};
+
+}  // namespace emulator
