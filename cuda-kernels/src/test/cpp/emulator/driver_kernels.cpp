@@ -376,7 +376,7 @@ DRIVER_CALL cuFuncGetAttribute(int* value, int attribute, Function* function) {
     }
     switch (attribute) {
         case ATTRIBUTE_MAX_THREADS: *value = BLOCK_LIMIT_THREADS; break;
-        case ATTRIBUTE_SHARED_BYTES: *value = static_cast<int>(function->module->static_shared_bytes); break;
+        case ATTRIBUTE_SHARED_BYTES: *value = 0; break;  // known for the whole family only; nvcc reports each kernel's
         case ATTRIBUTE_CONSTANT_BYTES: *value = 0; break;
         case ATTRIBUTE_LOCAL_BYTES: *value = 0; break;
         case ATTRIBUTE_REGISTERS: *value = 32; break;

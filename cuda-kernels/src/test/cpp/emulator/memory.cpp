@@ -13,7 +13,9 @@ namespace emulator {
 namespace {
 
 constexpr size_t PAGE_BYTES = 4096;
-constexpr size_t ALIGNMENT = 256;            // what cuMemAlloc promises
+constexpr size_t ALIGNMENT = 256;  // what cuMemAlloc promises
+// Inaccessible addresses on either side of an allocation. They cost no memory, and a wrong index rarely goes further.
+constexpr size_t GUARD_BYTES = size_t{16} << 20;
 constexpr size_t KEPT_FREED_ALLOCATIONS = 4096;
 constexpr unsigned char PATTERN[2] = {0xff, 0x7f};
 
@@ -70,7 +72,7 @@ std::string title(const Memory::Allocation& allocation) {
 Memory::~Memory() {
     for (auto& [page, allocation] : allocations_) {
         if (allocation.kind != Kind::REGISTERED) {
-            munmap(allocation.pages - PAGE_BYTES, allocation.page_bytes + 2 * PAGE_BYTES);
+            munmap(allocation.pages - GUARD_BYTES, allocation.page_bytes + 2 * GUARD_BYTES);
         }
     }
 }
@@ -80,13 +82,13 @@ void* Memory::allocate(size_t bytes, Kind kind) {
         return nullptr;
     }
     size_t page_bytes = round_up(round_up(bytes, ALIGNMENT), PAGE_BYTES);
-    void* mapped = mmap(nullptr, page_bytes + 2 * PAGE_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void* mapped = mmap(nullptr, page_bytes + 2 * GUARD_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (mapped == MAP_FAILED) {
         return nullptr;
     }
-    unsigned char* pages = static_cast<unsigned char*>(mapped) + PAGE_BYTES;
+    unsigned char* pages = static_cast<unsigned char*>(mapped) + GUARD_BYTES;
     if (mprotect(pages, page_bytes, PROT_READ | PROT_WRITE) != 0) {
-        munmap(mapped, page_bytes + 2 * PAGE_BYTES);
+        munmap(mapped, page_bytes + 2 * GUARD_BYTES);
         return nullptr;
     }
     // Against the page behind for most, against the page before for some, so that both ends are hard borders.
@@ -123,7 +125,7 @@ bool Memory::free(void* pointer, Kind kind) {
 void Memory::release_oldest() {
     auto oldest = freed_.begin();
     auto position = allocations_.find(oldest->second);
-    munmap(position->second.pages - PAGE_BYTES, position->second.page_bytes + 2 * PAGE_BYTES);
+    munmap(position->second.pages - GUARD_BYTES, position->second.page_bytes + 2 * GUARD_BYTES);
     allocations_.erase(position);
     freed_.erase(oldest);
 }
@@ -162,7 +164,6 @@ bool Memory::holds(const void* address, size_t bytes) const {
 }
 
 std::string Memory::describe(const void* address) const {
-    constexpr uintptr_t NEAR_BYTES = 1 << 20;
     uintptr_t value = reinterpret_cast<uintptr_t>(address);
     if (value < PAGE_BYTES) {
         return "a null pointer";
@@ -171,7 +172,7 @@ std::string Memory::describe(const void* address) const {
     auto position = allocations_.upper_bound(value);
     if (position != allocations_.begin()) {
         nearest = &std::prev(position)->second;
-        if (value > reinterpret_cast<uintptr_t>(nearest->pages) + nearest->page_bytes + NEAR_BYTES) {
+        if (value > reinterpret_cast<uintptr_t>(nearest->pages) + nearest->page_bytes + GUARD_BYTES) {
             nearest = nullptr;
         }
     }
@@ -179,7 +180,7 @@ std::string Memory::describe(const void* address) const {
         const Allocation& next = position->second;
         uintptr_t before = reinterpret_cast<uintptr_t>(next.user) - value;
         bool closer = nearest == nullptr || before < value - reinterpret_cast<uintptr_t>(nearest->user + nearest->bytes);
-        if (closer && before <= NEAR_BYTES) {
+        if (closer && before <= GUARD_BYTES) {
             return std::to_string(before) + " bytes before the " + title(next);
         }
     }
@@ -189,9 +190,13 @@ std::string Memory::describe(const void* address) const {
     if (nearest->freed) {
         return "inside the freed " + title(*nearest);
     }
-    uintptr_t end = reinterpret_cast<uintptr_t>(nearest->user + nearest->bytes);
+    uintptr_t begin = reinterpret_cast<uintptr_t>(nearest->user);
+    uintptr_t end = begin + nearest->bytes;
+    if (value < begin) {
+        return std::to_string(begin - value) + " bytes before the " + title(*nearest);
+    }
     if (value < end) {
-        return std::to_string(value - reinterpret_cast<uintptr_t>(nearest->user)) + " bytes into the " + title(*nearest);
+        return std::to_string(value - begin) + " bytes into the " + title(*nearest);
     }
     return std::to_string(value - end) + " bytes past the end of the " + title(*nearest);
 }

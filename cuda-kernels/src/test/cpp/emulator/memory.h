@@ -12,7 +12,7 @@
 
 namespace emulator {
 
-// Every allocation has pages of its own with an inaccessible page before and after. The bytes that are left over on
+// Every allocation has pages of its own with inaccessible addresses before and after. The bytes that are left over on
 // these pages, before and behind what was asked for, hold a pattern that is NaN in every float format and that is
 // looked at after each kernel: an overrun is found to the byte. Memory starts as 0xFF. Freed memory stays inaccessible.
 class Memory {
