@@ -1,0 +1,303 @@
+package dev.sidewinder.cuda.kernel;
+
+import dev.sidewinder.cuda.device.Device;
+import dev.sidewinder.cuda.device.DeviceBuffer;
+import dev.sidewinder.cuda.kernel.Linear.Finish;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Random;
+
+/// Computes a product on a device and holds it against sums in double precision. Runs on any device, the emulator included.
+///
+/// Around and behind every operand lies NaN, and between the rows of outputs lies a pattern that must stay.
+public final class LinearCheck {
+
+    /// Of the sum of the products' magnitudes. Sums of a few thousand products in fp32 stay within 2^-20 of it; matrix
+    /// instructions may cut off where addition would round.
+    static final double SUM_TOLERANCE = 0x1p-18;
+    /// Half a unit in the last place, and what the sum's own error may add by falling over a tie.
+    static final double BF16_TOLERANCE = 0x1p-8;
+    static final double E4M3_TOLERANCE = 0x1p-4;
+    static final double E4M3_SUBNORMAL_STEP = 0x1p-9;
+    static final float OUT_SCALE = 3.5f;
+    private static final double E4M3_MAX = 448;
+
+    /// Above this many products only a sample of the values is compared.
+    private static final long MOST_PRODUCTS = 1L << 28;
+    private static final int SAMPLES = 20_000;
+    private static final byte PATTERN = (byte) 0xff;
+    private static final int GUARD_BYTES = 256;
+    /// Elements between the end of an output row and the next one.
+    private static final int ROW_GAP = 5;
+
+    private final Device device;
+    private final Kernels kernels;
+    private final long workspaceBytes;
+    private int firstGuarded;
+
+    public LinearCheck(Device device, Kernels kernels, long workspaceBytes) {
+        this.device = device;
+        this.kernels = kernels;
+        this.workspaceBytes = workspaceBytes;
+    }
+
+    /// What came out, and what the outputs held before.
+    record Result(List<byte[]> before, List<byte[]> after) {}
+
+    /// Runs the product by the launcher's plan and compares.
+    ///
+    /// @throws AssertionError naming the worst value
+    public void verify(LinearCase shape) {
+        verify(shape, null);
+    }
+
+    /// @param plan null for the launcher's own
+    void verify(LinearCase shape, LinearPlan plan) {
+        LinearData data = new LinearData(shape);
+        compare(data, run(data, plan), plan);
+    }
+
+    Result run(LinearData data, LinearPlan plan) {
+        LinearCase shape = data.shape;
+        firstGuarded = (int) (shape.seed() & 1);
+        List<DeviceBuffer> buffers = new ArrayList<>();
+        try (Arena arena = Arena.ofConfined()) {
+            long weights = upload(arena, buffers, data.weights);
+            long blockScales = data.blockScales.length == 0 ? 0 : upload(arena, buffers, data.blockScales);
+            Linear.Source source = Linear.Source.of(upload(arena, buffers, data.x), shape.tokens()).scaled(data.sourceScale);
+            if (shape.low()) {
+                source = source.withLow(upload(arena, buffers, data.low));
+            }
+            if (shape.scattered()) {
+                source = source.at(upload(arena, buffers, bytes(data.rows)));
+            }
+            long workspace = workspaceBytes == 0 ? 0 : upload(arena, buffers, filled(Math.toIntExact(workspaceBytes)));
+            Linear linear = new Linear(kernels, device.stream(), workspace, workspaceBytes);
+
+            Linear.Weights whole = new Linear.Weights(shape.numbers(), weights, blockScales, shape.outputs(), shape.inputs(),
+                    data.scales[0]);
+            List<byte[]> before = new ArrayList<>();
+            List<Linear.Part> parts = new ArrayList<>();
+            int column = 0;
+            for (int i = 0; i < shape.columns().size(); i++) {
+                int columns = shape.columns().get(i);
+                Finish finish = shape.finishes().get(i);
+                before.add(outputBefore(shape, i));
+                Linear.Weights part = whole.columns(column, columns);
+                if (!shape.ranges()) {
+                    part = new Linear.Weights(part.numbers(), part.address(), part.blockScales(), columns, shape.inputs(),
+                            data.scales[i]);
+                }
+                parts.add(new Linear.Part(part, new Linear.Output(upload(arena, buffers, before.getLast()), columns + ROW_GAP,
+                        finish, finish == Finish.SQUARED_RELU_E4M3 ? OUT_SCALE : 1)));
+                column += columns;
+            }
+            if (plan == null) {
+                linear.multiply(device.stream(), source, parts);
+            } else {
+                linear.launch(device.stream(), source, parts, Linear.size(source, parts), plan);
+            }
+            List<byte[]> after = new ArrayList<>();
+            for (int i = 0; i < parts.size(); i++) {
+                after.add(download(arena, parts.get(i).output().address(), before.get(i).length));
+            }
+            checkCounters(arena, workspace);
+            return new Result(before, after);
+        } finally {
+            buffers.forEach(DeviceBuffer::close);
+        }
+    }
+
+    private void checkCounters(Arena arena, long workspace) {
+        if (workspaceBytes >= LinearPlan.COUNTERS * Integer.BYTES) {
+            for (byte counter : download(arena, workspace, LinearPlan.COUNTERS * Integer.BYTES)) {
+                if (counter != 0) {
+                    throw new AssertionError("a counter of the workspace is not 0 after the launch");
+                }
+            }
+        }
+    }
+
+    /// Each part's output: the pattern, or random fp32 values where something is to be added to.
+    private static byte[] outputBefore(LinearCase shape, int part) {
+        int bytes = Math.multiplyExact(shape.tokens() * (shape.columns().get(part) + ROW_GAP), elementBytes(shape.finishes().get(part)));
+        byte[] output = filled(bytes);
+        if (shape.finishes().get(part) == Finish.ADD_F32) {
+            Random random = new Random(shape.seed() + part);
+            MemorySegment floats = MemorySegment.ofArray(output);
+            for (int i = 0; i < bytes / 4; i++) {
+                floats.set(ValueLayout.JAVA_FLOAT_UNALIGNED, 4L * i, (float) random.nextGaussian());
+            }
+        }
+        return output;
+    }
+
+    private static int elementBytes(Finish finish) {
+        return switch (finish) {
+            case STORE_F32, ADD_F32 -> 4;
+            case STORE_BF16, SQUARED_RELU_BF16 -> 2;
+            case SQUARED_RELU_E4M3 -> 1;
+        };
+    }
+
+    // ---- comparison -----------------------------------------------------------------------------------------------------
+
+    private static final class Worst {
+        double excess = 1;
+        String text = "";
+        double squaredError;
+        double squaredValue;
+    }
+
+    /// @throws AssertionError naming the worst value
+    void compare(LinearData data, Result result, LinearPlan plan) {
+        LinearCase shape = data.shape;
+        Worst worst = new Worst();
+        long products = (long) shape.tokens() * shape.outputs() * shape.inputs();
+        if (products <= MOST_PRODUCTS) {
+            for (int token = 0; token < shape.tokens(); token++) {
+                for (int column = 0; column < shape.outputs(); column++) {
+                    compare(data, result, token, column, worst);
+                }
+            }
+        } else {
+            Random random = new Random(shape.seed() + 7);
+            for (int i = 0; i < SAMPLES; i++) {
+                compare(data, result, random.nextInt(shape.tokens()), random.nextInt(shape.outputs()), worst);
+            }
+        }
+        if (!worst.text.isEmpty()) {
+            throw new AssertionError("%s by %s: %s; relative error of the whole tensor %.2e".formatted(shape,
+                    plan == null ? "the launcher's plan" : plan, worst.text, Math.sqrt(worst.squaredError / worst.squaredValue)));
+        }
+        checkUntouched(data, result);
+    }
+
+    private static void compare(LinearData data, Result result, int token, int column, Worst worst) {
+        LinearCase shape = data.shape;
+        int row = data.rows[token];
+        if (row < 0) {
+            return;
+        }
+        double sum = 0;
+        double magnitude = 0;
+        for (int k = 0; k < shape.inputs(); k++) {
+            double product = data.weight(column, k) * data.source(row, k);
+            sum += product;
+            magnitude += Math.abs(product);
+        }
+        int part = 0;
+        int first = 0;
+        while (column >= first + shape.columns().get(part)) {
+            first += shape.columns().get(part++);
+        }
+        Finish finish = shape.finishes().get(part);
+        int at = token * (shape.columns().get(part) + ROW_GAP) + column - first;
+        double scale = data.scales[part] * data.sourceScale;
+        double value = sum * scale;
+        // Below the smallest normal float values are multiples of 2^-149.
+        double tolerance = SUM_TOLERANCE * magnitude * scale + Float.MIN_VALUE;
+        double positive = Math.max(0, value);
+        double squareTolerance = 2 * positive * tolerance + tolerance * tolerance;
+        double expected = switch (finish) {
+            case STORE_F32, STORE_BF16 -> value;
+            case ADD_F32 -> value + element(result.before().get(part), finish, at);
+            case SQUARED_RELU_BF16 -> positive * positive;
+            case SQUARED_RELU_E4M3 -> Math.min(E4M3_MAX, positive * positive / OUT_SCALE);
+        };
+        double allowed = switch (finish) {
+            case STORE_F32 -> tolerance;
+            case ADD_F32 -> tolerance + 0x1p-23 * Math.abs(expected);
+            case STORE_BF16 -> tolerance + BF16_TOLERANCE * Math.abs(expected);
+            case SQUARED_RELU_BF16 -> squareTolerance + BF16_TOLERANCE * expected;
+            case SQUARED_RELU_E4M3 -> squareTolerance / OUT_SCALE + E4M3_TOLERANCE * expected + E4M3_SUBNORMAL_STEP / 2;
+        };
+        double found = element(result.after().get(part), finish, at);
+        double error = Math.abs(found - expected);
+        worst.squaredError += error * error;
+        worst.squaredValue += expected * expected;
+        double excess = Double.isNaN(error) ? Double.POSITIVE_INFINITY : error / allowed;
+        if (excess > worst.excess) {
+            worst.excess = excess;
+            worst.text = "token %d, column %d is %s; %s was expected, within %.2e".formatted(token, column, found, expected, allowed);
+        }
+    }
+
+    /// Gaps between rows, and the rows of padded tokens, hold what they held.
+    private static void checkUntouched(LinearData data, Result result) {
+        LinearCase shape = data.shape;
+        for (int part = 0; part < shape.columns().size(); part++) {
+            int columns = shape.columns().get(part);
+            int bytes = elementBytes(shape.finishes().get(part));
+            for (int token = 0; token < shape.tokens(); token++) {
+                int row = token * (columns + ROW_GAP) * bytes;
+                int from = row + (data.rows[token] < 0 ? 0 : columns * bytes);
+                int end = row + (columns + ROW_GAP) * bytes;
+                if (!Arrays.equals(result.before().get(part), from, end, result.after().get(part), from, end)) {
+                    throw new AssertionError("%s: part %d was written beside token %d's values, or its padded row".formatted(shape,
+                            part, token));
+                }
+            }
+        }
+    }
+
+    /// The bytes of one token's values in all parts.
+    static byte[] tokenBytes(LinearCase shape, Result result, int token) {
+        byte[] all = new byte[0];
+        for (int part = 0; part < shape.columns().size(); part++) {
+            int columns = shape.columns().get(part);
+            int bytes = elementBytes(shape.finishes().get(part));
+            int row = token * (columns + ROW_GAP) * bytes;
+            int end = all.length;
+            all = Arrays.copyOf(all, end + columns * bytes);
+            System.arraycopy(result.after().get(part), row, all, end, columns * bytes);
+        }
+        return all;
+    }
+
+    private static double element(byte[] output, Finish finish, int at) {
+        return switch (finish) {
+            case STORE_F32, ADD_F32 -> MemorySegment.ofArray(output).get(ValueLayout.JAVA_FLOAT_UNALIGNED, 4L * at);
+            case STORE_BF16, SQUARED_RELU_BF16 -> LinearData.bf16(output, at);
+            case SQUARED_RELU_E4M3 -> LinearData.e4m3(output[at]);
+        };
+    }
+
+    // ---- memory ---------------------------------------------------------------------------------------------------------
+
+    private static byte[] filled(int count) {
+        byte[] bytes = new byte[count];
+        Arrays.fill(bytes, PATTERN);
+        return bytes;
+    }
+
+    private static byte[] bytes(int[] values) {
+        byte[] bytes = new byte[values.length * Integer.BYTES];
+        MemorySegment.ofArray(bytes).copyFrom(MemorySegment.ofArray(values));
+        return bytes;
+    }
+
+    /// Puts bytes on the device, with NaN in front of them; and behind, for every other operand, so that what is read there
+    /// by mistake either shows in the result or lies outside the allocation.
+    private long upload(Arena arena, List<DeviceBuffer> buffers, byte[] bytes) {
+        int behind = buffers.size() % 2 == firstGuarded ? GUARD_BYTES : 0;
+        DeviceBuffer buffer = device.allocate((long) GUARD_BYTES + bytes.length + behind);
+        buffers.add(buffer);
+        device.stream().fill(buffer.address(), PATTERN, buffer.bytes());
+        MemorySegment host = arena.allocate(bytes.length);
+        host.copyFrom(MemorySegment.ofArray(bytes));
+        device.stream().copyToDevice(buffer.at(GUARD_BYTES), host, bytes.length);
+        return buffer.at(GUARD_BYTES);
+    }
+
+    private byte[] download(Arena arena, long address, int count) {
+        MemorySegment target = arena.allocate(count);
+        device.stream().copyToHost(target, address, count);
+        device.stream().synchronize();
+        return target.toArray(ValueLayout.JAVA_BYTE);
+    }
+}
