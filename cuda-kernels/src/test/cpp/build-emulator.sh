@@ -4,7 +4,7 @@
 #   build-emulator.sh KERNELS OUTPUT WORK
 #
 # KERNELS is src/main/cuda; the emulator and the kernels of its own tests lie beside this script. OUTPUT gets
-# libcuda.so.1 and FAMILY.so. Only what is older than its source, a header or this script is compiled again.
+# libcuda.so.1, a stand-in for cuBLAS, and FAMILY.so. Only what is older than its source, a header or this script is compiled again.
 set -eu
 
 # Two compilers at a time: small machines have two cores.
@@ -86,6 +86,20 @@ if [ -n "$stale" ] || [ ! -f "$output/libcuda.so.1" ]; then
         || die "the emulator does not link; see above"
     mv "$work/libcuda.new" "$output/libcuda.so.1"
 fi
+
+# Two names for one stand-in of cuBLAS. Only the old one is found by the versions that JCublas asks for.
+for version in 12 13; do
+    library=$output/libcublas.so.$version
+    if is_stale "$library" "$here"/cublas/* "$0"; then
+        versions=
+        [ $version = 13 ] || versions="-Wl,--version-script=$here/cublas/versions_12.map"
+        # shellcheck disable=SC2086
+        g++ $runtime_flags -shared -Wl,-soname,libcublas.so.$version $versions -Wl,-z,defs \
+            -DSTAND_IN_VERSION=${version}0000 -o "$work/libcublas.new" "$here/cublas/cublas_stand_in.cpp" \
+            -L "$output" -l:libcuda.so.1 || die "the stand-in for cuBLAS does not compile; see above"
+        mv "$work/libcublas.new" "$library"
+    fi
+done
 
 stale=
 for source in "$kernels"/*.cu "$here"/kernels/*.cu; do

@@ -19,7 +19,7 @@ final class BlasLibrary {
 
     /// What [Blas] calls, and no more: JCublas binds a function when it is first called.
     private static final List<String> CALLED = List.of("cublasCreate_v2", "cublasDestroy_v2", "cublasGetVersion_v2",
-            "cublasSetStream_v2", "cublasSetWorkspace_v2", "cublasSetPointerMode_v2", "cublasGemmEx");
+            "cublasSetStream_v2", "cublasSetWorkspace_v2", "cublasGemmEx");
     private static final String OLD_NAME = "libcublas.so.12";
     private static final String NEW_NAME = "libcublas.so.13";
 
@@ -48,10 +48,8 @@ final class BlasLibrary {
     private static void loadFile(Path library) {
         SymbolLookup symbols = find(library.toAbsolutePath().toString()).orElseThrow(() -> new CudaUnavailableException(
                 "the cuBLAS library " + library + " does not load; check that the file is there and is for this system"));
-        // A library of the old name is now what JCublas finds; any other needs the forwarder.
-        if (find(OLD_NAME).isEmpty()) {
-            forward(symbols, library.toString());
-        }
+        // Whatever its own name is: the system may have another library of the old name, which JCublas must not find.
+        forward(symbols, library.toString());
     }
 
     private static void loadSystem() {

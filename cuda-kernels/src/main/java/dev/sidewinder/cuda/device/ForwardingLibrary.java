@@ -13,7 +13,10 @@ import java.util.Map;
 /// of the new one. Addresses are known when it is made, so it needs no compiler, no relocation and no start-up code: a file
 /// of two pages, good for this process alone.
 ///
-/// Source: System V ABI, Object Files (ELF), and its AMD64 supplement, §5.
+/// Its symbols have a version of the library's own name, as those of cuBLAS do: the dynamic linker of glibc stops the process
+/// when it looks for a version in a library of that name that has none.
+///
+/// Source: System V ABI, Object Files (ELF), and its AMD64 supplement, §5; Linux Standard Base Core 5.0, §10.7 (versions).
 final class ForwardingLibrary {
 
     private static final int PAGE = 4096;
@@ -37,10 +40,20 @@ final class ForwardingLibrary {
     private static final int DT_STRSZ = 10;
     private static final int DT_SYMENT = 11;
     private static final int DT_SONAME = 14;
+    private static final int DT_VERSYM = 0x6ffffff0;
+    private static final int DT_VERDEF = 0x6ffffffc;
+    private static final int DT_VERDEFNUM = 0x6ffffffd;
+    /// Those of `of`, and the empty one at the end.
+    private static final int DYNAMIC_ENTRIES = 10;
+
+    /// A version and its one name.
+    private static final int VERSION_BYTES = 28;
+    private static final int BASE_VERSION = 1;
+    private static final int OUR_VERSION = 2;
 
     private ForwardingLibrary() {}
 
-    /// @param soname what the library calls itself
+    /// @param soname what the library calls itself, and the version of its symbols
     /// @param targets the address behind each exported name
     /// @return the bytes of the file
     static byte[] of(String soname, Map<String, Long> targets) {
@@ -53,16 +66,18 @@ final class ForwardingLibrary {
         }
         byte[] stringBytes = strings.toString().getBytes(StandardCharsets.US_ASCII);
 
-        // The first page or pages: headers, symbols, their names, a hash table, code. The last one: the dynamic section,
+        // The first page or pages: headers, symbols, their names, a hash table, versions, code. The last one: the dynamic section,
         // which the loader writes to.
         int symbolsAt = HEADER_BYTES + 4 * SEGMENT_BYTES;
         int symbols = names.size() + 1;
         int hashAt = symbolsAt + symbols * SYMBOL_BYTES;
-        int stringsAt = hashAt + (3 + symbols) * Integer.BYTES;
+        int versionsAt = hashAt + (3 + symbols) * Integer.BYTES;
+        int versionOfAt = versionsAt + 2 * VERSION_BYTES;
+        int stringsAt = versionOfAt + symbols * Short.BYTES;
         int codeAt = (stringsAt + stringBytes.length + STUB_BYTES - 1) / STUB_BYTES * STUB_BYTES;
         int textBytes = codeAt + names.size() * STUB_BYTES;
         int dynamicAt = (textBytes + PAGE - 1) / PAGE * PAGE;
-        int dynamicBytes = 7 * DYNAMIC_BYTES;
+        int dynamicBytes = DYNAMIC_ENTRIES * DYNAMIC_BYTES;
 
         ByteBuffer file = ByteBuffer.allocate(dynamicAt + dynamicBytes).order(ByteOrder.LITTLE_ENDIAN);
         header(file);
@@ -82,6 +97,11 @@ final class ForwardingLibrary {
         for (int i = 0; i < symbols; i++) {
             file.putInt(i == 0 || i == symbols - 1 ? 0 : i + 1);
         }
+        version(file, BASE_VERSION, soname, VERSION_BYTES);
+        version(file, OUR_VERSION, soname, 0);
+        for (int i = 0; i < symbols; i++) {
+            file.putShort((short) (i == 0 ? 0 : OUR_VERSION));
+        }
         file.put(stringBytes);
         for (int i = 0; i < names.size(); i++) {
             file.position(codeAt + i * STUB_BYTES);
@@ -95,7 +115,29 @@ final class ForwardingLibrary {
         file.putLong(DT_SYMTAB).putLong(symbolsAt);
         file.putLong(DT_STRSZ).putLong(stringBytes.length);
         file.putLong(DT_SYMENT).putLong(SYMBOL_BYTES);
+        file.putLong(DT_VERSYM).putLong(versionOfAt);
+        file.putLong(DT_VERDEF).putLong(versionsAt);
+        file.putLong(DT_VERDEFNUM).putLong(2);
         return file.array();
+    }
+
+    /// A version called like the library, whose name is the first of the strings. The base version stands for the library.
+    private static void version(ByteBuffer file, int number, String name, int next) {
+        int base = number == BASE_VERSION ? 1 : 0;
+        file.putShort((short) 1).putShort((short) base).putShort((short) number).putShort((short) 1);
+        file.putInt(hash(name)).putInt(20).putInt(next);
+        file.putInt(1).putInt(0);
+    }
+
+    /// The hash of ELF.
+    private static int hash(String name) {
+        int hash = 0;
+        for (int i = 0; i < name.length(); i++) {
+            hash = (hash << 4) + name.charAt(i);
+            int high = hash & 0xf0000000;
+            hash = (hash ^ high >>> 24) & ~high;
+        }
+        return hash;
     }
 
     /// A 64-bit little-endian shared object for x86-64, its four segments behind this header, no sections.

@@ -3,20 +3,18 @@ package dev.sidewinder.cuda.device;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeFalse;
 
+import dev.sidewinder.cuda.emulator.Emulator;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
+import java.util.Map;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /// A process loads one driver, so each test has a process of its own.
 class DriverLoadingTest {
-
-    private static final long LONGEST_SECONDS = 60;
 
     @TempDir
     Path temporary;
@@ -50,6 +48,31 @@ class DriverLoadingTest {
     }
 
     @Test
+    void leavesNothingOfJcudaBehind() throws Exception {
+        // given a temporary folder in which somebody has put a library under the name that JCuda would take
+        Path planted = Files.writeString(temporary.resolve("libJCudaDriver-12.6.0-linux-x86_64.so"), "planted");
+
+        // when a driver is opened
+        assertThat(probe(Emulator.driver().toString())).singleElement().asString().startsWith("opened ");
+
+        // then ours was loaded, and nothing else is in the folder
+        try (Stream<Path> files = Files.list(temporary)) {
+            assertThat(files).containsExactlyInAnyOrder(planted, temporary.resolve("output"));
+        }
+        assertThat(planted).hasContent("planted");
+    }
+
+    @Test
+    void namesTheDriverThatIsLoadedWhenAnotherIsAskedFor() throws Exception {
+        String driver = Emulator.driver().toString();
+        assertThat(probe(driver, "system", driver)).satisfiesExactly(
+                first -> assertThat(first).startsWith("opened "),
+                second -> assertThat(second).isEqualTo("unavailable: this process has loaded the driver " + driver
+                        + " and cannot load libcuda.so.1 beside it; start another process"),
+                third -> assertThat(third).startsWith("opened "));
+    }
+
+    @Test
     void saysThatTheSystemHasNoDriver() throws Exception {
         assumeFalse(hasSystemDriver(), "this system has a driver");
         assertThat(probe("system"))
@@ -61,24 +84,10 @@ class DriverLoadingTest {
                 .stream().anyMatch(folder -> Files.exists(Path.of(folder, "libcuda.so.1")));
     }
 
-    /// The lines that a process prints which opens these drivers one after another. It must end by itself, with status 0.
+    /// What a process prints which opens these drivers one after another. On a file that is no library the JVM prints
+    /// something of its own.
     private List<String> probe(String... libraries) throws IOException, InterruptedException {
-        List<String> command = new ArrayList<>(List.of(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "--enable-native-access=ALL-UNNAMED",
-                "-cp", System.getProperty("java.class.path"),
-                DriverLoadingProbe.class.getName()));
-        command.addAll(List.of(libraries));
-        Path output = temporary.resolve("output");
-        Process process = new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(output.toFile()).start();
-        try {
-            assertThat(process.waitFor(LONGEST_SECONDS, TimeUnit.SECONDS)).as("the process ended").isTrue();
-        } finally {
-            process.destroyForcibly();
-        }
-        String text = Files.readString(output, StandardCharsets.UTF_8);
-        assertThat(process.exitValue()).as(text).isZero();
-        // The JVM has its own opinion about a file that is no library.
-        return text.lines().filter(line -> line.startsWith("opened ") || line.startsWith("unavailable: ")).toList();
+        return ChildProcess.run(temporary, Map.of(), DriverLoadingProbe.class, libraries).stream()
+                .filter(line -> line.startsWith("opened ") || line.startsWith("unavailable: ")).toList();
     }
 }
