@@ -59,7 +59,7 @@ void Launch::fail(int code, const std::string& text) {
     }
 }
 
-Worker::Worker() : fibers_(&Worker::fiber_main) {
+Worker::Worker() : fibers_(&Worker::fiber_main), thread_(pthread_self()) {
     shared_pages_ = map_between_guards(SHARED_PAGES_BYTES);
     emergency_stack_ = map_between_guards(EMERGENCY_STACK_BYTES);
 }
@@ -83,6 +83,7 @@ Worker& Worker::current() {
 
 void Worker::run_block(Launch& launch, uint64_t linear_index) {
     begin_block(launch, linear_index);
+    set_deadline(processor_seconds() + launch.limit_seconds);
     while (alive_ > 0 && !launch.failed) {
         Thread* next = pick();
         if (next != nullptr) {
@@ -91,6 +92,7 @@ void Worker::run_block(Launch& launch, uint64_t linear_index) {
             report_hang();
         }
     }
+    set_deadline(0);
     end_block();
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <pthread.h>
 #include <stdint.h>
 
 #include <atomic>
@@ -28,6 +29,9 @@ struct Launch {
     void** arguments;
     size_t static_shared_module;  // number of the library's thread-local segment, 0 when it has none
     size_t static_shared_bytes;
+    const void* code_begin;  // of the kernel's library
+    const void* code_end;
+    double limit_seconds;  // processor time of one block
     const Memory* memory;
     uint64_t seed;
 
@@ -121,8 +125,16 @@ public:
     [[noreturn]] void fail(Site site, const std::string& text);
     [[noreturn]] void fail(Site site, const std::string& text, int code);
 
+    // ---- called by the watchdog, on its own thread ----
+    // Interrupts a block that has taken more processor time than its limit.
+    void interrupt_if_overdue();
+
     // ---- called by the handler of faults ----
     bool in_kernel() const { return current_ != nullptr; }
+    // A signal of the watchdog: to be ignored unless the block is overdue and the kernel's own code was interrupted, which
+    // holds no locks.
+    bool is_interruption(int signal, const void* info) const;
+    bool can_be_ended_here(const void* context) const;
     // Makes the interrupted thread go on in land_after_fault. Async-signal-safe.
     void redirect_fault(int signal, void* info, void* context);
 
@@ -157,7 +169,16 @@ private:
     void report_hang();
     void check_shared_red_zone();
 
+    double processor_seconds() const;
+    void set_deadline(double seconds);
+
     FiberPool fibers_;
+    pthread_t thread_;
+    // Shared with the watchdog.
+    std::mutex limit_lock_;
+    double deadline_seconds_ = 0;  // in processor time of this thread; 0: no block is running
+    std::atomic<bool> overdue_{false};
+
     unsigned char* shared_pages_;  // dynamic shared memory ends before the guard page behind these
     unsigned char* emergency_stack_;
     Random random_;

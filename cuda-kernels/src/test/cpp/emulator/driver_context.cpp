@@ -34,6 +34,7 @@ constexpr Name NAMES[] = {
     {NOT_FOUND, "CUDA_ERROR_NOT_FOUND", "named symbol not found"},
     {NOT_READY, "CUDA_ERROR_NOT_READY", "device not ready"},
     {ILLEGAL_ADDRESS, "CUDA_ERROR_ILLEGAL_ADDRESS", "an illegal memory access was encountered"},
+    {702, "CUDA_ERROR_LAUNCH_TIMEOUT", "the launch timed out and was terminated"},
     {LAUNCH_OUT_OF_RESOURCES, "CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES", "too many resources requested for launch"},
     {715, "CUDA_ERROR_ILLEGAL_INSTRUCTION", "an illegal instruction was encountered"},
     {716, "CUDA_ERROR_MISALIGNED_ADDRESS", "misaligned address"},
@@ -121,7 +122,8 @@ int attribute_of(int attribute, int* value) {
 // ---- the emulator's own -----------------------------------------------------------------------------------------------
 
 // Forgets all memory, modules, streams and errors, and begins anew.
-DRIVER_CALL sidewinder_emulator_reset(uint64_t seed, int lazy, int workers, uint64_t total_bytes, int multiprocessors) {
+DRIVER_CALL sidewinder_emulator_reset(uint64_t seed, int lazy, int workers, uint64_t total_bytes, int multiprocessors,
+                                      double block_limit_seconds) {
     auto guard = locked();
     Settings settings;
     settings.seed = seed;
@@ -129,6 +131,7 @@ DRIVER_CALL sidewinder_emulator_reset(uint64_t seed, int lazy, int workers, uint
     settings.workers = workers;
     settings.total_bytes = total_bytes;
     settings.multiprocessors = multiprocessors;
+    settings.block_limit_seconds = block_limit_seconds;
     Driver::instance().reset(settings);
     return SUCCESS;
 }

@@ -46,7 +46,7 @@ size_t elf_bytes(const void* image) {
     return usable ? header->e_shoff + static_cast<size_t>(header->e_shentsize) * header->e_shnum : 0;
 }
 
-int find_thread_segment(dl_phdr_info* info, size_t, void* context) {
+int find_segments(dl_phdr_info* info, size_t, void* context) {
     Module& module = *static_cast<Module*>(context);
     auto* probe = reinterpret_cast<const char*>(module.kernels.front());
     bool ours = false;
@@ -56,6 +56,11 @@ int find_thread_segment(dl_phdr_info* info, size_t, void* context) {
         ours = ours || (segment.p_type == PT_LOAD && probe >= begin && probe < begin + segment.p_memsz);
     }
     for (int i = 0; ours && i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr)& segment = info->dlpi_phdr[i];
+        if (segment.p_type == PT_LOAD && (segment.p_flags & PF_X) != 0) {
+            module.code_begin = reinterpret_cast<const char*>(info->dlpi_addr + segment.p_vaddr);
+            module.code_end = static_cast<const char*>(module.code_begin) + segment.p_memsz;
+        }
         if (info->dlpi_phdr[i].p_type == PT_TLS) {
             module.static_shared_module = info->dlpi_tls_modid;
             module.static_shared_bytes = info->dlpi_phdr[i].p_memsz;
@@ -89,7 +94,7 @@ int load(Module** result, const void* image) {
         dlclose(module->library);
         return driver.refuse(INVALID_IMAGE, "cuModuleLoadData: the library registers no kernel; write KERNEL(name) after each");
     }
-    dl_iterate_phdr(find_thread_segment, module.get());
+    dl_iterate_phdr(find_segments, module.get());
     *result = module.get();
     driver.modules.insert(module.release());
     return SUCCESS;
@@ -176,6 +181,9 @@ Failure run_kernel(const Function& function, Index grid, Index block, size_t sha
     launch.arguments = arguments.pointers();
     launch.static_shared_module = function.module->static_shared_module;
     launch.static_shared_bytes = function.module->static_shared_bytes;
+    launch.code_begin = function.module->code_begin;
+    launch.code_end = function.module->code_end;
+    launch.limit_seconds = driver.settings.block_limit_seconds;
     launch.memory = driver.memory.get();
     launch.seed = driver.next_seed();
     driver.runner.run(launch, driver.settings.workers);

@@ -54,6 +54,7 @@ struct Settings {
     int workers = 2;
     size_t total_bytes = size_t{1} << 30;
     int multiprocessors = 8;
+    double block_limit_seconds = 60;  // of processor time
     int compute_major = 9;
     int compute_minor = 0;
 };
@@ -120,6 +121,8 @@ struct Module {
     std::map<std::string, std::unique_ptr<Function>> functions;
     size_t static_shared_module = 0;
     size_t static_shared_bytes = 0;
+    const void* code_begin = nullptr;
+    const void* code_end = nullptr;
 };
 
 struct Context {

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <ucontext.h>
 
 #include <mutex>
@@ -23,6 +24,7 @@ constexpr int FAULT_BY_PROCESSOR = 128;                // SI_KERNEL: a general p
 constexpr unsigned long PAGE_FAULT_WRITE = 2;
 
 constexpr int CUDA_ERROR_ILLEGAL_ADDRESS = 700;
+constexpr int CUDA_ERROR_LAUNCH_TIMEOUT = 702;
 constexpr int CUDA_ERROR_ILLEGAL_INSTRUCTION = 715;
 constexpr int CUDA_ERROR_MISALIGNED_ADDRESS = 716;
 constexpr int CUDA_ERROR_LAUNCH_FAILED = 719;
@@ -31,6 +33,9 @@ struct sigaction previous[65];
 
 void handle(int signal, siginfo_t* info, void* context) {
     Worker* worker = worker_of_this_thread;
+    if (worker != nullptr && worker->is_interruption(signal, info) && !worker->can_be_ended_here(context)) {
+        return;
+    }
     if (worker != nullptr && worker->in_kernel()) {
         worker->redirect_fault(signal, info, context);
         return;
@@ -101,7 +106,11 @@ void Worker::land_after_fault() {
     const void* address = worker.fault_address_;
     std::string text;
     int code = CUDA_ERROR_ILLEGAL_ADDRESS;
-    if (worker.fault_signal_ == SIGFPE) {
+    if (worker.fault_signal_ == SIGSEGV && worker.fault_code_ == SI_TKILL) {
+        text = "the block has run for " + std::to_string(static_cast<int>(worker.launch_->limit_seconds)) +
+               " s of processor time; is this an endless loop?";
+        code = CUDA_ERROR_LAUNCH_TIMEOUT;
+    } else if (worker.fault_signal_ == SIGFPE) {
         text = "integer division by zero";
         code = CUDA_ERROR_LAUNCH_FAILED;
     } else if (worker.fault_signal_ == SIGILL) {
@@ -122,6 +131,42 @@ void Worker::land_after_fault() {
     }
     worker.launch_->fail(code, worker.where(*worker.current_) + ": " + text);
     worker.leave_for_home();
+}
+
+// ---- endless loops --------------------------------------------------------------------------------------------------
+
+double Worker::processor_seconds() const {
+    clockid_t clock;
+    timespec time;
+    if (pthread_getcpuclockid(thread_, &clock) != 0 || clock_gettime(clock, &time) != 0) {
+        return 0;
+    }
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
+}
+
+void Worker::set_deadline(double seconds) {
+    std::lock_guard guard(limit_lock_);
+    deadline_seconds_ = seconds;
+    overdue_ = false;
+}
+
+// Again and again until the signal meets the kernel's own code; set_deadline(0) ends it, under the same lock.
+void Worker::interrupt_if_overdue() {
+    std::lock_guard guard(limit_lock_);
+    if (deadline_seconds_ > 0 && processor_seconds() > deadline_seconds_) {
+        overdue_ = true;
+        pthread_kill(thread_, SIGSEGV);
+    }
+}
+
+bool Worker::is_interruption(int signal, const void* info) const {
+    return signal == SIGSEGV && static_cast<const siginfo_t*>(info)->si_code == SI_TKILL;
+}
+
+bool Worker::can_be_ended_here(const void* context) const {
+    auto* machine = static_cast<const ucontext_t*>(context);
+    auto* instruction = reinterpret_cast<const void*>(machine->uc_mcontext.gregs[REG_RIP]);
+    return overdue_ && current_ != nullptr && instruction >= launch_->code_begin && instruction < launch_->code_end;
 }
 
 // Next to the block's shared memory or to an allocation.

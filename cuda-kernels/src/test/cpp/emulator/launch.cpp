@@ -4,6 +4,8 @@
 
 #include <signal.h>
 
+#include <algorithm>
+#include <chrono>
 #include <numeric>
 
 #include "faults.h"
@@ -21,7 +23,52 @@ std::vector<uint32_t> shuffled(uint64_t count, Random& random) {
     return order;
 }
 
+// Signals of the process are for other threads, faults are for this one.
+void start_thread(std::function<void()> body) {
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    for (int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL}) {
+        sigdelset(&all, signal);
+    }
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    std::thread(std::move(body)).detach();
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
 }  // namespace
+
+// ---- endless loops --------------------------------------------------------------------------------------------------
+
+void Watchdog::add(Worker& worker) {
+    std::lock_guard guard(lock_);
+    workers_.push_back(&worker);
+    if (!started_) {
+        started_ = true;
+        start_thread([this] { watch(); });
+    }
+    changed_.notify_all();
+}
+
+void Watchdog::remove(Worker& worker) {
+    std::lock_guard guard(lock_);
+    workers_.erase(std::find(workers_.begin(), workers_.end(), &worker));
+}
+
+void Watchdog::watch() {
+    std::unique_lock guard(lock_);
+    for (;;) {
+        changed_.wait(guard, [this] { return !workers_.empty(); });
+        guard.unlock();
+        std::this_thread::sleep_for(std::chrono::milliseconds(100));
+        guard.lock();
+        for (Worker* worker : workers_) {
+            worker->interrupt_if_overdue();
+        }
+    }
+}
+
+// ---- launches -------------------------------------------------------------------------------------------------------
 
 void BlockRunner::run(Launch& launch, int workers) {
     uint64_t blocks = static_cast<uint64_t>(launch.grid.x) * launch.grid.y * launch.grid.z;
@@ -31,9 +78,11 @@ void BlockRunner::run(Launch& launch, int workers) {
     auto job = [&] {
         SignalStack stack;
         Worker& worker = Worker::current();
+        watchdog_.add(worker);
         for (uint64_t i = next++; i < blocks && !launch.failed; i = next++) {
             worker.run_block(launch, order[i]);
         }
+        watchdog_.remove(worker);
     };
     int helpers = static_cast<int>(std::min<uint64_t>(static_cast<uint64_t>(workers), blocks)) - 1;
     if (helpers <= 0) {
@@ -57,16 +106,7 @@ void BlockRunner::run(Launch& launch, int workers) {
 void BlockRunner::ensure_helpers(int count) {
     while (helpers_ < count) {
         helpers_++;
-        // Signals of the process are for other threads, faults are for this one.
-        sigset_t all;
-        sigset_t before;
-        sigfillset(&all);
-        for (int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL}) {
-            sigdelset(&all, signal);
-        }
-        pthread_sigmask(SIG_SETMASK, &all, &before);
-        std::thread([this] { help(); }).detach();
-        pthread_sigmask(SIG_SETMASK, &before, nullptr);
+        start_thread([this] { help(); });
     }
 }
 

@@ -1,4 +1,4 @@
-// launch.h: runs the blocks of a launch, in an order drawn from the seed, on a few threads.
+// launch.h: runs the blocks of a launch, in an order drawn from the seed, on a few threads, under a watchdog.
 
 #pragma once
 
@@ -6,10 +6,26 @@
 #include <functional>
 #include <mutex>
 #include <thread>
+#include <vector>
 
 #include "block.h"
 
 namespace emulator {
+
+// Looks at the workers that run blocks, from a thread of its own, and interrupts those that run too long.
+class Watchdog {
+public:
+    void add(Worker& worker);
+    void remove(Worker& worker);
+
+private:
+    void watch();
+
+    std::mutex lock_;
+    std::condition_variable changed_;
+    std::vector<Worker*> workers_;
+    bool started_ = false;
+};
 
 class BlockRunner {
 public:
@@ -20,6 +36,7 @@ private:
     void help();
     void ensure_helpers(int count);
 
+    Watchdog watchdog_;
     std::mutex lock_;
     std::condition_variable work_;
     std::condition_variable done_;

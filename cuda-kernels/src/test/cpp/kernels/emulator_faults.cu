@@ -290,3 +290,12 @@ extern "C" __global__ __launch_bounds__(32) void accumulate(float* y, const floa
     }
 }
 KERNEL(accumulate);
+
+// One thread waits for a flag that nobody sets.
+extern "C" __global__ __launch_bounds__(32) void endless(const volatile int* flag) {
+    if (threadIdx.x == 13 && blockIdx.x == 2) {
+        while (*flag == 0) {
+        }
+    }
+}
+KERNEL(endless);

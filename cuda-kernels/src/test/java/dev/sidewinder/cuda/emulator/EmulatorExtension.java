@@ -32,8 +32,7 @@ public final class EmulatorExtension implements BeforeEachCallback, AfterEachCal
     @Override
     public void beforeEach(ExtensionContext context) {
         long seed = Long.getLong(SEED_PROPERTY, context.getUniqueId().hashCode());
-        emulator = Emulator.open(new EmulatorSettings(seed, wanted.lazy(), wanted.workers(), wanted.totalBytes(),
-                wanted.multiprocessors()));
+        emulator = Emulator.open(wanted.withSeedReplaced(seed));
     }
 
     @Override

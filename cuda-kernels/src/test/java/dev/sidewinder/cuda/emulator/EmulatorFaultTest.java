@@ -352,6 +352,21 @@ class EmulatorFaultTest {
         });
     }
 
+    @Test
+    void anEndlessLoopNamesTheThread() {
+        for (int workers = 1; workers <= 2; workers++) {
+            EmulatorSettings settings = EmulatorSettings.withSeed(1).withWorkers(workers).withBlockSeconds(0.2);
+            try (Emulator emulator = Emulator.open(settings); DeviceBuffer flag = Floats.uploadInts(emulator.device(), 0)) {
+                assertThatThrownBy(() -> kernel(emulator, "endless").pointer(flag.address())
+                        .launch(emulator.device().stream(), shape(4, 32, 0)))
+                        .isInstanceOf(CudaException.class)
+                        .hasMessageContaining("CUDA_ERROR_LAUNCH_TIMEOUT")
+                        .hasMessageContaining("kernel endless, block (2, 0, 0), thread (13, 0, 0)")
+                        .hasMessageContaining("endless loop?");
+            }
+        }
+    }
+
     // ---- copies --------------------------------------------------------------------------------------------------------
 
     @ParameterizedTest

@@ -1,5 +1,6 @@
 package dev.sidewinder.cuda.emulator;
 
+import static java.lang.foreign.ValueLayout.JAVA_DOUBLE;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
@@ -35,7 +36,8 @@ final class EmulatorLibrary {
     private EmulatorLibrary(Path path) {
         this.path = path;
         SymbolLookup symbols = SymbolLookup.libraryLookup(path, Arena.global());
-        this.reset = find(symbols, "sidewinder_emulator_reset", JAVA_INT, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_LONG, JAVA_INT);
+        this.reset = find(symbols, "sidewinder_emulator_reset", JAVA_INT, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_LONG, JAVA_INT,
+                JAVA_DOUBLE);
         this.liveAllocations = find(symbols, "sidewinder_emulator_live_allocations", JAVA_LONG);
     }
 
@@ -92,7 +94,7 @@ final class EmulatorLibrary {
     void reset(EmulatorSettings settings) {
         try {
             int code = (int) reset.invokeExact(settings.seed(), settings.lazy() ? 1 : 0, settings.workers(),
-                    settings.totalBytes(), settings.multiprocessors());
+                    settings.totalBytes(), settings.multiprocessors(), settings.blockSeconds());
             if (code != 0) {
                 throw new IllegalStateException("the emulator refused " + settings + " with " + code);
             }

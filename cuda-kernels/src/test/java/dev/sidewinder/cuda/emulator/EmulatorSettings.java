@@ -8,35 +8,45 @@ package dev.sidewinder.cuda.emulator;
 /// @param workers threads of the operating system that run blocks
 /// @param totalBytes memory of the device; what is allocated is really filled
 /// @param multiprocessors what the device claims to have; launchers size grids by it
-public record EmulatorSettings(long seed, boolean lazy, int workers, long totalBytes, int multiprocessors) {
+/// @param blockSeconds processor time that one block of a kernel may take; longer is held for an endless loop
+public record EmulatorSettings(
+        long seed, boolean lazy, int workers, long totalBytes, int multiprocessors, double blockSeconds) {
 
     public EmulatorSettings {
         if (workers < 1 || workers > 64) {
             throw new IllegalArgumentException(workers + " workers; 1 to 64 are possible");
         }
-        if (totalBytes < 1 || multiprocessors < 1) {
+        if (totalBytes < 1 || multiprocessors < 1 || !(blockSeconds > 0)) {
             throw new IllegalArgumentException("a device of " + totalBytes + " bytes with " + multiprocessors
-                    + " multiprocessors; it needs at least 1 of each");
+                    + " multiprocessors and " + blockSeconds + " s for a block; it needs some of each");
         }
     }
 
     public static EmulatorSettings withSeed(long seed) {
-        return new EmulatorSettings(seed, false, 2, 1L << 30, 8);
+        return new EmulatorSettings(seed, false, 2, 1L << 30, 8, 60);
     }
 
     public EmulatorSettings lazily() {
-        return new EmulatorSettings(seed, true, workers, totalBytes, multiprocessors);
+        return new EmulatorSettings(seed, true, workers, totalBytes, multiprocessors, blockSeconds);
     }
 
     public EmulatorSettings withWorkers(int workers) {
-        return new EmulatorSettings(seed, lazy, workers, totalBytes, multiprocessors);
+        return new EmulatorSettings(seed, lazy, workers, totalBytes, multiprocessors, blockSeconds);
     }
 
     public EmulatorSettings withTotalBytes(long totalBytes) {
-        return new EmulatorSettings(seed, lazy, workers, totalBytes, multiprocessors);
+        return new EmulatorSettings(seed, lazy, workers, totalBytes, multiprocessors, blockSeconds);
     }
 
     public EmulatorSettings withMultiprocessors(int multiprocessors) {
-        return new EmulatorSettings(seed, lazy, workers, totalBytes, multiprocessors);
+        return new EmulatorSettings(seed, lazy, workers, totalBytes, multiprocessors, blockSeconds);
+    }
+
+    public EmulatorSettings withSeedReplaced(long seed) {
+        return new EmulatorSettings(seed, lazy, workers, totalBytes, multiprocessors, blockSeconds);
+    }
+
+    public EmulatorSettings withBlockSeconds(double blockSeconds) {
+        return new EmulatorSettings(seed, lazy, workers, totalBytes, multiprocessors, blockSeconds);
     }
 }
