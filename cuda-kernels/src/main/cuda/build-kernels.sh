@@ -5,12 +5,15 @@
 #
 # OUTPUT gets FAMILY.fatbin and kernel-resources.csv (registers, spills and memory of each kernel, from the compiler's
 # reports, which stay in LOGS). Only what is older than its source, a header or this script is compiled again.
+#
+# SIDEWINDER_CUDA_ARCHITECTURES and SIDEWINDER_CUDA_PORTABLE replace the lists below, for a quick build for one device.
 set -eu
 
-# Machine code for A100, RTX 4090 and L4, H100 and H200 (once without and once with the instructions that only sm_90a
-# has), and two portable forms that a newer driver compiles for later devices. Sources need nothing newer than CUDA 12.4.
-architectures='80 89 90 90a'
-portable='80 90'
+# Machine code for A100 (and all of 8.x), for RTX 4090 and L4, which have products in e4m3, and for H100 and H200; and two
+# portable forms that a driver compiles for other and later devices. There is no machine code for sm_90 without the a:
+# every device of that generation takes sm_90a. Sources need nothing newer than CUDA 12.4.
+architectures=${SIDEWINDER_CUDA_ARCHITECTURES:-80 89 90a}
+portable=${SIDEWINDER_CUDA_PORTABLE:-80 90}
 
 # Two compilers at a time: each takes a few hundred megabytes, and small machines have two cores.
 compilers=2
@@ -21,7 +24,9 @@ die() {
 }
 
 find_nvcc() {
-    for candidate in "$(command -v nvcc 2>/dev/null || true)" "${CUDA_HOME:-/nowhere}/bin/nvcc" /usr/local/cuda/bin/nvcc; do
+    # SIDEWINDER_CUDA_FOLDER is for the tests of this script
+    for candidate in "$(command -v nvcc 2>/dev/null || true)" "${CUDA_HOME:-/nowhere}/bin/nvcc" \
+        "${SIDEWINDER_CUDA_FOLDER:-/usr/local/cuda}/bin/nvcc"; do
         if [ -n "$candidate" ] && [ -x "$candidate" ]; then
             printf '%s\n' "$candidate"
             return
@@ -45,14 +50,17 @@ if [ "${1:-}" = --one ]; then
     family=$(basename "$3" .cu)
     log=$5/$family.log
     rm -f "$4/$family.fatbin"
+    : >"$5/$family.began"  # what is edited while this compiles is compiled again
     # shellcheck disable=SC2046  # a list of options
     if ! "$2" $(flags) -o "$5/$family.new" "$3" >"$log" 2>&1; then
         grep -v '^ptxas info' "$log" >&2 || true
-        rm -f "$log" "$5/$family.new"
+        rm -f "$log" "$5/$family.new" "$5/$family.began"
         exit 255  # stops xargs
     fi
     grep -i warning "$log" >&2 || true
+    touch -r "$5/$family.began" "$5/$family.new"
     mv "$5/$family.new" "$4/$family.fatbin"
+    rm -f "$5/$family.began"
     exit 0
 fi
 
@@ -74,15 +82,18 @@ fi
 compiler="$nvcc $(flags) $("$nvcc" --version | tail -n 1)"
 if [ "$(cat "$logs/compiler" 2>/dev/null || true)" != "$compiler" ]; then
     rm -f "$output"/*.fatbin
+    printf '%s\n' "$compiler" >"$logs/compiler"
 fi
 
 for image in "$output"/*.fatbin; do
     [ -f "$sources/$(basename "$image" .fatbin).cu" ] || rm -f "$image" "$logs/$(basename "$image" .fatbin).log"
 done
 
+ls "$sources"/*.cu >/dev/null 2>&1 || die "no .cu files in $sources"
+# The largest first: the last one keeps one processor waiting for the shortest time.
 stale=
-for source in "$sources"/*.cu; do
-    [ -f "$source" ] || die "no .cu files in $sources"
+for source in $(cd "$sources" && ls -S -- *.cu); do
+    source=$sources/$source
     image=$output/$(basename "$source" .cu).fatbin
     if [ ! -f "$image" ] || [ ! -f "$logs/$(basename "$source" .cu).log" ] \
         || [ -n "$(find "$source" "$sources"/*.cuh "$0" -newer "$image" 2>/dev/null)" ]; then
@@ -96,7 +107,6 @@ if [ -n "$stale" ]; then
     printf '%s' "$stale" | xargs -P "$compilers" -I '{}' sh "$0" --one "$nvcc" '{}' "$output" "$logs" \
         || die "a kernel family does not compile; see above"
 fi
-printf '%s\n' "$compiler" >"$logs/compiler"
 
 # ---- the report -----------------------------------------------------------------------------------------------------
 

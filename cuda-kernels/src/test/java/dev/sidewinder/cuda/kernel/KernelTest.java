@@ -13,6 +13,7 @@ import dev.sidewinder.cuda.device.Stream;
 import dev.sidewinder.cuda.emulator.Emulator;
 import dev.sidewinder.cuda.emulator.EmulatorExtension;
 import dev.sidewinder.cuda.emulator.EmulatorSettings;
+import java.lang.management.ManagementFactory;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
@@ -20,6 +21,7 @@ import org.junit.jupiter.api.extension.RegisterExtension;
 class KernelTest {
 
     private static final LaunchShape ONE_BLOCK = LaunchShape.of(1, 128);
+    private static final int LAUNCHES = 500;
 
     /// Work waits until the host synchronises: what is seen earlier is a mistake.
     @RegisterExtension
@@ -122,6 +124,31 @@ class KernelTest {
             stream.synchronize();
             assertThat(host.segment().getAtIndex(JAVA_FLOAT, 0)).isEqualTo(7);
             assertThat(host.segment().getAtIndex(JAVA_FLOAT, 7)).isEqualTo(9);
+        }
+    }
+
+    @Test
+    void aLaunchMakesNoObjects() {
+        // given a kernel that was launched often enough for the JVM to have compiled everything
+        Stream stream = emulator.device().stream();
+        Kernel kernel = emulator.kernels().get("embedding", "embedding_f32");
+        var memoryBean = (com.sun.management.ThreadMXBean) ManagementFactory.getThreadMXBean();
+        try (DeviceBuffer memory = emulator.device().allocate(256)) {
+            stream.fillWords(memory.address(), 0, 64);
+            LaunchShape shape = LaunchShape.of(1, 32);
+            long fewest = Long.MAX_VALUE;
+            for (int round = 0; round < 60 && fewest > 0; round++) {
+                // when it is launched some hundred times more
+                long before = memoryBean.getCurrentThreadAllocatedBytes();
+                for (int i = 0; i < LAUNCHES; i++) {
+                    embed(kernel, memory.at(0), memory.at(64), memory.at(128), 4, 1).launch(stream, shape);
+                }
+                fewest = Math.min(fewest, (memoryBean.getCurrentThreadAllocatedBytes() - before) / LAUNCHES);
+                stream.synchronize();
+            }
+
+            // then nothing was allocated for a launch
+            assertThat(fewest).as("bytes allocated for a launch").isZero();
         }
     }
 
