@@ -76,12 +76,11 @@ int load(Module** result, const void* image) {
         return driver.refuse(INVALID_IMAGE, "cuModuleLoadData: the image is no x86-64 shared library; the emulator takes kernels "
                                             "compiled by g++, not cubins");
     }
-    int file = memfd_create("sidewinder-kernels", MFD_CLOEXEC);
+    auto module = std::make_unique<Module>();
+    int file = module->file = memfd_create("sidewinder-kernels", MFD_CLOEXEC);
     if (file < 0 || write(file, image, bytes) != static_cast<ssize_t>(bytes)) {
-        close(file);
         return driver.refuse(OUT_OF_MEMORY, std::string("cuModuleLoadData: ") + strerror(errno));
     }
-    auto module = std::make_unique<Module>();
     loading = module.get();
     // The dynamic linker takes a library of the same name for the same library, and numbers of closed files come again:
     // more slashes make another name.
@@ -89,7 +88,6 @@ int load(Module** result, const void* image) {
     std::string path = "/proc/self/fd" + std::string(1 + loads++ % 1000, '/') + std::to_string(file);
     module->library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
     loading = nullptr;
-    close(file);
     if (module->library == nullptr) {
         return driver.refuse(INVALID_IMAGE, std::string("cuModuleLoadData: ") + dlerror());
     }

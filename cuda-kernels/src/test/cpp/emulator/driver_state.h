@@ -12,6 +12,8 @@
 #include <thread>
 #include <vector>
 
+#include <unistd.h>
+
 #include "launch.h"
 #include "memory.h"
 
@@ -117,12 +119,20 @@ struct Function {
 
 struct Module {
     void* library = nullptr;
+    // Open while the library is: dlopen takes a second library of the same path for the first, and the path is this number.
+    int file = -1;
     std::vector<const KernelDescription*> kernels;
     std::map<std::string, std::unique_ptr<Function>> functions;
     size_t static_shared_module = 0;
     size_t static_shared_bytes = 0;
     const void* code_begin = nullptr;
     const void* code_end = nullptr;
+
+    ~Module() {
+        if (file >= 0) {
+            close(file);
+        }
+    }
 };
 
 struct Context {
