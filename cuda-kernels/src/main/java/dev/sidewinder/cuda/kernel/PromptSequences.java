@@ -1,0 +1,28 @@
+package dev.sidewinder.cuda.kernel;
+
+/// The pieces of prompts in a step: device addresses of what changes from step to step.
+///
+/// | address    | shape                   | type                                                              |
+/// |------------|-------------------------|-------------------------------------------------------------------|
+/// | `start`    | `[count + 1]`           | int32, first row of each sequence in the batch                    |
+/// | `position` | `[count]`               | int32, position of that row, a multiple of 128                    |
+/// | `slot`     | `[count]`               | int32, -1: the rows are neither read nor written                  |
+/// | `snapshot` | `[count, snapshotPitch]`| int64; entry k: a slot-like address that also gets the state after token 128 (k + 1) of the piece, 0: none |
+///
+/// No two sequences share a slot or a snapshot.
+///
+/// @param rows     of all sequences together, or more: sizes the grid
+/// @param snapshot 0 when no snapshot is wanted
+public record PromptSequences(long start, long position, long slot, int count, int rows, long snapshot, int snapshotPitch) {
+
+    public PromptSequences {
+        if (count < 1 || rows < 1) {
+            throw new IllegalArgumentException("prompt pieces: " + count + " sequences with " + rows + " rows");
+        }
+    }
+
+    /// Without snapshots.
+    public PromptSequences(long start, long position, long slot, int count, int rows) {
+        this(start, position, slot, count, rows, 0, 0);
+    }
+}
