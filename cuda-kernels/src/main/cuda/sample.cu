@@ -4,11 +4,11 @@
 //   mask; allowed tokens, bans, bias, penalties; the largest, or: temperature, min_p, top_k, top_p, one draw
 //
 //   results    SampleResult [rows]               out; device memory, or pinned memory the device can reach
-//   tokens     int32 [rows]                      out; the token, -1 where none was chosen; padded rows keep theirs
+//   tokens     int32 [rows]                      out; the token, -1 where none was chosen
 //   logits     fp32 [rows, stride]               in; changed on the way and restored
 //   saved      fp32 [words of lists]             scratch
 //   rows       SampleRow [rows]                  in
-//   slots      int32 [rows]                      in; -1 = padded row: its code is written and nothing else
+//   slots      int32 [rows]                      in; -1 = padded row: its code and token -1 are written, nothing else
 //   last       int32 [rows of the step before]   in; its tokens, see `uncounted`; must not be `tokens`. May be null
 //   lists      int32 []                          in; what the rows' ranges point into
 //   vocab      stride is at least that; tokens in lists are below it
@@ -20,8 +20,14 @@
 //
 // Passes over the row (4 bytes x vocab each): greedy 1; temperature and min_p 2, plus one chunk; top_k up to blockDim.x 2;
 // top_p, greater top_k 3; both, the latter great, 5; a pass more when bias or penalties change values; log-probabilities
-// 1 more, unless temperature is 1, nothing changed the row and no alternatives are asked for. Where more tokens than
-// `capacity` stand in one bucket around a cut (near-equal logits), 2 more for every factor of 2048 to narrow it by.
+// 1 more, unless temperature is 1 and nothing changed the row; alternatives 1 more. Where more tokens than `capacity`
+// stand in one bucket around a cut (near-equal logits), 2 more for every factor of 2048 to narrow it by.
+//
+// What bounds a pass: the floor of 131,072 tokens is 0.17 us of an H100's memory, but one block pulls them through one
+// multiprocessor: 64 bytes a clock from L2, 5 us. A pass that weighs all tokens has 27 double operations for each, 64 a
+// clock: 31 us. There is one in temperature without top_k, one in top_p, and one in log-probabilities, where they differ.
+//
+// Needs nvcc's default arithmetic: division to the last bit, subnormals kept.
 //
 // Source: the order of operations is that of vLLM's v1/sample/sampler.py; see engine.Sampler.
 
@@ -843,6 +849,7 @@ void sample(SampleResult* results, int32_t* tokens, float* logits, float* saved,
     if (slots[index] < 0) {
         if (thread() == 0) {
             result->code = PADDED;
+            tokens[index] = -1;
         }
         return;
     }

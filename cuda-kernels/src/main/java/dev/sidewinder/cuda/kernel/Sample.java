@@ -30,7 +30,7 @@ public final class Sample {
     /// Addresses of a step's sampling. All arrays have an element per row unless said otherwise.
     ///
     /// @param results what [SampleResults] reads: [SampleResults#ROW_BYTES] per row
-    /// @param tokens  int32, out: the token; -1 where none was chosen; untouched in padded rows
+    /// @param tokens  int32, out: the token; -1 where none was chosen
     /// @param logits  fp32 `[rows, stride]`, in; changed on the way and restored
     /// @param stride  values from one row to the next, at least the vocabulary; rows at multiples of 16 bytes are read
     ///                in vectors

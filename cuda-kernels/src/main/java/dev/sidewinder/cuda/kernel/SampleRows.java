@@ -107,7 +107,9 @@ public final class SampleRows {
         }
         row = index * (long) ROW_BYTES;
         rowCount++;
-        rows.asSlice(row, ROW_BYTES).fill((byte) 0);
+        for (long field = 0; field < ROW_BYTES; field += Long.BYTES) {
+            rows.set(ValueLayout.JAVA_LONG, row + field, 0);
+        }
         set(TOP_P, 1.0);
         set(REPETITION_PENALTY, 1f);
         set(GREEDY, 1);
