@@ -1,5 +1,7 @@
 package dev.sidewinder.engine;
 
+import dev.sidewinder.cuda.kernel.SampleResults;
+
 /// Log-probabilities under the model's own distribution: before temperature, penalties and masks.
 final class LogProbabilities {
 
@@ -27,6 +29,19 @@ final class LogProbabilities {
             topLogprobs[i] = logprob(values[offset + top[i]], max, logOfSum);
         }
         return new TokenLogprobs(logprob(values[offset + token], max, logOfSum), top, topLogprobs);
+    }
+
+    /// From what a device found out about a row: its sums are the same integers, so these are the same bits.
+    static TokenLogprobs of(SampleResults results, int row) {
+        float max = results.largest(row);
+        double logOfSum = Weights.log(results.total(row));
+        int[] top = new int[results.alternatives(row)];
+        float[] topLogprobs = new float[top.length];
+        for (int i = 0; i < top.length; i++) {
+            top[i] = results.topToken(row, i);
+            topLogprobs[i] = logprob(results.topLogit(row, i), max, logOfSum);
+        }
+        return new TokenLogprobs(logprob(results.logit(row), max, logOfSum), top, topLogprobs);
     }
 
     private static float logprob(float logit, float max, double logOfSum) {

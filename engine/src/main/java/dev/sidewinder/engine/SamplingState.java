@@ -1,5 +1,6 @@
 package dev.sidewinder.engine;
 
+import dev.sidewinder.cuda.kernel.SampleRows;
 import dev.sidewinder.model.grammar.TokenGuide;
 import dev.sidewinder.model.grammar.TokenMask;
 import dev.sidewinder.scheduler.Sequence;
@@ -108,7 +109,7 @@ final class SamplingState {
             keepAllowed(row);
         }
         for (int[] word : badWords) {
-            if (endsWithAllButLast(sequence, word)) {
+            if (endsWith(sequence, word, word.length - 1)) {
                 row[word[word.length - 1]] = Float.NEGATIVE_INFINITY;
             }
         }
@@ -135,6 +136,63 @@ final class SamplingState {
         }
     }
 
+    /// Describes the choice's next token to a device, which then chooses as [Sampler] does.
+    ///
+    /// A step may be launched before the host knows the token of the one before. Such a sequence is one token behind; what
+    /// depends on that token is left to the device. A guide must know it: see [#mask].
+    ///
+    /// @param row    of the step
+    /// @param behind the row of the step before whose token the sequence lacks; -1 = it lacks none
+    void describe(SampleRows rows, int row, Sequence<?> sequence, int behind) {
+        boolean isBehind = behind >= 0;
+        rows.begin(row);
+        if (!isGreedy()) {
+            rows.draw(params.temperature(), params.topK(), Math.max(0, params.topP()), params.minP());
+            rows.random(params.seed(), choice, sequence.length() + (isBehind ? 1 : 0));
+        }
+        if (params.logprobs() >= 0) {
+            rows.logprobs(params.logprobs());
+        }
+        TokenMask mask = mask();
+        if (!mask.isAll()) {
+            rows.mask(mask::word);
+        }
+        for (int token : allowedTokens) {
+            rows.allow(token);
+        }
+        describeBans(rows, sequence, isBehind);
+        for (int i = 0; i < biases.length; i++) {
+            rows.bias(biasedTokens[i], biases[i]);
+        }
+        if (penalties) {
+            rows.penalties(params.repetitionPenalty(), params.frequencyPenalty(), params.presencePenalty());
+            for (int i = 0; i < counts.size(); i++) {
+                rows.penalty(counts.token(i), counts.generated(i));
+            }
+        }
+        if (isBehind && (penalties || badWords.length > 0)) {
+            rows.uncounted(behind);
+        }
+    }
+
+    private void describeBans(SampleRows rows, Sequence<?> sequence, boolean isBehind) {
+        for (int[] word : badWords) {
+            int last = word.length - 1;
+            if (!isBehind || last == 0) {
+                if (endsWith(sequence, word, last)) {
+                    rows.ban(word[last]);
+                }
+            } else if (endsWith(sequence, word, last - 1)) {
+                rows.banAfter(word[last], word[last - 1]);
+            }
+        }
+        if (sequence.generatedTokens() + (isBehind ? 1 : 0) < minTokens) {
+            for (int token : stopTokens) {
+                rows.ban(token);
+            }
+        }
+    }
+
     private void keepAllowed(float[] row) {
         for (int i = 0; i < allowedTokens.length; i++) {
             allowedLogits[i] = row[allowedTokens[i]];
@@ -145,9 +203,8 @@ final class SamplingState {
         }
     }
 
-    /// Whether the generated tokens end with the word's tokens up to its last. The prompt does not count.
-    private static boolean endsWithAllButLast(Sequence<?> sequence, int[] word) {
-        int before = word.length - 1;
+    /// Whether the generated tokens end with the word's first tokens. The prompt does not count.
+    private static boolean endsWith(Sequence<?> sequence, int[] word, int before) {
         if (before > sequence.generatedTokens()) {
             return false;
         }

@@ -311,7 +311,7 @@ class SamplerTest {
         assertThat(sample).isEqualTo(new Sample.Chosen(3, null));
     }
 
-    private static SamplingState state(GenerationRequest request, int vocab, int... generated) {
+    static SamplingState state(GenerationRequest request, int vocab, int... generated) {
         var state = new SamplingState(request, 0, vocab);
         for (int token : generated) {
             state.generated(token);
@@ -320,7 +320,7 @@ class SamplerTest {
     }
 
     /// A sequence that has generated these tokens, by way of a scheduler.
-    private static Sequence<String> sequence(int[] prompt, int... generated) {
+    static Sequence<String> sequence(int[] prompt, int... generated) {
         var scheduler = new Scheduler<String>(new SchedulerLimits(1, 256, 1000), new SequenceCache(new CacheShape(4, 1)));
         var sequence = new Sequence<>(1, prompt, 100, false, "test");
         assertThat(scheduler.submit(sequence)).isEqualTo(new Admission.Queued());
