@@ -47,7 +47,7 @@ public final class CudaGraph implements AutoCloseable {
     /// otherwise the graph is made anew. No launch may be under way.
     public void update(Stream stream, Runnable work) {
         enter();
-        Handles.GraphHandle graph = stream.record(work);
+        Handles.GraphHandle graph = stream.recordGraph(work);
         try {
             if (!device.calls().update(executable.address(), graph.address())) {
                 Handles.ExecutableHandle before = executable;

@@ -9,7 +9,6 @@ import static jcuda.driver.CUdevice_attribute.CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEM
 import static jcuda.driver.CUdevice_attribute.CU_DEVICE_ATTRIBUTE_MEMORY_CLOCK_RATE;
 import static jcuda.driver.CUdevice_attribute.CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT;
 
-import java.nio.charset.StandardCharsets;
 import java.util.List;
 import jcuda.driver.CUcontext;
 import jcuda.driver.CUdevice;
@@ -66,7 +65,7 @@ public final class Device implements AutoCloseable {
                     + (count == 1 ? "device 0 only" : count + " devices, counted from 0"));
         }
         DriverCalls calls = DriverLibrary.load(driver);
-        CUdevice device = new CUdevice();
+        Handles.DeviceHandle device = new Handles.DeviceHandle();
         calls.check("cuDeviceGet", JCudaDriver.cuDeviceGet(device, ordinal));
         CUcontext context = new CUcontext();
         calls.check("cuDevicePrimaryCtxRetain", JCudaDriver.cuDevicePrimaryCtxRetain(context, device));
@@ -83,19 +82,13 @@ public final class Device implements AutoCloseable {
         return calls;
     }
 
-    private static DeviceInfo describe(DriverCalls calls, CUdevice device) {
-        byte[] name = new byte[256];
-        calls.check("cuDeviceGetName", JCudaDriver.cuDeviceGetName(name, name.length, device));
+    private static DeviceInfo describe(DriverCalls calls, Handles.DeviceHandle device) {
         long[] totalBytes = new long[1];
         calls.check("cuDeviceTotalMem", JCudaDriver.cuDeviceTotalMem(totalBytes, device));
         int[] version = new int[1];
         calls.check("cuDriverGetVersion", JCudaDriver.cuDriverGetVersion(version));
-        int length = 0;
-        while (length < name.length && name[length] != 0) {
-            length++;
-        }
         return new DeviceInfo(
-                new String(name, 0, length, StandardCharsets.UTF_8),
+                calls.deviceName(device.number()),
                 attribute(calls, device, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR),
                 attribute(calls, device, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR),
                 attribute(calls, device, CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT),

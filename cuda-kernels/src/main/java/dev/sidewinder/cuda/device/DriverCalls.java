@@ -27,9 +27,11 @@ final class DriverCalls {
     /// `CUgraphExecUpdateResultInfo`: a result and two nodes.
     private static final long UPDATE_RESULT_BYTES = 24;
     private static final long LONGEST_TEXT_BYTES = 1 << 16;
+    private static final int LONGEST_NAME_BYTES = 256;
 
     private final MethodHandle errorName;
     private final MethodHandle errorString;
+    private final MethodHandle deviceName;
     private final MethodHandle launchKernelEx;
     /// Null where the driver is older than CUDA 12.4.
     private final MethodHandle functionParameterInfo;
@@ -41,6 +43,7 @@ final class DriverCalls {
     private DriverCalls(SymbolLookup symbols) {
         errorName = find(symbols, "cuGetErrorName", JAVA_INT, JAVA_INT, ADDRESS).orElseThrow();
         errorString = find(symbols, "cuGetErrorString", JAVA_INT, JAVA_INT, ADDRESS).orElseThrow();
+        deviceName = find(symbols, "cuDeviceGetName", JAVA_INT, ADDRESS, JAVA_INT, JAVA_INT).orElseThrow();
         launchKernelEx = find(symbols, "cuLaunchKernelEx", JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)
                 .orElseThrow();
         functionParameterInfo =
@@ -51,7 +54,7 @@ final class DriverCalls {
 
     /// Empty when the driver lacks a call that nothing can replace.
     static Optional<DriverCalls> bind(SymbolLookup symbols) {
-        for (String name : new String[] {"cuGetErrorName", "cuGetErrorString", "cuLaunchKernelEx"}) {
+        for (String name : new String[] {"cuGetErrorName", "cuGetErrorString", "cuDeviceGetName", "cuLaunchKernelEx"}) {
             if (symbols.find(name).isEmpty()) {
                 return Optional.empty();
             }
@@ -107,6 +110,17 @@ final class DriverCalls {
         return characters.address() == 0
                 ? Optional.empty()
                 : Optional.of(characters.reinterpret(LONGEST_TEXT_BYTES).getString(0));
+    }
+
+    /// `cuDeviceGetName`. Not through JCuda, whose copy into a Java array comes back as zeros under `-Xcheck:jni`.
+    String deviceName(int device) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment name = arena.allocate(LONGEST_NAME_BYTES);
+            check("cuDeviceGetName", (int) deviceName.invokeExact(name, LONGEST_NAME_BYTES, device));
+            return name.getString(0);
+        } catch (Throwable e) {
+            throw failed(e);
+        }
     }
 
     /// `cuLaunchKernelEx`: three addresses of memory that the caller keeps.

@@ -15,8 +15,8 @@ final class DriverLibrary {
     /// What we call through JCuda. A symbol that is missing when JCuda calls it ends the process without a word, so it is
     /// looked for beforehand. The names are those that JCuda 12.6 imports.
     private static final List<String> NEEDED_BY_JCUDA = List.of(
-            "cuInit", "cuDriverGetVersion", "cuDeviceGetCount", "cuDeviceGet", "cuDeviceGetName", "cuDeviceGetAttribute",
-            "cuDeviceTotalMem_v2", "cuDevicePrimaryCtxRetain", "cuDevicePrimaryCtxRelease_v2", "cuCtxSetCurrent",
+            "cuInit", "cuDriverGetVersion", "cuDeviceGetCount", "cuDeviceGet", "cuDeviceGetAttribute", "cuDeviceTotalMem_v2",
+            "cuDevicePrimaryCtxRetain", "cuDevicePrimaryCtxRelease_v2", "cuCtxSetCurrent",
             "cuCtxSynchronize", "cuMemGetInfo_v2", "cuMemAlloc_v2", "cuMemFree_v2", "cuMemHostAlloc", "cuMemFreeHost",
             "cuMemcpyHtoDAsync_v2", "cuMemcpyDtoHAsync_v2", "cuMemcpyDtoDAsync_v2", "cuMemsetD8Async", "cuMemsetD32Async",
             "cuStreamCreate", "cuStreamDestroy_v2", "cuStreamSynchronize", "cuStreamQuery", "cuStreamWaitEvent",
@@ -46,7 +46,7 @@ final class DriverLibrary {
                 }
             }
             DriverCalls calls = DriverCalls.bind(symbols)
-                    .orElseThrow(() -> tooOld(driver, "cuLaunchKernelEx or cuGetErrorName"));
+                    .orElseThrow(() -> tooOld(driver, "cuLaunchKernelEx or no cuGetErrorName"));
             JcudaNatives.load("JCuda", () -> JCudaDriver.setExceptionsEnabled(false));
             loaded = new DriverLibrary(driver, calls);
         } else if (!loaded.driver.equals(driver)) {

@@ -1,6 +1,7 @@
 package dev.sidewinder.cuda.device;
 
 import jcuda.Pointer;
+import jcuda.driver.CUdevice;
 import jcuda.driver.CUdeviceptr;
 import jcuda.driver.CUfunction;
 import jcuda.driver.CUgraph;
@@ -18,6 +19,12 @@ final class Handles {
     /// A device address as JCuda wants it.
     static CUdeviceptr pointer(long address) {
         return ZERO.withByteOffset(address);
+    }
+
+    static final class DeviceHandle extends CUdevice {
+        int number() {
+            return (int) getNativePointer();
+        }
     }
 
     static final class DevicePointer extends CUdeviceptr {

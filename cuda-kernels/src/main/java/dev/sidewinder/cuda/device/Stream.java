@@ -117,11 +117,11 @@ public final class Stream implements AutoCloseable {
     /// Records what `work` gives to this stream instead of running it. Addresses and scalars are taken as they are now;
     /// what is in memory is read at each launch.
     public CudaGraph capture(Runnable work) {
-        return CudaGraph.instantiate(device, record(work));
+        return CudaGraph.instantiate(device, recordGraph(work));
     }
 
     /// Runs `work` while this stream records; the graph is the caller's.
-    Handles.GraphHandle record(Runnable work) {
+    Handles.GraphHandle recordGraph(Runnable work) {
         enter();
         if (capturing) {
             throw new IllegalStateException(this + " is being captured already");

@@ -63,6 +63,13 @@ class DriverLoadingTest {
     }
 
     @Test
+    void worksUnderTheJvmsChecksOfNativeCode() throws Exception {
+        // With them a JNI library that copies into Java arrays sloppily brings back zeros: here the name of the device.
+        assertThat(ChildProcess.run(temporary, Map.of("JDK_JAVA_OPTIONS", "-Xcheck:jni"), DriverLoadingProbe.class,
+                Emulator.driver().toString())).contains("opened Sidewinder emulator");
+    }
+
+    @Test
     void namesTheDriverThatIsLoadedWhenAnotherIsAskedFor() throws Exception {
         String driver = Emulator.driver().toString();
         assertThat(probe(driver, "system", driver)).satisfiesExactly(
