@@ -1,10 +1,11 @@
 #!/bin/sh
 # Compiles every kernel family to one fat binary, where nvcc is found; says in one line when it is not.
 #
-#   build-kernels.sh SOURCES OUTPUT LOGS
+#   build-kernels.sh SOURCES OUTPUT WORK [SKIP]
 #
 # OUTPUT gets FAMILY.fatbin and kernel-resources.csv (registers, spills and memory of each kernel, from the compiler's
-# reports, which stay in LOGS). Only what is older than its source, a header or this script is compiled again.
+# reports). WORK keeps what was compiled: only what is older than its source, a header or this script is compiled again.
+# With SKIP "true" nothing is compiled, and OUTPUT stays empty.
 #
 # SIDEWINDER_CUDA_ARCHITECTURES and SIDEWINDER_CUDA_PORTABLE replace the lists below, for a quick build for one device.
 set -eu
@@ -44,69 +45,77 @@ flags() {
     done
 }
 
-# ---- one family: build-kernels.sh --one NVCC SOURCE OUTPUT LOGS ---------------------------------------------------------
+# ---- one family: build-kernels.sh --one NVCC SOURCE WORK ---------------------------------------------------------------
 
 if [ "${1:-}" = --one ]; then
-    family=$(basename "$3" .cu)
-    log=$5/$family.log
-    rm -f "$4/$family.fatbin"
-    : >"$5/$family.began"  # what is edited while this compiles is compiled again
+    family=$4/$(basename "$3" .cu)
+    rm -f "$family.fatbin"
+    : >"$family.began"  # what is edited while this compiles is compiled again
     # shellcheck disable=SC2046  # a list of options
-    if ! "$2" $(flags) -o "$5/$family.new" "$3" >"$log" 2>&1; then
-        grep -v '^ptxas info' "$log" >&2 || true
-        rm -f "$log" "$5/$family.new" "$5/$family.began"
+    if ! "$2" $(flags) -o "$family.new" "$3" >"$family.log" 2>&1; then
+        grep -v '^ptxas info' "$family.log" >&2 || true
+        rm -f "$family.log" "$family.new" "$family.began"
         exit 255  # stops xargs
     fi
-    grep -i warning "$log" >&2 || true
-    touch -r "$5/$family.began" "$5/$family.new"
-    mv "$5/$family.new" "$4/$family.fatbin"
-    rm -f "$5/$family.began"
+    grep -i warning "$family.log" >&2 || true
+    touch -r "$family.began" "$family.new"
+    mv "$family.new" "$family.fatbin"
+    rm -f "$family.began"
     exit 0
 fi
 
-[ $# -eq 3 ] || die "usage: build-kernels.sh SOURCES OUTPUT LOGS"
+[ $# -eq 3 ] || [ $# -eq 4 ] || die "usage: build-kernels.sh SOURCES OUTPUT WORK [SKIP]"
 sources=$1
 output=$2
-logs=$3
+work=$3
+skip=${4:-false}
 report=$output/kernel-resources.csv
-mkdir -p "$output" "$logs"
+mkdir -p "$output" "$work"
 
 nvcc=$(find_nvcc)
-if [ -z "$nvcc" ]; then
+why=
+[ -n "$nvcc" ] || why='no nvcc in PATH, CUDA_HOME or /usr/local/cuda'
+[ "$skip" != true ] || why='kernels.skip is set'
+if [ -n "$why" ]; then
     rm -f "$output"/*.fatbin "$report"
-    echo "no nvcc in PATH, CUDA_HOME or /usr/local/cuda: this build has no CUDA kernels"
+    echo "$why: this build has no CUDA kernels"
     exit 0
 fi
 
 # Another compiler or other flags: everything again.
 compiler="$nvcc $(flags) $("$nvcc" --version | tail -n 1)"
-if [ "$(cat "$logs/compiler" 2>/dev/null || true)" != "$compiler" ]; then
-    rm -f "$output"/*.fatbin
-    printf '%s\n' "$compiler" >"$logs/compiler"
+if [ "$(cat "$work/compiler" 2>/dev/null || true)" != "$compiler" ]; then
+    rm -f "$work"/*.fatbin
+    printf '%s\n' "$compiler" >"$work/compiler"
 fi
-
-for image in "$output"/*.fatbin; do
-    [ -f "$sources/$(basename "$image" .fatbin).cu" ] || rm -f "$image" "$logs/$(basename "$image" .fatbin).log"
-done
 
 ls "$sources"/*.cu >/dev/null 2>&1 || die "no .cu files in $sources"
 # The largest first: the last one keeps one processor waiting for the shortest time.
+families=$(cd "$sources" && ls -S -- *.cu)
 stale=
-for source in $(cd "$sources" && ls -S -- *.cu); do
-    source=$sources/$source
-    image=$output/$(basename "$source" .cu).fatbin
-    if [ ! -f "$image" ] || [ ! -f "$logs/$(basename "$source" .cu).log" ] \
-        || [ -n "$(find "$source" "$sources"/*.cuh "$0" -newer "$image" 2>/dev/null)" ]; then
-        stale="$stale$source
+for source in $families; do
+    image=$work/$(basename "$source" .cu).fatbin
+    if [ ! -f "$image" ] || [ ! -f "$work/$(basename "$source" .cu).log" ] \
+        || [ -n "$(find "$sources/$source" "$sources"/*.cuh "$0" -newer "$image" 2>/dev/null)" ]; then
+        stale="$stale$sources/$source
 "
     fi
 done
 
 if [ -n "$stale" ]; then
-    echo "compiling kernels with $nvcc: $(printf '%s' "$stale" | wc -l) of $(ls "$sources"/*.cu | wc -l) families"
-    printf '%s' "$stale" | xargs -P "$compilers" -I '{}' sh "$0" --one "$nvcc" '{}' "$output" "$logs" \
+    echo "compiling kernels with $nvcc: $(printf '%s' "$stale" | wc -l) of $(printf '%s\n' "$families" | wc -l) families"
+    printf '%s' "$stale" | xargs -P "$compilers" -I '{}' sh "$0" --one "$nvcc" '{}' "$work" \
         || die "a kernel family does not compile; see above"
 fi
+
+# Copies of what belongs there, and nothing else.
+for image in "$output"/*.fatbin; do
+    [ -f "$sources/$(basename "$image" .fatbin).cu" ] || rm -f "$image"
+done
+for source in $families; do
+    image=$(basename "$source" .cu).fatbin
+    cmp -s "$work/$image" "$output/$image" || cp -p "$work/$image" "$output/$image"
+done
 
 # ---- the report -----------------------------------------------------------------------------------------------------
 
@@ -129,8 +138,8 @@ fi
                     if ($i ~ /^smem/) shared = $(i - 2)
                 }
                 print family "," kernel "," architecture "," registers "," stores "," loads "," stack "," shared
-            }' "$logs/$family.log"
+            }' "$work/$family.log"
     done
-} >"$logs/report.new"
-cmp -s "$logs/report.new" "$report" || cp "$logs/report.new" "$report"
-rm -f "$logs/report.new"
+} >"$work/report.new"
+cmp -s "$work/report.new" "$report" || cp "$work/report.new" "$report"
+rm -f "$work/report.new"

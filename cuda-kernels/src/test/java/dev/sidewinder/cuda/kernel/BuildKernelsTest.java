@@ -57,14 +57,14 @@ class BuildKernelsTest {
 
     private Path sources;
     private Path output;
-    private Path logs;
+    private Path work;
     private Path tools;
 
     @BeforeEach
     void makeSources() throws IOException {
         sources = Files.createDirectory(folder.resolve("sources"));
         output = folder.resolve("output");
-        logs = folder.resolve("logs");
+        work = folder.resolve("work");
         tools = Files.createDirectory(folder.resolve("tools"));
         for (String tool : TOOLS) {
             Path found = Stream.of("/usr/bin", "/bin").map(place -> Path.of(place, tool)).filter(Files::exists).findFirst()
@@ -87,8 +87,12 @@ class BuildKernelsTest {
     private record Outcome(int status, String text) {}
 
     private Outcome build() throws Exception {
+        return build("false");
+    }
+
+    private Outcome build(String skip) throws Exception {
         ProcessBuilder builder = new ProcessBuilder("sh", SCRIPT.toString(), sources.toString(), output.toString(),
-                logs.toString()).redirectErrorStream(true).redirectOutput(folder.resolve("text").toFile());
+                work.toString(), skip).redirectErrorStream(true).redirectOutput(folder.resolve("text").toFile());
         builder.environment().keySet().removeIf(name -> name.startsWith("SIDEWINDER_CUDA_") || name.equals("CUDA_HOME"));
         builder.environment().putAll(Map.of("PATH", tools.toString(), "ASKED", folder.resolve("asked").toString(),
                 "SIDEWINDER_CUDA_FOLDER", folder.resolve("no-cuda").toString()));
@@ -164,6 +168,20 @@ class BuildKernelsTest {
         touch("common.cuh");
         build();
         assertThat(compiled()).as("a header belongs to every family").containsExactly("attention.cu", "norm.cu");
+    }
+
+    @Test
+    void packsNothingWhenItIsToSkipAndForgetsNothing() throws Exception {
+        installCompiler();
+        age("norm.cu", "attention.cu", "common.cuh");
+        build();
+        compiled();
+        assertThat(build("true")).isEqualTo(new Outcome(0, "kernels.skip is set: this build has no CUDA kernels\n"));
+        assertThat(output).isEmptyDirectory();
+        assertThat(build()).isEqualTo(new Outcome(0, ""));
+        assertThat(compiled()).isEmpty();
+        assertThat(output.resolve("norm.fatbin")).hasContent("norm");
+        assertThat(output.resolve("kernel-resources.csv")).exists();
     }
 
     @Test
