@@ -130,6 +130,33 @@ class SampleTest {
         }
     }
 
+    /// The first token of each chunk weighs one unit, the very last token 2^40: a point below 1023 is the first one of a
+    /// chunk, and of a thread's chunks. These are the positions of two seeds, of 2^31, whose random numbers give such points.
+    @ParameterizedTest
+    @ValueSource(ints = {32, 64, 512})
+    void drawsAtTheFirstPointOfAnInterval(int threads) {
+        int vocabSize = 131_072;
+        int[] positions = {818_602_674, 1_152_543_134, 841_871_577, 1_183_039_284, 1_364_092_070, 1_957_485_704};
+        float[] row = new float[vocabSize];
+        Arrays.fill(row, -1000);
+        for (int token = 0; token < vocabSize; token += 128) {
+            row[token] = -27.5f;
+        }
+        row[vocabSize - 1] = 0;
+        Size size = Size.of(vocabSize, positions.length).withBlock(threads, 2048);
+        float[][] logits = new float[positions.length][];
+        Wanted[] rows = new Wanted[positions.length];
+        for (int i = 0; i < positions.length; i++) {
+            logits[i] = row;
+            rows[i] = new Wanted(1, 0, 1, 0, i < 2 ? 1 : 2, 0, positions[i], null, 1, 0, 0, new int[0][], new int[0], new float[0],
+                    new int[0][], new int[0], -1, -1, -1);
+            assertThat(NaiveSampler.choose(row, rows[i]).token()).as("position %d", positions[i]).isLessThan(vocabSize - 128);
+        }
+        try (Emulator emulator = Emulator.open(threads); SampleCheck check = new SampleCheck(emulator.kernels(), size)) {
+            check.check(new Step(logits, rows), "first points");
+        }
+    }
+
     @Test
     void findsNanAndInfinityAnywhere() {
         int[] places = {0, 1, 127, 128, 700, 999, 1000, 5};
