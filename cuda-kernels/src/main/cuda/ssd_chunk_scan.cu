@@ -44,7 +44,7 @@
 //
 // Grid: x = heads x (head_dim / ROWS), y = sequences; 4 warps. Warp w computes y of rows 16 w to 16 w + 15 of the chunk
 // and keeps a quarter of the state's columns in registers. The next chunk is copied while this one is computed.
-// Dynamic shared memory: sizeof(ScanShared), up to 115 KiB. Needs sm_80 or later.
+// Dynamic shared memory: sizeof(ScanShared), up to 176 KiB (pairs, 32 rows, state 128). Needs sm_80 or later.
 // Source: Dao and Gu 2024 (arXiv:2405.21060), §6; model-spec §3.5.
 
 #include "mamba.cuh"
@@ -254,6 +254,7 @@ struct ChunkScan {
             tables.time_step[token] = time_step[half];
             tables.into_state[token] = decay_between(last, sum[half]) * time_step[half];
         }
+        // The products ahead bring the lanes together as well, but only this orders what they wrote before what they read.
         __syncwarp();
         return last;
     }

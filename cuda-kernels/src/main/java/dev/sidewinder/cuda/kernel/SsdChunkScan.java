@@ -6,8 +6,9 @@ import java.util.TreeMap;
 
 /// Launches `ssd_chunk_scan.cu`: the recurrence over prompts.
 ///
-/// States of 64 or 128 columns with heads of a multiple of 16 rows go through tensor cores; every other shape goes through
-/// the plain kernel, token by token in fp32.
+/// States of 64 or 128 columns with heads of a multiple of 16 rows go through tensor cores, where a block of the device holds
+/// their chunks (up to 176 KiB of shared memory, fewer rows for less); everything else goes through the plain kernel, token
+/// by token in fp32. The choice between the two depends on shape, form and device alone.
 public final class SsdChunkScan {
 
     private static final String FAMILY = "ssd_chunk_scan";
@@ -62,7 +63,8 @@ public final class SsdChunkScan {
         String suffix = form.name().toLowerCase(Locale.ROOT);
         plain = kernels.get(FAMILY, FAMILY + "_plain_" + suffix);
         if (shape.stateDim() == 64 || shape.stateDim() == 128) {
-            for (int rows = NARROWEST; rows <= form.widest && shape.headDim() % rows == 0; rows *= 2) {
+            int room = kernels.device().info().sharedBytesPerBlock();
+            for (int rows = NARROWEST; rows <= form.widest && shape.headDim() % rows == 0 && sharedBytes(rows) <= room; rows *= 2) {
                 this.kernels.put(rows, kernels.get(FAMILY, "%s_n%d_rows%d_%s".formatted(FAMILY, shape.stateDim(), rows, suffix)));
             }
         }
@@ -97,12 +99,16 @@ public final class SsdChunkScan {
     }
 
     void run(Stream stream, Activations activations, Weights weights, MambaState state, PromptSequences sequences, int rows) {
+        LaunchShape grid = new LaunchShape(shape.heads() * (shape.headDim() / rows), sequences.count(), 1, THREADS, sharedBytes(rows));
+        launch(stream, kernels.get(rows), grid, activations, weights, state, sequences);
+    }
+
+    /// `sizeof(ScanShared)`: two stages of B, C and x, the state, and the tables of the warps.
+    private int sharedBytes(int rows) {
         int planes = form == Form.PAIR ? 2 : 1;
         int pitch = shape.stateDim() + PADDING;
         int elements = 2 * (2 * CHUNK * pitch + CHUNK * (rows + PADDING)) + rows * pitch;
-        LaunchShape grid = new LaunchShape(shape.heads() * (shape.headDim() / rows), sequences.count(), 1, THREADS,
-                planes * elements * Short.BYTES + TABLE_BYTES);
-        launch(stream, kernels.get(rows), grid, activations, weights, state, sequences);
+        return planes * elements * Short.BYTES + TABLE_BYTES;
     }
 
     void runPlain(Stream stream, Activations activations, Weights weights, MambaState state, PromptSequences sequences) {

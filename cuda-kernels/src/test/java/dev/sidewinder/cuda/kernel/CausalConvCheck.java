@@ -173,6 +173,7 @@ final class CausalConvCheck {
                     Closeness.check(what + ", state", histories[s], reference.history(), 0);
                 }
             }
+            slots.checkTheRestUnwritten();
             return new Result(values, timeSteps, histories);
         }
     }

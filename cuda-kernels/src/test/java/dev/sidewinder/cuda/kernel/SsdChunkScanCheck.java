@@ -192,6 +192,7 @@ final class SsdChunkScanCheck {
                     Closeness.check(what + ", state", states[s], reference.recurrent(), c.stateTolerance());
                 }
             }
+            slots.checkTheRestUnwritten();
             return new Result(y, states, error, () -> IntStream.range(0, expectedOf.length)
                     .mapToDouble(s -> inputError(s, expectedOf[s])).max().orElse(0));
         }
