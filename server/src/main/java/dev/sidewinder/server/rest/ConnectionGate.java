@@ -12,11 +12,12 @@ import io.netty.util.concurrent.ScheduledFuture;
 import io.vertx.core.http.HttpConnection;
 import io.vertx.core.net.impl.ConnectionBase;
 import java.nio.charset.StandardCharsets;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 
 /// Watches one connection from its first byte: how long the headers of a request take, and how long nothing is asked.
-/// Sits in front of the HTTP decoder, since a request that never becomes complete is never seen behind it. Lives on the
-/// connection's event loop; [#requestBegan] and [#requestEnded] are called there too.
+/// Sits in front of the HTTP decoder, since a request that never becomes complete is never seen behind it. Its state
+/// belongs to the connection's event loop: [#requestBegan] is called there, and [#requestEnded] goes there by itself.
 final class ConnectionGate extends ChannelInboundHandlerAdapter {
 
     private static final AttributeKey<ConnectionGate> KEY = AttributeKey.valueOf("sidewinder.gate");
@@ -95,12 +96,26 @@ final class ConnectionGate extends ChannelInboundHandlerAdapter {
         cancel();
     }
 
-    /// The answer to a request is complete.
+    /// The answer to a request is complete. Any thread: it is the one that wrote the answer's last byte, while the next
+    /// request may be arriving.
     void requestEnded() {
+        try {
+            channel.executor().execute(this::ended);
+        } catch (RejectedExecutionException stopping) {
+            // the server stops, and the connection with it
+        }
+    }
+
+    private void ended() {
         running--;
         if (running == 0) {
             waitForRequest();
         }
+    }
+
+    /// Requests that have begun and not ended. The event loop's.
+    int running() {
+        return running;
     }
 
     /// Closes the connection as it stands. Closing it through Vert.x would first wait for a reader that takes nothing. Any
