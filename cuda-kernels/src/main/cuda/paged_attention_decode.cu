@@ -383,7 +383,9 @@ __device__ __forceinline__ void walk(const DecodeArguments& arguments, const Seg
 
     for (int block = segment.first_block; block < segment.end_block; block++) {
         cp_async_wait<STAGES - 2>();
-        __syncwarp();  // the slice is there for all lanes, and all have done with the stage that is filled next
+        // The slice is there for all lanes, and all have done with the stage that is filled next. (ldmatrix lets no lane run
+        // ahead, so the emulator cannot miss this; it does not order memory, so the device may.)
+        __syncwarp();
         copy(block + STAGES - 1);
         const uint8_t* stage = stages + (block - segment.first_block) % STAGES * Stage::BYTES;
 

@@ -117,7 +117,9 @@ final class PagedAttentionCheck {
                     shape, on.decodeStep(), plan, split, scoreScale(shape));
         }
 
+        /// Partial results too: what an earlier launch left there must not pass for what this one should write.
         void forgetResults() {
+            device.stream().fill(workspace.partials(), (byte) 0xff, Workspace.partialBytes(attentionCase.shape(), workspace.slots()));
             device.stream().fill(out, (byte) 0xff, 2L * attentionCase.rows() * width);
             device.stream().fill(quantised, (byte) 0xff, (long) attentionCase.rows() * width);
         }
@@ -144,6 +146,22 @@ final class PagedAttentionCheck {
             Found second = run.found();
             checkSame(c + ", launched again", second.bf16(), first.bf16());
             return second;
+        }
+    }
+
+    /// Launches a step many times over, so that blocks that share a context arrive in many orders, and some at once.
+    void checkManyLaunches(AttentionCase c, DecodeSplit split, int launches) {
+        Sequences sequences = new Sequences(c);
+        try (AttentionMemory on = new AttentionMemory(device, c, sequences, Content.ALL, Room.JUST_ENOUGH)) {
+            DecodeRun run = new DecodeRun(c, on, split);
+            run.launch();
+            Found first = run.found();
+            compare(c, sequences, first, decodeProbabilities(c));
+            for (int launch = 1; launch < launches; launch++) {
+                run.forgetResults();
+                run.launch();
+                checkSame(c + ", launch " + launch, run.found().bf16(), first.bf16());
+            }
         }
     }
 

@@ -75,6 +75,12 @@ class PagedAttentionTest {
     }
 
     @Test
+    void mergesTheSameWhicheverPartArrivesLast() {
+        check().checkManyLaunches(decoding(new AttentionShape(2, 1, 64), CacheType.E4M3, Type.BF16, SEED, 10 * 128),
+                new DecodeSplit(SMALL_PARTS, 10), 40);
+    }
+
+    @Test
     void decodesALongContext() {
         check().checkDecode(decoding(new AttentionShape(4, 1, 64), CacheType.E4M3, Type.BF16, SEED, 20_011, 7),
                 new DecodeSplit(SplitPolicy.BALANCED, 24));
