@@ -31,7 +31,7 @@
 // Bytes of a row at 64 heads x 64, state 128: 2 x 2,097,152 state + 2 x 73,728 history + 41,216 projected (fp32) + 8,192
 // out = 4.39 MB: 1.5 us at 3.0 TB/s, 375 us for 256 rows. Batch 1: 128 blocks of 32 rows on 132 multiprocessors.
 //
-// Needs sm_80 or later (e4m3: sm_89). A state in fp16 with stochastic rounding enters through StateAccess.
+// Needs sm_80 or later (e4m3: sm_89). A state in fp16 with stochastic rounding would be another Access.
 // Source: model-spec §3.3.
 
 #include "mamba.cuh"
