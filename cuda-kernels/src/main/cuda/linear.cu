@@ -164,6 +164,12 @@ __device__ __forceinline__ void weight_fragment(uint32_t (&a)[4], const WeightVe
     weight_words<NUMBERS>(high, group, a[1], a[3]);
 }
 
+// Eight e4m3 activations in f16.
+__device__ __forceinline__ uint4 widen(uint2 narrow) {
+    return make_uint4(e4m3x2_to_f16x2(static_cast<uint16_t>(narrow.x)), e4m3x2_to_f16x2(static_cast<uint16_t>(narrow.x >> 16)),
+                      e4m3x2_to_f16x2(static_cast<uint16_t>(narrow.y)), e4m3x2_to_f16x2(static_cast<uint16_t>(narrow.y >> 16)));
+}
+
 template <Numbers NUMBERS>
 __device__ __forceinline__ void multiply(float (&sums)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
     if constexpr (NUMBERS == Numbers::E4M3) {
@@ -189,6 +195,13 @@ __device__ __forceinline__ int piece_place(int piece) {
 // block's warps take its units in turn, each streaming 16 rows x `segment` weights; a warp asks for the weights of its next unit
 // while it multiplies the present one. Once per round the partial sums of eight units meet in shared memory.
 // Shared memory: partial sums of two rounds, then x (and x_low), each token's row padded to 64 bytes beyond a multiple of 128.
+//
+// No tile is shared by blocks, so no sums go through memory. All blocks run at once; those with a tile less end earlier, and what
+// the others have under way still fills the memory. Bytes of the largest matrix, the head [131072, 2688] in bf16: 704.6 MB, 235 us
+// at 3.0 TB/s (H100), 164 us at 4.3 TB/s (H200); 8,192 tiles of 86,016 bytes over 264 blocks on 132 multiprocessors, 31 or 32
+// each. Under way: 8 KiB a warp, 128 KiB a multiprocessor; to cover 800 ns of latency a multiprocessor's share of the bandwidth
+// needs 18 KiB (H100) or 26 KiB. Registers on sm_90a: 116 to 127, so 2 x 256 threads fill the register file; no spills.
+// To be measured on a device.
 
 constexpr int SKINNY_WARPS = 8;
 constexpr int SUM_STRIDE = FRAGMENT_ROWS + 4;  // spreads the tokens of a fragment over the banks
@@ -274,9 +287,7 @@ __device__ __forceinline__ void stage_source(unsigned char* target, const void* 
             if (valid) {
                 narrow = *reinterpret_cast<const uint2*>(static_cast<const e4m3*>(x) + at);
             }
-            *reinterpret_cast<uint4*>(place) = make_uint4(
-                e4m3x2_to_f16x2(static_cast<uint16_t>(narrow.x)), e4m3x2_to_f16x2(static_cast<uint16_t>(narrow.x >> 16)),
-                e4m3x2_to_f16x2(static_cast<uint16_t>(narrow.y)), e4m3x2_to_f16x2(static_cast<uint16_t>(narrow.y >> 16)));
+            *reinterpret_cast<uint4*>(place) = widen(narrow);
         } else {
             cp_async_16(place, static_cast<const bf16*>(x) + at, valid);
         }
@@ -456,43 +467,52 @@ __device__ __forceinline__ int stage_offset(int row, int piece) {
     return (row * PIECES + place) * PIECE_BYTES;
 }
 
-// Copies one stage of both operands. Rows and k that do not exist become zeros.
+// Copies the weights of a stage; zeros for columns and k that do not exist.
 template <Numbers NUMBERS, typename TILE>
-struct StageCopy {
-    const unsigned char* weights[TILE::WEIGHT_COPIES];  // this thread's piece of its rows, at k = 0; null for no row
-    int sources[TILE::SOURCE_COPIES];                   // row of x; -1 for none
-    int weight_k;
-    int source_k;
+struct WeightCopy {
+    const unsigned char* rows[TILE::WEIGHT_COPIES];  // this thread's piece of its rows, at k = 0; null for no row
+    int lane_k;
 
-    __device__ __forceinline__ StageCopy(const Problem& p, int first_column, int first_token) {
+    __device__ __forceinline__ WeightCopy(const Problem& p, int first_column) {
         int thread = static_cast<int>(threadIdx.x);
-        weight_k = thread % TILE::WEIGHT_PIECES * Format<NUMBERS>::VECTOR;
-        source_k = thread % TILE::SOURCE_PIECES * (Format<NUMBERS>::NARROW_SOURCE ? 16 : 8);
+        lane_k = thread % TILE::WEIGHT_PIECES * Format<NUMBERS>::VECTOR;
 #pragma unroll
         for (int i = 0; i < TILE::WEIGHT_COPIES; i++) {
             int column = first_column + (thread + i * TILE::THREADS) / TILE::WEIGHT_PIECES;
-            weights[i] = column < p.outputs
+            rows[i] = column < p.outputs
                 ? p.weight_row<NUMBERS>(column) + thread % TILE::WEIGHT_PIECES * PIECE_BYTES : nullptr;
-        }
-#pragma unroll
-        for (int i = 0; i < TILE::SOURCE_COPIES; i++) {
-            int token = first_token + (thread + i * TILE::THREADS) / TILE::SOURCE_PIECES;
-            sources[i] = token < p.num_tokens ? p.source_row(token) : -1;
         }
     }
 
-    __device__ __forceinline__ void copy_weights(unsigned char* stage, const Problem& p, int k) const {
+    __device__ __forceinline__ void copy(unsigned char* stage, const Problem& p, int k) const {
         int thread = static_cast<int>(threadIdx.x);
 #pragma unroll
         for (int i = 0; i < TILE::WEIGHT_COPIES; i++) {
             int row = (thread + i * TILE::THREADS) / TILE::WEIGHT_PIECES;
             cp_async_16(stage + stage_offset<TILE::WEIGHT_PIECES>(row, thread % TILE::WEIGHT_PIECES),
-                        weights[i] + static_cast<size_t>(k) * Format<NUMBERS>::WEIGHT_BITS / 8,
-                        weights[i] != nullptr && k + weight_k < p.inputs);
+                        rows[i] + static_cast<size_t>(k) * Format<NUMBERS>::WEIGHT_BITS / 8,
+                        rows[i] != nullptr && k + lane_k < p.inputs);
+        }
+    }
+};
+
+// Copies the activations of a stage; zeros for tokens without a row and k that do not exist.
+template <Numbers NUMBERS, typename TILE>
+struct SourceCopy {
+    int rows[TILE::SOURCE_COPIES];  // of x; -1 for none
+    int lane_k;
+
+    __device__ __forceinline__ SourceCopy(const Problem& p, int first_token) {
+        int thread = static_cast<int>(threadIdx.x);
+        lane_k = thread % TILE::SOURCE_PIECES * (Format<NUMBERS>::NARROW_SOURCE ? 16 : 8);
+#pragma unroll
+        for (int i = 0; i < TILE::SOURCE_COPIES; i++) {
+            int token = first_token + (thread + i * TILE::THREADS) / TILE::SOURCE_PIECES;
+            rows[i] = token < p.num_tokens ? p.source_row(token) : -1;
         }
     }
 
-    __device__ __forceinline__ void copy_sources(unsigned char* stage, const void* x, const Problem& p, int k) const {
+    __device__ __forceinline__ void copy(unsigned char* stage, const void* x, const Problem& p, int k) const {
         constexpr int BYTES = Format<NUMBERS>::NARROW_SOURCE ? 1 : 2;
         int thread = static_cast<int>(threadIdx.x);
         int piece = thread % TILE::SOURCE_PIECES;
@@ -500,9 +520,9 @@ struct StageCopy {
 #pragma unroll
         for (int i = 0; i < TILE::SOURCE_COPIES; i++) {
             int row = (thread + i * TILE::THREADS) / TILE::SOURCE_PIECES;
-            int64_t at = static_cast<int64_t>(sources[i]) * p.inputs + k + source_k;
+            int64_t at = static_cast<int64_t>(rows[i]) * p.inputs + k + lane_k;
             cp_async_16(stage + stage_offset<TILE::SOURCE_PIECES>(row, place), static_cast<const unsigned char*>(x) + at * BYTES,
-                        sources[i] >= 0 && k + source_k < p.inputs);
+                        rows[i] >= 0 && k + lane_k < p.inputs);
         }
     }
 };
@@ -539,34 +559,33 @@ __device__ __forceinline__ void multiply_stage(float (&sums)[TILE::ROW_TILES][TI
         }
 #pragma unroll
         for (int piece = 0; piece < Format<NUMBERS>::PIECES; piece++) {
+            uint32_t a[2][TILE::ROW_TILES][4];
+#pragma unroll
+            for (int i = 0; i < TILE::ROW_TILES * 2; i++) {
+                weight_fragment<NUMBERS>(a[i % 2][i / 2], rows[i / 2][0], rows[i / 2][1], 2 * piece + i % 2);
+            }
             for (int part = 0; part < source_parts; part++) {
-                uint4 x[TILE::TOKEN_TILES];
 #pragma unroll
                 for (int tile = 0; tile < TILE::TOKEN_TILES; tile++) {
                     int token = warp_token + tile * FRAGMENT_TOKENS + lane / 4;
+                    uint4 x;
                     if constexpr (Format<NUMBERS>::NARROW_SOURCE) {
-                        uint2 narrow = *reinterpret_cast<const uint2*>(
-                            source + stage_offset<TILE::SOURCE_PIECES>(token, step * 4 + lane % 4) + piece * 8);
-                        x[tile] = make_uint4(
-                            e4m3x2_to_f16x2(static_cast<uint16_t>(narrow.x)), e4m3x2_to_f16x2(static_cast<uint16_t>(narrow.x >> 16)),
-                            e4m3x2_to_f16x2(static_cast<uint16_t>(narrow.y)), e4m3x2_to_f16x2(static_cast<uint16_t>(narrow.y >> 16)));
+                        x = widen(*reinterpret_cast<const uint2*>(
+                            source + stage_offset<TILE::SOURCE_PIECES>(token, step * 4 + lane % 4) + piece * 8));
                     } else {
                         int place = (step * Format<NUMBERS>::PIECES + piece) * 4 + lane % 4;
-                        x[tile] = *reinterpret_cast<const uint4*>(source + part * TILE::SOURCE_BYTES
-                            + stage_offset<TILE::SOURCE_PIECES>(token, place));
+                        x = *reinterpret_cast<const uint4*>(
+                            source + part * TILE::SOURCE_BYTES + stage_offset<TILE::SOURCE_PIECES>(token, place));
                     }
-                }
-#pragma unroll
-                for (int half = 0; half < 2; half++) {
+                    uint32_t first[2] = {x.x, x.y};
+                    uint32_t second[2] = {x.z, x.w};
 #pragma unroll
                     for (int row_tile = 0; row_tile < TILE::ROW_TILES; row_tile++) {
-                        uint32_t a[4];
-                        weight_fragment<NUMBERS>(a, rows[row_tile][0], rows[row_tile][1], 2 * piece + half);
+                        multiply<NUMBERS>(sums[row_tile][tile], a[0][row_tile], first);
+                    }
 #pragma unroll
-                        for (int tile = 0; tile < TILE::TOKEN_TILES; tile++) {
-                            uint32_t b[2] = {half == 0 ? x[tile].x : x[tile].z, half == 0 ? x[tile].y : x[tile].w};
-                            multiply<NUMBERS>(sums[row_tile][tile], a, b);
-                        }
+                    for (int row_tile = 0; row_tile < TILE::ROW_TILES; row_tile++) {
+                        multiply<NUMBERS>(sums[row_tile][tile], a[1][row_tile], second);
                     }
                 }
             }
@@ -633,22 +652,27 @@ __device__ __forceinline__ void tiled(const Problem& p) {
     int warp_row = warp % TILE::WARPS_DOWN * (TILE::ROW_TILES * FRAGMENT_ROWS);
     int warp_token = warp / TILE::WARPS_DOWN * (TILE::TOKEN_TILES * FRAGMENT_TOKENS);
 
+    // the weights of the first stages, which no earlier kernel writes, then all the rest
     grid_dependency_launch();
-    grid_dependency_wait();
-    StageCopy<NUMBERS, TILE> copy(p, first_column, first_token);
-    auto fetch = [&](int stage) {
-        if (stage < end_stage) {
-            unsigned char* place = shared + stage % TILE::STAGES * stage_bytes;
-            copy.copy_weights(place, p, stage * TILE::STAGE_K);
-            copy.copy_sources(place + TILE::WEIGHT_BYTES, p.x, p, stage * TILE::STAGE_K);
-            if (source_parts == 2) {
-                copy.copy_sources(place + TILE::WEIGHT_BYTES + TILE::SOURCE_BYTES, p.x_low, p, stage * TILE::STAGE_K);
-            }
+    WeightCopy<NUMBERS, TILE> weights(p, first_column);
+    auto place_of = [&](int stage) { return shared + stage % TILE::STAGES * stage_bytes; };
+    auto fetch_sources = [&](const SourceCopy<NUMBERS, TILE>& sources, int stage) {
+        unsigned char* place = place_of(stage) + TILE::WEIGHT_BYTES;
+        sources.copy(place, p.x, p, stage * TILE::STAGE_K);
+        if (source_parts == 2) {
+            sources.copy(place + TILE::SOURCE_BYTES, p.x_low, p, stage * TILE::STAGE_K);
         }
-        cp_async_commit();  // an empty group keeps the count of groups that cp_async_wait relies on
     };
-    for (int i = 0; i < TILE::STAGES - 1; i++) {
-        fetch(first_stage + i);
+    for (int stage = first_stage; stage < min(end_stage, first_stage + TILE::STAGES - 1); stage++) {
+        weights.copy(place_of(stage), p, stage * TILE::STAGE_K);
+    }
+    grid_dependency_wait();
+    SourceCopy<NUMBERS, TILE> sources(p, first_token);
+    for (int stage = first_stage; stage < first_stage + TILE::STAGES - 1; stage++) {
+        if (stage < end_stage) {
+            fetch_sources(sources, stage);
+        }
+        cp_async_commit();  // the first group has all those weights; empty ones keep the count for cp_async_wait
     }
 
     float total[TILE::ROW_TILES][TILE::TOKEN_TILES][4] = {};
@@ -661,8 +685,13 @@ __device__ __forceinline__ void tiled(const Problem& p) {
         }
         cp_async_wait<TILE::STAGES - 2>();
         __syncthreads();  // this stage is there for all, and all have left the one that the next copies overwrite
-        fetch(stage + TILE::STAGES - 1);
-        const unsigned char* place = shared + stage % TILE::STAGES * stage_bytes;
+        int ahead = stage + TILE::STAGES - 1;
+        if (ahead < end_stage) {
+            weights.copy(place_of(ahead), p, ahead * TILE::STAGE_K);
+            fetch_sources(sources, ahead);
+        }
+        cp_async_commit();
+        const unsigned char* place = place_of(stage);
         multiply_stage<NUMBERS, TILE>(sums, place, place + TILE::WEIGHT_BYTES, source_parts, scales, warp_row, warp_token);
         if (stage + 1 == end_stage || (stage + 1) % segment_stages == 0) {
             if (split > 0) {

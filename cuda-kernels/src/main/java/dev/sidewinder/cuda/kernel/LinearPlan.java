@@ -34,6 +34,8 @@ sealed interface LinearPlan {
     int PLAIN_WARPS = 4;
     int PLAIN_THREADS = 128;
     int FRAGMENT_ROWS = 16;
+    /// Shared memory that the device keeps for itself, per block.
+    int BLOCK_RESERVE = 1_024;
     /// Counters of the tiles that are split, at the head of the workspace.
     int COUNTERS = 1024;
 
@@ -70,9 +72,11 @@ sealed interface LinearPlan {
         }
         int multiprocessors = device.multiprocessors();
         if (size.tokens() <= MOST_SKINNY_TOKENS) {
-            Skinny skinny = new Skinny(size.tokens() <= 8 ? 8 : 16, skinnyBlocks(size, multiprocessors));
-            if (sharedBytes(size, skinny) <= device.sharedBytesPerBlock()) {
-                return skinny;
+            int tokens = size.tokens() <= 8 ? 8 : 16;
+            int shared = skinnySharedBytes(size, tokens);
+            if (shared <= device.sharedBytesPerBlock()) {
+                int together = 2 * (shared + BLOCK_RESERVE) <= device.sharedBytesPerBlock() ? 2 : 1;
+                return new Skinny(tokens, skinnyBlocks(size, multiprocessors, together));
             }
         }
         int tokens = size.tokens() <= 32 ? 32 : size.tokens() <= 64 ? 64 : 128;
@@ -87,11 +91,14 @@ sealed interface LinearPlan {
         return fits ? split : new Tiled(tokens, 1);
     }
 
-    /// Two blocks for each multiprocessor when there is work for all their warps, else one for each, else one for each tile.
-    private static int skinnyBlocks(Size size, int multiprocessors) {
+    /// As many blocks as run at a time if there is work for all their warps, else one for each multiprocessor, else one for
+    /// each tile: blocks that wait for others to end would leave the memory idle behind the first ones.
+    ///
+    /// @param together how many blocks fit a multiprocessor
+    private static int skinnyBlocks(Size size, int multiprocessors, int together) {
         int tiles = Math.ceilDiv(size.outputs(), FRAGMENT_ROWS);
         int units = Math.multiplyExact(tiles, segments(size.numbers(), size.outputs(), size.inputs()));
-        int busy = Math.min(2 * multiprocessors, Math.ceilDiv(units, SKINNY_WARPS));
+        int busy = Math.min(together * multiprocessors, Math.ceilDiv(units, SKINNY_WARPS));
         return Math.min(tiles, Math.max(multiprocessors, busy));
     }
 

@@ -1,5 +1,6 @@
 package dev.sidewinder.cuda.kernel;
 
+import dev.sidewinder.cuda.device.CudaGraph;
 import dev.sidewinder.cuda.device.Device;
 import dev.sidewinder.cuda.device.DeviceBuffer;
 import dev.sidewinder.cuda.kernel.Linear.Finish;
@@ -37,7 +38,6 @@ public final class LinearCheck {
     private final Device device;
     private final Kernels kernels;
     private final long workspaceBytes;
-    private int firstGuarded;
 
     public LinearCheck(Device device, Kernels kernels, long workspaceBytes) {
         this.device = device;
@@ -62,63 +62,127 @@ public final class LinearCheck {
     }
 
     Result run(LinearData data, LinearPlan plan) {
-        LinearCase shape = data.shape;
-        firstGuarded = (int) (shape.seed() & 1);
-        List<DeviceBuffer> buffers = new ArrayList<>();
-        try (Arena arena = Arena.ofConfined()) {
-            long weights = upload(arena, buffers, data.weights);
-            long blockScales = data.blockScales.length == 0 ? 0 : upload(arena, buffers, data.blockScales);
-            Linear.Source source = Linear.Source.of(upload(arena, buffers, data.x), shape.tokens()).scaled(data.sourceScale);
-            if (shape.low()) {
-                source = source.withLow(upload(arena, buffers, data.low));
-            }
-            if (shape.scattered()) {
-                source = source.at(upload(arena, buffers, bytes(data.rows)));
-            }
-            long workspace = workspaceBytes == 0 ? 0 : upload(arena, buffers, filled(Math.toIntExact(workspaceBytes)));
-            Linear linear = new Linear(kernels, device.stream(), workspace, workspaceBytes);
+        try (Setting setting = new Setting(data)) {
+            setting.launch(plan);
+            return setting.result();
+        }
+    }
 
+    /// Captures the product of the first `tokens` tokens, and replays it for one run of tokens after the other.
+    ///
+    /// @throws AssertionError naming the worst value
+    void verifyReplays(LinearData data, int tokens, LinearPlan plan) {
+        LinearData first = data.tokens(0, tokens);
+        try (Setting setting = new Setting(first);
+                CudaGraph graph = device.stream().capture(() -> setting.launch(plan))) {
+            for (int from = 0; from + tokens <= data.shape.tokens(); from += tokens) {
+                LinearData some = data.tokens(from, tokens);
+                setting.replaceSource(some);
+                graph.launch(device.stream());
+                compare(some, setting.result(), plan);
+            }
+        }
+    }
+
+    /// A product's operands and outputs on the device.
+    private final class Setting implements AutoCloseable {
+
+        private final Arena arena = Arena.ofConfined();
+        private final List<DeviceBuffer> buffers = new ArrayList<>();
+        private final List<byte[]> before = new ArrayList<>();
+        private final List<Linear.Part> parts = new ArrayList<>();
+        private final LinearCase shape;
+        private final int firstGuarded;
+        private final Linear.Source source;
+        private final long workspace;
+        private final Linear linear;
+
+        Setting(LinearData data) {
+            shape = data.shape;
+            firstGuarded = (int) (shape.seed() & 1);
+            long weights = upload(data.weights);
+            long blockScales = data.blockScales.length == 0 ? 0 : upload(data.blockScales);
+            source = new Linear.Source(upload(data.x), shape.low() ? upload(data.low) : 0,
+                    shape.scattered() ? upload(bytes(data.rows)) : 0, shape.tokens(), data.sourceScale);
+            workspace = workspaceBytes == 0 ? 0 : upload(filled(Math.toIntExact(workspaceBytes)));
+            linear = new Linear(kernels, device.stream(), workspace, workspaceBytes);
             Linear.Weights whole = new Linear.Weights(shape.numbers(), weights, blockScales, shape.outputs(), shape.inputs(),
                     data.scales[0]);
-            List<byte[]> before = new ArrayList<>();
-            List<Linear.Part> parts = new ArrayList<>();
             int column = 0;
             for (int i = 0; i < shape.columns().size(); i++) {
-                int columns = shape.columns().get(i);
-                Finish finish = shape.finishes().get(i);
-                before.add(outputBefore(shape, i));
-                Linear.Weights part = whole.columns(column, columns);
-                if (!shape.ranges()) {
-                    part = new Linear.Weights(part.numbers(), part.address(), part.blockScales(), columns, shape.inputs(),
-                            data.scales[i]);
-                }
-                parts.add(new Linear.Part(part, new Linear.Output(upload(arena, buffers, before.getLast()), columns + ROW_GAP,
-                        finish, finish == Finish.SQUARED_RELU_E4M3 ? OUT_SCALE : 1)));
-                column += columns;
+                addPart(whole.columns(column, shape.columns().get(i)), data.scales[i], shape.finishes().get(i));
+                column += shape.columns().get(i);
             }
+        }
+
+        private void addPart(Linear.Weights rows, float scale, Finish finish) {
+            before.add(outputBefore(shape, parts.size()));
+            Linear.Weights weights = new Linear.Weights(rows.numbers(), rows.address(), rows.blockScales(), rows.outputs(),
+                    rows.inputs(), scale);
+            parts.add(new Linear.Part(weights, new Linear.Output(upload(before.getLast()), rows.outputs() + ROW_GAP, finish,
+                    finish == Finish.SQUARED_RELU_E4M3 ? OUT_SCALE : 1)));
+        }
+
+        void launch(LinearPlan plan) {
             if (plan == null) {
                 linear.multiply(device.stream(), source, parts);
             } else {
                 linear.launch(device.stream(), source, parts, Linear.size(source, parts), plan);
             }
+        }
+
+        void replaceSource(LinearData data) {
+            copyTo(source.address(), data.x);
+        }
+
+        Result result() {
             List<byte[]> after = new ArrayList<>();
             for (int i = 0; i < parts.size(); i++) {
-                after.add(download(arena, parts.get(i).output().address(), before.get(i).length));
+                after.add(download(parts.get(i).output().address(), before.get(i).length));
             }
-            checkCounters(arena, workspace);
+            checkCounters();
             return new Result(before, after);
-        } finally {
-            buffers.forEach(DeviceBuffer::close);
         }
-    }
 
-    private void checkCounters(Arena arena, long workspace) {
-        if (workspaceBytes >= LinearPlan.COUNTERS * Integer.BYTES) {
-            for (byte counter : download(arena, workspace, LinearPlan.COUNTERS * Integer.BYTES)) {
-                if (counter != 0) {
-                    throw new AssertionError("a counter of the workspace is not 0 after the launch");
+        /// Every launch leaves the counters as it found them.
+        private void checkCounters() {
+            if (workspaceBytes >= LinearPlan.COUNTERS * Integer.BYTES) {
+                for (byte counter : download(workspace, LinearPlan.COUNTERS * Integer.BYTES)) {
+                    if (counter != 0) {
+                        throw new AssertionError("a counter of the workspace is not 0 after the launch of " + shape);
+                    }
                 }
             }
+        }
+
+        /// Puts bytes on the device, with NaN in front of them; and behind, for every other operand, so that what is read
+        /// there by mistake either shows in the result or lies outside the allocation.
+        private long upload(byte[] bytes) {
+            int behind = buffers.size() % 2 == firstGuarded ? GUARD_BYTES : 0;
+            DeviceBuffer buffer = device.allocate((long) GUARD_BYTES + bytes.length + behind);
+            buffers.add(buffer);
+            device.stream().fill(buffer.address(), PATTERN, buffer.bytes());
+            copyTo(buffer.at(GUARD_BYTES), bytes);
+            return buffer.at(GUARD_BYTES);
+        }
+
+        private void copyTo(long address, byte[] bytes) {
+            MemorySegment host = arena.allocate(bytes.length);
+            host.copyFrom(MemorySegment.ofArray(bytes));
+            device.stream().copyToDevice(address, host, bytes.length);
+        }
+
+        private byte[] download(long address, int count) {
+            MemorySegment target = arena.allocate(count);
+            device.stream().copyToHost(target, address, count);
+            device.stream().synchronize();
+            return target.toArray(ValueLayout.JAVA_BYTE);
+        }
+
+        @Override
+        public void close() {
+            buffers.forEach(DeviceBuffer::close);
+            arena.close();
         }
     }
 
@@ -279,25 +343,5 @@ public final class LinearCheck {
         byte[] bytes = new byte[values.length * Integer.BYTES];
         MemorySegment.ofArray(bytes).copyFrom(MemorySegment.ofArray(values));
         return bytes;
-    }
-
-    /// Puts bytes on the device, with NaN in front of them; and behind, for every other operand, so that what is read there
-    /// by mistake either shows in the result or lies outside the allocation.
-    private long upload(Arena arena, List<DeviceBuffer> buffers, byte[] bytes) {
-        int behind = buffers.size() % 2 == firstGuarded ? GUARD_BYTES : 0;
-        DeviceBuffer buffer = device.allocate((long) GUARD_BYTES + bytes.length + behind);
-        buffers.add(buffer);
-        device.stream().fill(buffer.address(), PATTERN, buffer.bytes());
-        MemorySegment host = arena.allocate(bytes.length);
-        host.copyFrom(MemorySegment.ofArray(bytes));
-        device.stream().copyToDevice(buffer.at(GUARD_BYTES), host, bytes.length);
-        return buffer.at(GUARD_BYTES);
-    }
-
-    private byte[] download(Arena arena, long address, int count) {
-        MemorySegment target = arena.allocate(count);
-        device.stream().copyToHost(target, address, count);
-        device.stream().synchronize();
-        return target.toArray(ValueLayout.JAVA_BYTE);
     }
 }

@@ -56,6 +56,8 @@ class LinearTest {
             check.verify(LinearCase.of(numbers, 3, outputs, 32).seeded(outputs));
             check.verify(LinearCase.of(numbers, outputs > 1_000 ? 17 : 70, outputs, 96).seeded(outputs));
         }
+        // a group of eight tiles and one of two, each with two tiles of tokens
+        check.verify(LinearCase.of(numbers, 150, 1_200, 32));
     }
 
     @ParameterizedTest
@@ -171,6 +173,15 @@ class LinearTest {
         check.verify(shape);
     }
 
+    @ParameterizedTest
+    @EnumSource(Numbers.class)
+    void aCapturedProductIsRightAtEveryReplay(Numbers numbers) {
+        LinearData data = new LinearData(LinearCase.of(numbers, 60, 40, inputs(numbers)));
+        for (LinearPlan plan : List.of(new Skinny(8, 2), new Tiled(32, 2), new Tiled(128, 2))) {
+            check.verifyReplays(data, 6, plan);
+        }
+    }
+
     @Test
     void aMatrixOfManyColumnsIsOneSegment() {
         int outputs = LinearPlan.OUTPUTS_OF_ONE_SEGMENT;
@@ -229,7 +240,8 @@ class LinearTest {
         // four segments, or three with longer ones; one tile of columns or two; one tile of tokens in Skinny(8) or two in Skinny(16)
         int inputs = numbers == Numbers.NVFP4 ? 2_528 : 1_696;
         LinearCase few = LinearCase.of(numbers, 6, 24, inputs);
-        LinearCase more = LinearCase.of(numbers, 11, 150, inputs).withScatteredRows();
+        // adding shows a block that finishes a tile though it is not the last one there
+        LinearCase more = LinearCase.of(numbers, 11, 150, inputs).withScatteredRows().finishing(Finish.ADD_F32);
         LinearCase low = numbers.sourceBits() == 16 ? few.withLow() : few.withTokens(8);
         for (LinearCase shape : List.of(few, more, low)) {
             LinearData data = new LinearData(shape);
