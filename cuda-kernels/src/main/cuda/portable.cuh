@@ -1,6 +1,6 @@
 // portable.cuh: the vocabulary of the kernels.
 //
-// The only file with inline PTX. A kernel is written against the names below, so the same source compiles under nvcc
+// The only file with inline PTX beside warpgroup.cuh. A kernel is written against the names below, so the same source compiles under nvcc
 // (sm_80, sm_89, sm_90, sm_90a) and, with the shim of src/test/cpp/emulator, under g++ for the emulator.
 //
 //   KERNEL(name);           after each `extern "C" __global__` function: registers it with the emulator
@@ -18,9 +18,8 @@
 
 #if defined(__CUDACC__)
 #define KERNEL(name)
-#define DYN_SMEM(type, name)                                                  \
-    extern __shared__ __align__(1024) unsigned char dynamic_shared_memory[]; \
-    type* name = reinterpret_cast<type*>(dynamic_shared_memory)
+extern __shared__ __align__(1024) unsigned char dynamic_shared_memory[];
+#define DYN_SMEM(type, name) type* name = reinterpret_cast<type*>(dynamic_shared_memory)
 #else
 #include "cuda_shim.h"
 #endif

@@ -136,6 +136,8 @@ void Worker::begin_block(Launch& launch, uint64_t linear_index) {
         thread.exchange = nullptr;
         thread.copies.clear();
         thread.group_ends.clear();
+        thread.deferred.clear();
+        thread.deferred_ends.clear();
         make_ready(thread);
     }
     for (size_t i = 0; i < warps_.size(); i++) {

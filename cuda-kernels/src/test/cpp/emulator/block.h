@@ -52,6 +52,13 @@ struct PendingCopy {
     Site site;
 };
 
+// A computation that its thread has yet to wait for.
+struct DeferredWork {
+    void (*run)(const void* data);
+    std::vector<unsigned char> data;
+    const void* key;
+};
+
 struct Exchange {
     uint32_t mask;
     uint32_t arrived;
@@ -77,6 +84,8 @@ struct Thread : ThreadView {
     int barrier_result;
     std::vector<PendingCopy> copies;
     std::vector<size_t> group_ends;  // into copies
+    std::vector<DeferredWork> deferred;
+    std::vector<size_t> deferred_ends;  // into deferred
 };
 
 struct Warp {
@@ -120,6 +129,10 @@ public:
     void mbarrier_expect(uint64_t* barrier, uint32_t bytes, Site site);
     void mbarrier_wait(uint64_t* barrier, uint32_t parity, Site site);
     void bulk_copy(void* shared, const void* global, uint32_t bytes, uint64_t* barrier, Site site);
+    void defer(void (*run)(const void* data), const void* data, size_t bytes, const void* key);
+    void defer_commit();
+    void defer_wait(int newest);
+    bool is_deferred(const void* key) const;
     void require_shared(const void* pointer, size_t bytes, size_t alignment, Site site);
     void require_global(const void* pointer, size_t bytes, size_t alignment, Site site);
     [[noreturn]] void fail(Site site, const std::string& text);

@@ -1,4 +1,5 @@
-// copies.cpp: copies from global to shared memory, and the barriers in shared memory that count them.
+// copies.cpp: what goes on while its thread does not wait: copies from global to shared memory, the barriers in shared
+// memory that count them, and products of a warpgroup.
 //
 // A copy writes 0xFF over its target when it is issued and its data as late as the program allows: cp.async when its
 // thread waits for it, a bulk copy when no thread of the block can run. So a missing wait reads NaN.
@@ -38,6 +39,20 @@ struct Mbarrier {
 
     static bool valid(uint64_t word) { return word >> 63 == 0 && (word >> 1 & 0xfffff) != 0; }
 };
+
+// Takes all groups but the newest ones off a list of where groups end; returns how many things were in them.
+size_t close_groups(std::vector<size_t>& ends, int newest) {
+    if (ends.size() <= static_cast<size_t>(newest)) {
+        return 0;
+    }
+    size_t groups = ends.size() - static_cast<size_t>(newest);
+    size_t done = ends[groups - 1];
+    ends.erase(ends.begin(), ends.begin() + static_cast<ptrdiff_t>(groups));
+    for (size_t& end : ends) {
+        end -= done;
+    }
+    return done;
+}
 
 std::string hex(const void* pointer) {
     char text[32];
@@ -111,19 +126,38 @@ void Worker::copy_commit() { current_->group_ends.push_back(current_->copies.siz
 
 void Worker::copy_wait(int newest) {
     Thread& self = *current_;
-    if (self.group_ends.size() <= static_cast<size_t>(newest)) {
-        return;
-    }
-    size_t groups = self.group_ends.size() - static_cast<size_t>(newest);
-    size_t done = self.group_ends[groups - 1];
+    size_t done = close_groups(self.group_ends, newest);
     for (size_t i = 0; i < done; i++) {
         land_copy(self.copies[i]);
     }
     self.copies.erase(self.copies.begin(), self.copies.begin() + static_cast<ptrdiff_t>(done));
-    self.group_ends.erase(self.group_ends.begin(), self.group_ends.begin() + static_cast<ptrdiff_t>(groups));
-    for (size_t& end : self.group_ends) {
-        end -= done;
+}
+
+// ---- work put aside (wgmma) -----------------------------------------------------------------------------------------
+
+void Worker::defer(void (*run)(const void*), const void* data, size_t bytes, const void* key) {
+    auto* begin = static_cast<const unsigned char*>(data);
+    current_->deferred.push_back({run, std::vector<unsigned char>(begin, begin + bytes), key});
+}
+
+void Worker::defer_commit() { current_->deferred_ends.push_back(current_->deferred.size()); }
+
+void Worker::defer_wait(int newest) {
+    Thread& self = *current_;
+    size_t done = close_groups(self.deferred_ends, newest);
+    for (size_t i = 0; i < done; i++) {
+        self.deferred[i].run(self.deferred[i].data.data());
     }
+    self.deferred.erase(self.deferred.begin(), self.deferred.begin() + static_cast<ptrdiff_t>(done));
+}
+
+bool Worker::is_deferred(const void* key) const {
+    for (const DeferredWork& work : current_->deferred) {
+        if (work.key == key) {
+            return true;
+        }
+    }
+    return false;
 }
 
 // ---- mbarrier -------------------------------------------------------------------------------------------------------

@@ -161,6 +161,11 @@ inline void ldmatrix_x2_trans(uint32_t (&r)[2], const void* shared, EMULATOR_SIT
     shim::ldmatrix<2, true>(r, shared, EMULATOR_SITE("ldmatrix_x2_trans"));
 }
 
+// Offset in the block's dynamic shared memory, which begins at a multiple of 1024 as on the device.
+inline uint32_t shared_address(const void* pointer) {
+    return static_cast<uint32_t>(static_cast<const unsigned char*>(pointer) - emulator_thread->dynamic_shared);
+}
+
 // ---- asynchronous copies --------------------------------------------------------------------------------------------
 
 // The runtime fills the target with 0xFF at once and copies as late as the waits allow.

@@ -57,6 +57,16 @@ KERNEL_CALL void emulator_require_global(const void* pointer, size_t bytes, size
     worker().require_global(pointer, bytes, alignment, site);
 }
 
+KERNEL_CALL void emulator_defer(void (*run)(const void*), const void* data, size_t bytes, const void* key) {
+    worker().defer(run, data, bytes, key);
+}
+
+KERNEL_CALL void emulator_defer_commit() { worker().defer_commit(); }
+
+KERNEL_CALL void emulator_defer_wait(int newest) { worker().defer_wait(newest); }
+
+KERNEL_CALL bool emulator_is_deferred(const void* key) { return worker().is_deferred(key); }
+
 KERNEL_CALL void emulator_pause(Site site) { worker().pause(site); }
 
 KERNEL_CALL void emulator_fail(Site site, const char* text) { worker().fail(site, text); }

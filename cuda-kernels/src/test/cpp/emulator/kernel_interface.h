@@ -85,6 +85,12 @@ void emulator_require_shared(const void* pointer, size_t bytes, size_t alignment
 // Ends the launch with an error unless the bytes lie in one device allocation or in pinned memory.
 void emulator_require_global(const void* pointer, size_t bytes, size_t alignment, emulator::Site site);
 
+// Puts work of this thread aside until it waits for it: `run` gets a copy of the bytes. `key` tells whose result it is.
+void emulator_defer(void (*run)(const void* data), const void* data, size_t bytes, const void* key);
+void emulator_defer_commit();
+void emulator_defer_wait(int newest);
+bool emulator_is_deferred(const void* key);
+
 // Lets other threads of the block run first.
 void emulator_pause(emulator::Site site);
 

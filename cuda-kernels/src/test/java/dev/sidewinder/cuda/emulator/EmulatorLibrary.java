@@ -1,5 +1,6 @@
 package dev.sidewinder.cuda.emulator;
 
+import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_DOUBLE;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
@@ -11,6 +12,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
 import java.lang.foreign.MemoryLayout;
+import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.invoke.MethodHandle;
 import java.net.URI;
@@ -23,6 +25,7 @@ import java.nio.file.StandardCopyOption;
 final class EmulatorLibrary {
 
     private static final String FOLDER = "native/";
+    private static final long LONGEST_REPORT_BYTES = 1 << 16;
 
     /// A native library cannot be unloaded: one for the process, made when first asked for.
     private static final class Holder {
@@ -32,6 +35,7 @@ final class EmulatorLibrary {
     private final Path path;
     private final MethodHandle reset;
     private final MethodHandle liveAllocations;
+    private final MethodHandle report;
 
     private EmulatorLibrary(Path path) {
         this.path = path;
@@ -39,6 +43,7 @@ final class EmulatorLibrary {
         this.reset = find(symbols, "sidewinder_emulator_reset", JAVA_INT, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_LONG, JAVA_INT,
                 JAVA_DOUBLE);
         this.liveAllocations = find(symbols, "sidewinder_emulator_live_allocations", JAVA_LONG);
+        this.report = find(symbols, "sidewinder_emulator_report", ADDRESS);
     }
 
     static EmulatorLibrary get() {
@@ -106,6 +111,15 @@ final class EmulatorLibrary {
     long liveAllocations() {
         try {
             return (long) liveAllocations.invokeExact();
+        } catch (Throwable e) {
+            throw failed(e);
+        }
+    }
+
+    /// What the newest failing call had to say, "" when none has failed since the reset.
+    String report() {
+        try {
+            return ((MemorySegment) report.invokeExact()).reinterpret(LONGEST_REPORT_BYTES).getString(0);
         } catch (Throwable e) {
             throw failed(e);
         }
