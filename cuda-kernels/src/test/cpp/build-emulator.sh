@@ -4,7 +4,8 @@
 #   build-emulator.sh KERNELS OUTPUT WORK
 #
 # KERNELS is src/main/cuda; the emulator and the kernels of its own tests lie beside this script. OUTPUT gets
-# libcuda.so.1, a stand-in for cuBLAS, and FAMILY.so. Only what is older than its source, a header or this script is compiled again.
+# libcuda.so.1, a stand-in for cuBLAS, and FAMILY.so. Only what is older than a file it was made from, or than this script, is
+# compiled again.
 set -eu
 
 # Two compilers at a time: small machines have two cores.
@@ -25,7 +26,7 @@ kernel_flags='-x c++ -std=c++17 -O3 -march=x86-64-v3 -ffp-contract=off -fno-math
     -Wno-unused-but-set-variable -Wl,-z,defs'
 runtime_flags='-std=c++17 -O2 -Wall -Wextra -fPIC -fvisibility=hidden -pthread'
 
-# ---- one file: build-emulator.sh --runtime SOURCE OBJECT, or --kernels KERNELS SOURCE OUTPUT ------------------------------
+# ---- one file: build-emulator.sh --runtime SOURCE OBJECT, or --kernels KERNELS SOURCE OUTPUT WORK --------------------------
 
 case ${1:-} in
     --runtime)
@@ -37,8 +38,8 @@ case ${1:-} in
     --kernels)
         family=$(basename "$3" .cu)
         rm -f "$4/$family.so"
-        g++ $kernel_flags -ffile-prefix-map="$(dirname "$3")/=" -I "$here/emulator" -I "$2" -o "$4/.$family.new" "$3" \
-            -L "$4" -l:libcuda.so.1 || exit 255
+        g++ $kernel_flags -ffile-prefix-map="$(dirname "$3")/=" -I "$here/emulator" -I "$2" -MMD -MF "$5/$family.needs" \
+            -o "$4/.$family.new" "$3" -L "$4" -l:libcuda.so.1 || exit 255
         mv "$4/.$family.new" "$4/$family.so"
         exit 0
         ;;
@@ -101,11 +102,18 @@ for version in 12 13; do
     fi
 done
 
+# Whether a kernel library is missing or older than this script or one of the files that g++ read for it.
+is_stale_library() {
+    [ -f "$1" ] && [ -f "$2" ] || return 0
+    newer=$(sed '1s/^[^:]*://; s/\\$//' "$2" | xargs sh -c 'find "$@" -newer "$0"' "$1" "$0" 2>&1) || return 0
+    [ -n "$newer" ]
+}
+
 stale=
 for source in "$kernels"/*.cu "$here"/kernels/*.cu; do
     [ -f "$source" ] || continue
-    if is_stale "$output/$(basename "$source" .cu).so" "$source" "$kernels"/*.cuh "$here"/emulator/cuda_shim.h \
-        "$here"/emulator/emulated_instructions.h "$here"/emulator/kernel_interface.h "$0"; then
+    family=$(basename "$source" .cu)
+    if is_stale_library "$output/$family.so" "$work/$family.needs"; then
         stale="$stale$source
 "
     fi
@@ -116,7 +124,7 @@ for library in "$output"/*.so; do
 done
 if [ -n "$stale" ]; then
     echo "compiling for the emulator: $(printf '%s' "$stale" | wc -l) kernel families"
-    printf '%s' "$stale" | xargs -P "$compilers" -I '{}' sh "$0" --kernels "$kernels" '{}' "$output" \
+    printf '%s' "$stale" | xargs -P "$compilers" -I '{}' sh "$0" --kernels "$kernels" '{}' "$output" "$work" \
         || die "a kernel family does not compile with g++; see above"
 fi
 printf '%s\n' "$compiler" >"$work/compiler"

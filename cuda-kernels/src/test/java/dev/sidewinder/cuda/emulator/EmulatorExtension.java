@@ -39,6 +39,9 @@ public final class EmulatorExtension implements BeforeEachCallback, AfterEachCal
     public void afterEach(ExtensionContext context) {
         Emulator ended = emulator;
         emulator = null;
+        if (ended == null) {
+            return;  // it did not open, and that exception is the one to see
+        }
         try {
             ended.close();
         } catch (RuntimeException e) {
