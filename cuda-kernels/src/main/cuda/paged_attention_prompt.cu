@@ -453,7 +453,7 @@ __device__ __forceinline__ void attend_plain(const PromptArguments& arguments, c
             total += probability;
         }
         sum = __fmaf_rn(sum, correction, warp_sum(total));
-        __syncwarp();
+        __syncwarp();  // here and below: a shuffle keeps lanes together, in the emulator too, but does not order memory
 #pragma unroll
         for (int i = 0; i < PLAIN_COLUMNS; i++) {
             int column = lane + WARP * i;
