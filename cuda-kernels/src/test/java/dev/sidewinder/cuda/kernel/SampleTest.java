@@ -157,6 +157,24 @@ class SampleTest {
         }
     }
 
+    /// A penalty may push a logit out of the floats, with no mask or ban in the row: plus infinity is the largest, and
+    /// leaves no weight to draw by; minus infinity never comes.
+    @Test
+    void choosesWhereAPenaltyLeavesTheFloats() {
+        float[] above = {1, 3e38f, 2, 3e38f};
+        float[] below = {-3e38f, -1e38f, -3e38f, -2e38f};
+        float[][] logits = {above, above, above, below, below, below};
+        int[][] all = {{0, 1}, {1, 0}, {2, 0}, {3, 2}};
+        Wanted[] rows = new Wanted[logits.length];
+        for (int i = 0; i < rows.length; i++) {
+            rows[i] = new Wanted(i % 3 == 0 ? 0 : 1, i % 3 == 1 ? 0 : 2, 1, 0, i, 0, 9, null, i < 3 ? 0.1 : 3, 0, 0, all, new int[0], new float[0],
+                    new int[0][], new int[0], -1, 4, -1);
+        }
+        try (Emulator emulator = Emulator.open(12); SampleCheck check = new SampleCheck(emulator.kernels(), Size.of(4, 6).withBlock(32, 32))) {
+            check.check(new Step(logits, rows), "beyond the floats");
+        }
+    }
+
     @Test
     void findsNanAndInfinityAnywhere() {
         int[] places = {0, 1, 127, 128, 700, 999, 1000, 5};
