@@ -28,8 +28,17 @@ public record MemoryPlan(CacheShape shape, int maxModelTokens, long blockBytes, 
     /// @throws IllegalArgumentException when not even the slots and one block fit; the message has the numbers
     public static MemoryPlan of(CacheFootprint footprint, CacheFootprint.Types types, long bytes, int sequences,
             int mostSequences, int maxModelTokens) {
-        long slotBytes = footprint.stateBytes(types);
-        long blockBytes = Math.multiplyExact(footprint.kvBytesPerToken(types), CacheShape.BLOCK_TOKENS);
+        return of(footprint.stateBytes(types),
+                Math.multiplyExact(footprint.kvBytesPerToken(types), CacheShape.BLOCK_TOKENS), bytes, sequences, mostSequences,
+                maxModelTokens);
+    }
+
+    /// The same for a backend that lays states and blocks out itself.
+    ///
+    /// @param slotBytes  state of one sequence; 0 for models without recurrence
+    /// @param blockBytes keys and values of 128 tokens; 0 for models without attention
+    public static MemoryPlan of(long slotBytes, long blockBytes, long bytes, int sequences, int mostSequences,
+            int maxModelTokens) {
         int slots = sequences > 0 ? sequences : affordableSlots(slotBytes, bytes, mostSequences);
         long left = bytes - Math.multiplyExact(slots, slotBytes);
         long wanted = Math.multiplyExact((long) slots, Math.ceilDiv((long) maxModelTokens, CacheShape.BLOCK_TOKENS));

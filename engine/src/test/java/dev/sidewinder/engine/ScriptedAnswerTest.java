@@ -8,7 +8,6 @@ import com.fasterxml.jackson.databind.node.BooleanNode;
 import dev.sidewinder.engine.cpu.Arithmetic;
 import dev.sidewinder.engine.cpu.CpuBackend;
 import dev.sidewinder.engine.cpu.CpuOptions;
-import dev.sidewinder.engine.cpu.LoadProgress;
 import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.model.Model;
 import dev.sidewinder.model.chat.ChatOutputParser;

@@ -4,6 +4,9 @@ import dev.sidewinder.cuda.device.CudaUnavailableException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
 
 /// The compiled form of each kernel family: fat binaries out of the jar, or what an emulator takes in their place.
 @FunctionalInterface
@@ -13,6 +16,28 @@ public interface KernelImages {
     ///
     /// @throws IllegalArgumentException when there is no such family
     byte[] of(String family);
+
+    /// Images in a folder, for a build that has none or to try others: `FAMILY.fatbin`, or `FAMILY.so` for an emulator.
+    ///
+    /// @throws CudaUnavailableException when there is no such folder
+    static KernelImages in(Path folder) {
+        if (!Files.isDirectory(folder)) {
+            throw new CudaUnavailableException("there is no folder " + folder + " to read CUDA kernels from");
+        }
+        return family -> {
+            Path image = folder.resolve(family + ".fatbin");
+            if (!Files.exists(image)) {
+                image = folder.resolve(family + ".so");
+            }
+            try {
+                return Files.readAllBytes(image);
+            } catch (NoSuchFileException e) {
+                throw new IllegalArgumentException("the folder " + folder + " has no kernel family " + family, e);
+            } catch (IOException e) {
+                throw new UncheckedIOException("kernel family " + family + " cannot be read", e);
+            }
+        };
+    }
 
     /// The fat binaries that this build carries.
     ///

@@ -1,7 +1,9 @@
 package dev.sidewinder.engine.cpu;
 
 import dev.sidewinder.engine.Backend;
+import dev.sidewinder.engine.LoadProgress;
 import dev.sidewinder.engine.Logits;
+import dev.sidewinder.engine.SlotPositions;
 import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.model.checkpoint.LayerWeights;
 import dev.sidewinder.model.checkpoint.ModelWeights;

@@ -2,6 +2,7 @@ package dev.sidewinder.engine.cpu;
 
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 
+import dev.sidewinder.engine.LoadProgress;
 import dev.sidewinder.model.checkpoint.DType;
 import dev.sidewinder.model.checkpoint.LinearWeight;
 import dev.sidewinder.model.checkpoint.WeightReader;

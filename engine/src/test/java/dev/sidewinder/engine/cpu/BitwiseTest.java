@@ -2,6 +2,7 @@ package dev.sidewinder.engine.cpu;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.sidewinder.engine.LoadProgress;
 import dev.sidewinder.engine.Logits;
 import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.model.Model;

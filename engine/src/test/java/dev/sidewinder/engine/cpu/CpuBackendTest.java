@@ -5,6 +5,7 @@ import static java.lang.foreign.ValueLayout.JAVA_SHORT_UNALIGNED;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.sidewinder.engine.LoadProgress;
 import dev.sidewinder.engine.Logits;
 import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.model.Model;

@@ -1,5 +1,6 @@
 package dev.sidewinder.engine.cpu;
 
+import dev.sidewinder.engine.LoadProgress;
 import dev.sidewinder.engine.Trace;
 import dev.sidewinder.engine.TraceHarness;
 import dev.sidewinder.kvcache.CacheShape;

@@ -11,12 +11,12 @@ import java.util.ArrayList;
 import java.util.List;
 
 /// The golden checkpoint and its recorded answers. See the README beside them.
-final class GoldenData {
+public final class GoldenData {
 
     /// @param prompt token ids
     /// @param logits after the last of them
     /// @param greedy the next tokens by argmax
-    record Case(int[] prompt, float[] logits, int[] greedy) {
+    public record Case(int[] prompt, float[] logits, int[] greedy) {
         @Override
         public String toString() {
             return prompt.length + " tokens";
@@ -25,7 +25,7 @@ final class GoldenData {
 
     private static final String FOLDER = "/golden/hybrid/";
 
-    static List<Case> cases() {
+    public static List<Case> cases() {
         var cases = new ArrayList<Case>();
         for (JsonNode node : json(read("golden.json"))) {
             JsonNode logits = node.get("logits");
@@ -39,7 +39,7 @@ final class GoldenData {
     }
 
     /// Opens the checkpoint; the caller closes it.
-    static Model model() {
+    public static Model model() {
         try {
             return Model.open(Path.of(GoldenData.class.getResource(FOLDER).toURI()).toString());
         } catch (URISyntaxException e) {

@@ -7,7 +7,7 @@ import dev.sidewinder.scheduler.TokenSource;
 import java.util.Arrays;
 
 /// A sequence that a test drives by hand: its tokens, how many of them have run, and where its memory is.
-final class TestSequence implements Allocation {
+public final class TestSequence implements Allocation {
 
     private static long nextId = 1;
 
@@ -19,7 +19,7 @@ final class TestSequence implements Allocation {
     private int done;
 
     /// @param blocks KV blocks in the order of positions
-    TestSequence(int slot, int[] blocks, int[] prompt) {
+    public TestSequence(int slot, int[] blocks, int[] prompt) {
         this.slot = slot;
         this.blocks = blocks;
         this.promptTokens = prompt.length;
@@ -27,7 +27,7 @@ final class TestSequence implements Allocation {
     }
 
     /// A sequence in slot `i` with its own run of blocks, in descending order so that block tables matter.
-    static TestSequence at(int slot, int blocksPerSequence, int[] prompt) {
+    public static TestSequence at(int slot, int blocksPerSequence, int[] prompt) {
         int[] blocks = new int[blocksPerSequence];
         Arrays.setAll(blocks, i -> (slot + 1) * blocksPerSequence - 1 - i);
         return new TestSequence(slot, blocks, prompt);
@@ -48,25 +48,25 @@ final class TestSequence implements Allocation {
         return blocks[i];
     }
 
-    int remaining() {
+    public int remaining() {
         return tokens.length - done;
     }
 
-    int length() {
+    public int length() {
         return tokens.length;
     }
 
-    void append(int token) {
+    public void append(int token) {
         tokens = Arrays.copyOf(tokens, tokens.length + 1);
         tokens[tokens.length - 1] = token;
     }
 
-    int[] lastTokens(int count) {
+    public int[] lastTokens(int count) {
         return Arrays.copyOfRange(tokens, tokens.length - count, tokens.length);
     }
 
     /// The next `count` tokens as a batch entry; counts them as run.
-    BatchEntry next(int count, LogitRows logits) {
+    public BatchEntry next(int count, LogitRows logits) {
         TokenSource source = done < promptTokens ? TokenSource.PROMPT : TokenSource.GENERATED;
         var entry = new BatchEntry(id, tokens, done, count, source, logits, this);
         done += count;

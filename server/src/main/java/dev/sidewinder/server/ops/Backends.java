@@ -1,10 +1,10 @@
 package dev.sidewinder.server.ops;
 
 import dev.sidewinder.engine.Backend;
+import dev.sidewinder.engine.LoadProgress;
 import dev.sidewinder.engine.cpu.Arithmetic;
 import dev.sidewinder.engine.cpu.CpuBackend;
 import dev.sidewinder.engine.cpu.CpuOptions;
-import dev.sidewinder.engine.cpu.LoadProgress;
 import dev.sidewinder.engine.stub.StubBackend;
 import dev.sidewinder.engine.stub.StubShape;
 import dev.sidewinder.engine.MemoryPlan;

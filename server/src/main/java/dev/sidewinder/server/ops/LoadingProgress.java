@@ -1,6 +1,6 @@
 package dev.sidewinder.server.ops;
 
-import dev.sidewinder.engine.cpu.LoadProgress;
+import dev.sidewinder.engine.LoadProgress;
 import io.quarkus.logging.Log;
 import java.util.Locale;
 

@@ -1,4 +1,4 @@
-package dev.sidewinder.engine.cpu;
+package dev.sidewinder.engine;
 
 /// Hears how far the weights are prepared. Called on the thread that builds the backend, layer by layer.
 @FunctionalInterface

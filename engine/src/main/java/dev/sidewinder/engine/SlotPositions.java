@@ -1,4 +1,4 @@
-package dev.sidewinder.engine.cpu;
+package dev.sidewinder.engine;
 
 import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.scheduler.Batch;
@@ -6,17 +6,19 @@ import dev.sidewinder.scheduler.BatchEntry;
 
 /// How many tokens the state in each slot has seen: a batch that does not go on where its slot stands would give
 /// plausible nonsense, so it is refused.
-final class SlotPositions {
+public final class SlotPositions {
 
     private final int[] tokens;
     private final long[] sequences;
 
-    SlotPositions(int slots) {
+    public SlotPositions(int slots) {
         tokens = new int[slots];
         sequences = new long[slots];
     }
 
-    void check(BatchEntry entry, CacheShape cache) {
+    /// @throws IllegalArgumentException when the entry names what there is not
+    /// @throws IllegalStateException    when it does not go on where its slot stands, or lacks blocks
+    public void check(BatchEntry entry, CacheShape cache) {
         int slot = entry.allocation().slot();
         int end = entry.from() + entry.count();
         if (entry.count() < 1 || entry.from() < 0 || end > entry.tokens().length) {
@@ -38,7 +40,8 @@ final class SlotPositions {
         }
     }
 
-    void advance(Batch batch) {
+    /// Notes that a batch has run.
+    public void advance(Batch batch) {
         for (BatchEntry entry : batch.entries()) {
             tokens[entry.allocation().slot()] = entry.from() + entry.count();
             sequences[entry.allocation().slot()] = entry.sequence();
