@@ -1,0 +1,63 @@
+package dev.sidewinder.engine.cuda;
+
+import dev.sidewinder.cuda.kernel.AttentionPlan;
+import dev.sidewinder.cuda.kernel.AttentionPlan.DecodeSplit;
+import dev.sidewinder.cuda.kernel.AttentionShape;
+import dev.sidewinder.cuda.kernel.PagedAttention;
+import dev.sidewinder.cuda.kernel.SplitPolicy;
+import java.util.LinkedHashMap;
+import java.util.Map;
+
+/// Who does what in the attention of a pass, settled on the device once for all layers of the same shape.
+final class AttentionPlans {
+
+    /// @param plan      device memory of the plan
+    /// @param workspace of decode steps
+    record Plan(AttentionShape shape, DecodeSplit split, long plan, PagedAttention.Workspace workspace) {}
+
+    private final CudaRuntime runtime;
+    private final AttentionPlan planner;
+    private final PagedAttention attention;
+    private final int maxBlocks;
+    private final Map<AttentionShape, Plan> plans = new LinkedHashMap<>();
+
+    /// @param maxBlocks KV blocks of the longest sequence
+    AttentionPlans(CudaRuntime runtime, PagedAttention attention, int maxBlocks) {
+        this.runtime = runtime;
+        this.attention = attention;
+        this.maxBlocks = maxBlocks;
+        planner = new AttentionPlan(runtime.kernels());
+    }
+
+    /// The plan for layers of this shape.
+    Plan of(AttentionShape shape) {
+        return plans.computeIfAbsent(shape, this::plan);
+    }
+
+    private Plan plan(AttentionShape shape) {
+        CudaOptions options = runtime.options();
+        DecodeSplit split = attention.split(options.batchInvariant() ? SplitPolicy.INVARIANT : SplitPolicy.BALANCED, shape,
+                options.kvFormat().type());
+        int slots = split.partialSlots(shape, options.decodeRows(), maxBlocks);
+        long planBytes = Math.max(AttentionPlan.promptBytes(shape, options.maxSequences(), options.maxBatchTokens()),
+                AttentionPlan.decodeBytes(options.decodeRows(), split));
+        Workspace workspace = runtime.workspace();
+        return new Plan(shape, split, workspace.kept("attention plan of " + shape, planBytes),
+                new PagedAttention.Workspace(
+                        workspace.kept("attention parts of " + shape, PagedAttention.Workspace.partialBytes(shape, slots)),
+                        workspace.kept("attention counters of " + shape, PagedAttention.Workspace.counterBytes(slots)),
+                        slots));
+    }
+
+    /// Launches the planning of a pass, in front of its layers.
+    void launch(Pass pass) {
+        for (Plan plan : plans.values()) {
+            switch (pass) {
+                case Pass.Decode decode ->
+                    planner.decode(runtime.stream(), plan.plan(), plan.shape(), decode.sequences(), plan.split());
+                case Pass.Prompt prompt ->
+                    planner.prompt(runtime.stream(), plan.plan(), plan.shape(), prompt.sequences(), prompt.rows());
+            }
+        }
+    }
+}

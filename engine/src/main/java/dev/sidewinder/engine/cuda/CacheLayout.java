@@ -1,0 +1,60 @@
+package dev.sidewinder.engine.cuda;
+
+import dev.sidewinder.kvcache.CacheShape;
+import dev.sidewinder.model.config.LayerSpec;
+import dev.sidewinder.model.config.ModelConfig;
+import java.util.Arrays;
+
+/// Where each layer's part lies within a state slot and within a KV block. All slots have one size and so have all blocks,
+/// over all layers together.
+///
+/// | in         | of a layer  | shape                          | type                                                  |
+/// |------------|-------------|--------------------------------|-------------------------------------------------------|
+/// | state slot | recurrent   | `[heads, headDim, stateDim]`   | fp32                                                  |
+/// |            | history     | `[taps - 1, channels]`         | fp32, raw inputs of the convolution, oldest first     |
+/// | KV block   | keys, values| `[2, kvHeads, 128, headDim]`   | as [KvFormat] says                                    |
+///
+/// @param slotBytes       from slot to slot; 0 without Mamba layers
+/// @param blockBytes      from block to block; 0 without attention layers
+/// @param recurrentOffset by layer, in bytes; 0 for layers that have none
+/// @param historyOffset   the same
+/// @param kvOffset        the same
+record CacheLayout(long slotBytes, long blockBytes, long[] recurrentOffset, long[] historyOffset, long[] kvOffset) {
+
+    private static final long ALIGNMENT = 256;
+
+    static CacheLayout of(ModelConfig config, KvFormat format) {
+        int layers = config.layers().size();
+        long slot = 0;
+        long block = 0;
+        long[] recurrent = new long[layers];
+        long[] history = new long[layers];
+        long[] kv = new long[layers];
+        for (int i = 0; i < layers; i++) {
+            switch (config.layers().get(i)) {
+                case LayerSpec.Mamba mamba -> {
+                    recurrent[i] = slot;
+                    slot += aligned((long) mamba.innerDim() * mamba.stateDim() * Float.BYTES);
+                    history[i] = slot;
+                    slot += aligned((long) (mamba.convWidth() - 1) * mamba.convDim() * Float.BYTES);
+                }
+                case LayerSpec.Attention attention -> {
+                    kv[i] = block;
+                    block += aligned(2L * attention.kvHeads() * attention.headDim() * CacheShape.BLOCK_TOKENS * format.bytes());
+                }
+                case LayerSpec.Experts _, LayerSpec.Mlp _ -> { }
+            }
+        }
+        return new CacheLayout(slot, block, recurrent, history, kv);
+    }
+
+    private static long aligned(long bytes) {
+        return Math.ceilDiv(bytes, ALIGNMENT) * ALIGNMENT;
+    }
+
+    @Override
+    public String toString() {
+        return "slots of " + slotBytes + " bytes (recurrent at " + Arrays.toString(recurrentOffset) + ", history at "
+                + Arrays.toString(historyOffset) + "), blocks of " + blockBytes + " bytes (" + Arrays.toString(kvOffset) + ")";
+    }
+}

@@ -1,0 +1,130 @@
+package dev.sidewinder.engine.cuda;
+
+import dev.sidewinder.cuda.device.Device;
+import dev.sidewinder.cuda.device.DeviceBuffer;
+import dev.sidewinder.cuda.kernel.Linear;
+import dev.sidewinder.cuda.kernel.RmsNorm;
+import dev.sidewinder.engine.LoadProgress;
+import dev.sidewinder.kvcache.CacheShape;
+import dev.sidewinder.model.checkpoint.ModelWeights;
+import dev.sidewinder.model.config.ModelConfig;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Consumer;
+import java.util.stream.Stream;
+
+/// All device memory of a backend, and what lies where in it. Allocated once, at start.
+///
+/// @param weights       where they lie
+/// @param network       the layers
+/// @param decodeTables  memory of the step tables of decode steps
+/// @param promptTables  of passes over prompts
+/// @param decodeLogits  fp32 `[decode rows, vocabulary]`
+/// @param promptLogits  fp32 `[LOGIT_ROWS, vocabulary]`
+record CudaMemory(DeviceWeights weights, CudaNetwork network, StepTables.Size decodeSize, long decodeTables,
+        StepTables.Size promptSize, long promptTables, long decodeLogits, long promptLogits) {
+
+    /// Rows of logits that a pass over prompts computes at once: one row of tiles of the matrix product.
+    static final int LOGIT_ROWS = 128;
+
+    /// Products that are shared out over blocks keep partial sums; more than this is not worth its memory.
+    private static final long MOST_PRODUCT_BYTES = 64L << 20;
+
+    /// How much workspace a model needs with these options. The same steps as for real, without memory.
+    static long counted(CudaDevice device, ModelConfig config, DeviceWeights weights, CudaOptions options) {
+        Workspace workspace = Workspace.counting();
+        plan(device, config, weights, options, workspace, WeightSink.ALIGNMENT, WeightSink.ALIGNMENT, ProductMemory.NONE);
+        return workspace.keptBytes() + workspace.scratchBytes() + productBytes(device, config, weights, options);
+    }
+
+    /// Scratch memory of split products.
+    private record ProductMemory(long address, long bytes) {
+        static final ProductMemory NONE = new ProductMemory(0, 0);
+    }
+
+    /// Allocates everything and uploads the weights.
+    ///
+    /// @param owner takes every buffer over at once, so that none is lost when a later step fails
+    static CudaMemory allocate(CudaDevice cuda, ModelConfig config, ModelWeights weights, CacheShape shape,
+            CudaOptions options, Consumer<DeviceBuffer> owner, LoadProgress progress) {
+        Device device = cuda.device();
+        var counting = new WeightSink.Counting();
+        DeviceWeights counted = new WeightPlacement(config, counting).place(weights);
+        Workspace needs = Workspace.counting();
+        plan(cuda, config, counted, options, needs, WeightSink.ALIGNMENT, WeightSink.ALIGNMENT, ProductMemory.NONE);
+        CacheLayout layout = CacheLayout.of(config, options.kvFormat());
+
+        long slots = allocate(device, owner, shape.slots() * layout.slotBytes());
+        long blocks = allocate(device, owner, shape.blocks() * layout.blockBytes());
+        long kept = allocate(device, owner, needs.keptBytes());
+        device.stream().fill(kept, (byte) 0, needs.keptBytes());
+        long scratch = allocate(device, owner, needs.scratchBytes());
+        long productBytes = productBytes(cuda, config, counted, options);
+        long products = allocate(device, owner, productBytes);
+        DeviceBuffer weightBuffer = device.allocate(counting.bytes());
+        owner.accept(weightBuffer);
+        try (var upload = new WeightUpload(device, weightBuffer, WeightUpload.STAGING_BYTES, progress)) {
+            DeviceWeights placed = new WeightPlacement(config, upload).place(weights);
+            upload.finish();
+            return plan(cuda, config, placed, options, new Workspace(kept, scratch), slots, blocks,
+                    new ProductMemory(products, productBytes));
+        }
+    }
+
+    private static long allocate(Device device, Consumer<DeviceBuffer> owner, long bytes) {
+        if (bytes == 0) {
+            return 0;
+        }
+        DeviceBuffer buffer = device.allocate(bytes);
+        owner.accept(buffer);
+        return buffer.address();
+    }
+
+    private static CudaMemory plan(CudaDevice cuda, ModelConfig config, DeviceWeights weights, CudaOptions options,
+            Workspace workspace, long slots, long blocks, ProductMemory productMemory) {
+        var stream = cuda.device().stream();
+        int hidden = config.hiddenSize();
+        long residual = workspace.kept("residual", (long) options.rows() * hidden * Float.BYTES);
+        var linear = new Linear(cuda.kernels(), stream, productMemory.address(), productMemory.bytes());
+        var products = new Products(stream, new RmsNorm(cuda.kernels()), linear);
+        var runtime = new CudaRuntime(cuda.kernels(), stream, products, workspace, options,
+                CacheLayout.of(config, options.kvFormat()), residual, slots, blocks, hidden, config.normEpsilon());
+        int logitRows = Math.max(options.decodeRows(), LOGIT_ROWS);
+        var network = new CudaNetwork(runtime, config, weights, options.maxBlocks(), logitRows);
+        var decodeSize = new StepTables.Size(options.decodeRows(), options.decodeRows(), options.maxBlocks());
+        var promptSize = new StepTables.Size(options.maxBatchTokens(), options.maxSequences(), options.maxBlocks());
+        return new CudaMemory(weights, network,
+                decodeSize, workspace.kept("decode tables", decodeSize.bytes()),
+                promptSize, workspace.kept("prompt tables", promptSize.bytes()),
+                workspace.kept("decode logits", (long) options.decodeRows() * config.vocabSize() * Float.BYTES),
+                workspace.kept("prompt logits", (long) LOGIT_ROWS * config.vocabSize() * Float.BYTES));
+    }
+
+    /// The most that any product of a decode step or of a small batch of prompts asks for, within reason.
+    private static long productBytes(CudaDevice cuda, ModelConfig config, DeviceWeights weights, CudaOptions options) {
+        long most = 0;
+        List<Integer> sizes = new ArrayList<>(List.of(options.maxBatchTokens()));
+        for (int tokens : DecodeBuckets.upTo(options.rows())) {
+            sizes.add(tokens);
+        }
+        for (DeviceLinear matrix : (Iterable<DeviceLinear>) matrices(weights)::iterator) {
+            for (int tokens : sizes) {
+                most = Math.max(most, Linear.workspaceBytes(cuda.kernels(), matrix.weights().numbers(), tokens, matrix.outputs(),
+                        matrix.inputs()));
+            }
+        }
+        return Math.min(MOST_PRODUCT_BYTES, most);
+    }
+
+    private static Stream<DeviceLinear> matrices(DeviceWeights weights) {
+        return Stream.concat(Stream.of(weights.head()), weights.layers().stream().flatMap(layer -> switch (layer) {
+            case DeviceLayer.Mamba mamba -> Stream.of(mamba.inProjection(), mamba.outProjection());
+            case DeviceLayer.Attention attention ->
+                Stream.of(attention.query(), attention.key(), attention.value(), attention.output());
+            case DeviceLayer.Experts experts -> Stream.concat(
+                    experts.apart().stream().flatMap(dense -> Stream.of(dense.up(), dense.down())),
+                    experts.latent().stream().flatMap(latent -> Stream.of(latent.in(), latent.out())));
+            case DeviceLayer.Mlp mlp -> Stream.of(mlp.dense().up(), mlp.dense().down());
+        }));
+    }
+}

@@ -1,0 +1,61 @@
+package dev.sidewinder.engine.cuda;
+
+import dev.sidewinder.cuda.device.CudaUnavailableException;
+import dev.sidewinder.engine.MemoryPlan;
+
+/// How the memory of a device is cut up at start: weights, workspace, and the rest for state slots and KV blocks.
+///
+/// @param weightBytes    of all weights
+/// @param workspaceBytes what lies between kernels, step tables and logits
+/// @param caches         state slots and KV blocks
+/// @param freeBytes      what the device had before anything was allocated
+public record CudaMemoryPlan(long weightBytes, long workspaceBytes, MemoryPlan caches, long freeBytes) {
+
+    /// Left to the driver, which takes memory for captured graphs and kernels' stacks: of a device of 80 GB half a GiB, of
+    /// smaller ones a sixteenth.
+    private static final long DRIVER_BYTES = 512L << 20;
+    private static final int DRIVER_SHARE = 16;
+
+    /// What is asked for.
+    ///
+    /// @param cacheBytes     for slots and blocks; 0 = all that is free
+    /// @param sequences      slots wanted; 0 = as many as half of the cache holds, at most `mostSequences`
+    /// @param maxModelTokens longest sequence wanted
+    public record Wish(long cacheBytes, int sequences, int mostSequences, int maxModelTokens) {}
+
+    /// @throws CudaUnavailableException when it does not fit; the message has both numbers
+    static CudaMemoryPlan of(long freeBytes, long weightBytes, long workspaceBytes, CacheLayout layout, Wish wish) {
+        long driverBytes = Math.min(DRIVER_BYTES, freeBytes / DRIVER_SHARE);
+        long left = freeBytes - driverBytes - weightBytes - workspaceBytes;
+        long cacheBytes = wish.cacheBytes() > 0 ? wish.cacheBytes() : left;
+        String needs = mebibytes(weightBytes) + " for weights and " + mebibytes(workspaceBytes) + " of workspace";
+        if (left <= 0 || cacheBytes > left) {
+            throw new CudaUnavailableException("the device has " + mebibytes(freeBytes) + " free, of which the driver keeps "
+                    + mebibytes(driverBytes) + "; the model needs " + needs
+                    + (wish.cacheBytes() > 0 ? ", and " + mebibytes(cacheBytes) + " were asked for as cache" : ""));
+        }
+        try {
+            return new CudaMemoryPlan(weightBytes, workspaceBytes, MemoryPlan.of(layout.slotBytes(), layout.blockBytes(),
+                    cacheBytes, wish.sequences(), wish.mostSequences(), wish.maxModelTokens()), freeBytes);
+        } catch (IllegalArgumentException e) {
+            throw new CudaUnavailableException("the device has " + mebibytes(freeBytes) + " free, beside " + needs + ", "
+                    + e.getMessage(), e);
+        }
+    }
+
+    /// Everything that is allocated at start.
+    public long bytes() {
+        return weightBytes + workspaceBytes + caches.bytes();
+    }
+
+    /// One line for an operator.
+    @Override
+    public String toString() {
+        return mebibytes(weightBytes) + " weights, " + mebibytes(workspaceBytes) + " workspace, " + mebibytes(caches.bytes())
+                + " cache of " + mebibytes(freeBytes) + " free";
+    }
+
+    private static String mebibytes(long bytes) {
+        return Math.ceilDiv(bytes, 1L << 20) + " MiB";
+    }
+}

@@ -1,0 +1,72 @@
+package dev.sidewinder.engine.cuda;
+
+import dev.sidewinder.cuda.kernel.Embedding;
+import dev.sidewinder.cuda.kernel.Linear;
+import dev.sidewinder.cuda.kernel.Linear.Finish;
+import dev.sidewinder.cuda.kernel.PagedAttention;
+import dev.sidewinder.cuda.kernel.ProductInput;
+import dev.sidewinder.cuda.kernel.RmsNorm;
+import dev.sidewinder.model.config.LayerSpec;
+import dev.sidewinder.model.config.ModelConfig;
+import java.util.ArrayList;
+import java.util.List;
+
+/// Embedding, layers and head as launches. Everything has its place in memory when this is built; a pass only launches.
+final class CudaNetwork {
+
+    private final CudaRuntime runtime;
+    private final DeviceWeights weights;
+    private final Embedding embedding;
+    private final AttentionPlans plans;
+    private final List<CudaLayer> layers;
+    private final ProductInput headInput;
+
+    /// @param maxBlocks   KV blocks of the longest sequence
+    /// @param logitRows   rows of logits computed at once, at most
+    CudaNetwork(CudaRuntime runtime, ModelConfig config, DeviceWeights weights, int maxBlocks, int logitRows) {
+        this.runtime = runtime;
+        this.weights = weights;
+        embedding = new Embedding(runtime.kernels());
+        PagedAttention attention = new PagedAttention(runtime.kernels());
+        plans = new AttentionPlans(runtime, attention, maxBlocks);
+        layers = new ArrayList<>();
+        for (int i = 0; i < config.layers().size(); i++) {
+            runtime.workspace().nextLayer();
+            layers.add(layer(config.layers().get(i), weights.layers().get(i), attention, i));
+        }
+        headInput = Products.input(weights.head(),
+                runtime.workspace().kept("rows of the head", (long) logitRows * runtime.hidden() * Short.BYTES), 0);
+    }
+
+    private CudaLayer layer(LayerSpec spec, DeviceLayer layer, PagedAttention attention, int index) {
+        return switch (spec) {
+            case LayerSpec.Mamba mamba -> new CudaMamba(runtime, mamba, (DeviceLayer.Mamba) layer, index);
+            case LayerSpec.Attention heads ->
+                new CudaAttention(runtime, heads, (DeviceLayer.Attention) layer, attention, plans, index);
+            case LayerSpec.Experts experts -> new CudaExperts(runtime, experts, (DeviceLayer.Experts) layer);
+            case LayerSpec.Mlp _ -> new CudaMlp(runtime, (DeviceLayer.Mlp) layer);
+        };
+    }
+
+    /// From token ids to the residual stream behind the last layer.
+    ///
+    /// @param tokens int32 `[rows]` on the device, -1 for padding
+    void launch(Pass pass, long tokens) {
+        embedding.lookUp(runtime.stream(), runtime.residual(), tokens, pass.rows(), weights.embedding());
+        plans.launch(pass);
+        for (CudaLayer layer : layers) {
+            layer.launch(pass);
+        }
+    }
+
+    /// From the residual stream to logits.
+    ///
+    /// @param logits fp32 `[rows, vocabulary]`, out
+    /// @param index  int32 `[rows]`, which rows of the residual stream; 0 for the first ones in their order
+    void launchHead(long logits, long index, int rows) {
+        RmsNorm.Rows chosen = RmsNorm.Rows.all(runtime.residual(), rows, runtime.hidden());
+        runtime.products().normalise(headInput, index == 0 ? chosen : chosen.at(index), weights.finalNorm());
+        runtime.products().multiply(headInput, rows, weights.head(),
+                new Linear.Output(logits, weights.head().outputs(), Finish.STORE_F32));
+    }
+}

@@ -1,0 +1,70 @@
+package dev.sidewinder.engine.cuda;
+
+import dev.sidewinder.cuda.device.Stream;
+import dev.sidewinder.cuda.kernel.Linear;
+import dev.sidewinder.cuda.kernel.Linear.Finish;
+import dev.sidewinder.cuda.kernel.ProductInput;
+import dev.sidewinder.cuda.kernel.RmsNorm;
+import java.util.List;
+
+/// Norms and matrix products, in the form that each matrix takes its activations.
+final class Products {
+
+    private final Stream stream;
+    private final RmsNorm rmsNorm;
+    private final Linear linear;
+
+    Products(Stream stream, RmsNorm rmsNorm, Linear linear) {
+        this.stream = stream;
+        this.rmsNorm = rmsNorm;
+        this.linear = linear;
+    }
+
+    /// In which form a matrix takes activations.
+    ///
+    /// @param high memory for bf16 values, or for e4m3 ones
+    /// @param low  memory for what bf16 leaves of them, 0 when that may be lost
+    static ProductInput input(DeviceLinear matrix, long high, long low) {
+        if (matrix.takesE4m3()) {
+            return new ProductInput.E4m3(high, matrix.inputScale());
+        }
+        return low == 0 ? new ProductInput.Bf16(high) : new ProductInput.Bf16Pair(high, low);
+    }
+
+    /// Normalises rows of the residual stream.
+    void normalise(ProductInput out, RmsNorm.Rows rows, RmsNorm.Weight weight) {
+        switch (out) {
+            case ProductInput.Bf16(long address) -> rmsNorm.toBf16(stream, address, 0, rows, weight);
+            case ProductInput.Bf16Pair(long high, long low) -> rmsNorm.toBf16(stream, high, low, rows, weight);
+            case ProductInput.E4m3(long address, float scale) -> rmsNorm.toE4m3(stream, address, scale, rows, weight);
+        }
+    }
+
+    void multiply(ProductInput input, int rows, DeviceLinear matrix, Linear.Output output) {
+        linear.multiply(stream, source(input, rows), matrix.weights(), output);
+    }
+
+    /// Multiplies the same activations with several matrices that take them in the same form, in one launch.
+    void multiply(ProductInput input, int rows, List<Linear.Part> parts) {
+        linear.multiply(stream, source(input, rows), parts);
+    }
+
+    private static Linear.Source source(ProductInput input, int rows) {
+        return switch (input) {
+            case ProductInput.Bf16(long address) -> Linear.Source.of(address, rows);
+            case ProductInput.Bf16Pair(long high, long low) -> Linear.Source.of(high, rows).withLow(low);
+            case ProductInput.E4m3(long address, float scale) -> Linear.Source.of(address, rows).scaled(scale);
+        };
+    }
+
+    /// `residual += down(max(0, up x)²)`.
+    ///
+    /// @param middle memory for `[rows, up.outputs]` in bf16
+    void addSquaredRelu(ProductInput input, int rows, DeviceLayer.Dense dense, long middle, long residual) {
+        DeviceLinear down = dense.down();
+        multiply(input, rows, dense.up(), down.takesE4m3()
+                ? new Linear.Output(middle, dense.up().outputs(), Finish.SQUARED_RELU_E4M3, down.inputScale())
+                : new Linear.Output(middle, dense.up().outputs(), Finish.SQUARED_RELU_BF16));
+        multiply(input(down, middle, 0), rows, down, new Linear.Output(residual, down.outputs(), Finish.ADD_F32));
+    }
+}

@@ -1,0 +1,178 @@
+package dev.sidewinder.engine.cuda;
+
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+
+import dev.sidewinder.cuda.device.Device;
+import dev.sidewinder.cuda.device.PinnedMemory;
+import dev.sidewinder.cuda.device.Stream;
+import dev.sidewinder.cuda.kernel.StepSequences;
+import dev.sidewinder.kvcache.CacheShape;
+import dev.sidewinder.scheduler.BatchEntry;
+
+/// What changes from step to step, on the device at addresses that never change: written to pinned memory on the host and
+/// brought over in one copy (block tables apart, see [BlockTable]). All int32:
+///
+/// | part       | shape              | what                                                                  |
+/// |------------|--------------------|-----------------------------------------------------------------------|
+/// | start      | `[sequences + 1]`  | first row of each sequence                                            |
+/// | position   | `[sequences]`      | position of that row                                                  |
+/// | slot       | `[sequences]`      | state slot; -1: padding                                               |
+/// | logitRow   | `[rows]`           | rows of which logits are wanted                                       |
+/// | token      | `[rows]`           | token id; -1: padding                                                 |
+///
+/// No copy may be under way while entries are added.
+final class StepTables implements AutoCloseable {
+
+    private static final int PADDED = -1;
+
+    /// @param rows      tokens at most
+    /// @param sequences at most
+    /// @param maxBlocks KV blocks of a sequence at most
+    record Size(int rows, int sequences, int maxBlocks) {
+
+        private int start() {
+            return 0;
+        }
+
+        private int position() {
+            return sequences + 1;
+        }
+
+        private int slot() {
+            return position() + sequences;
+        }
+
+        private int logitRow() {
+            return slot() + sequences;
+        }
+
+        private int token() {
+            return logitRow() + rows;
+        }
+
+        private long words() {
+            return token() + (long) rows;
+        }
+
+        /// Device memory for tables of this size.
+        long bytes() {
+            return words() * Integer.BYTES + BlockTable.bytes(sequences, maxBlocks);
+        }
+    }
+
+    private final Size size;
+    private final long address;
+    private final PinnedMemory host;
+    private final BlockTable blocks;
+    private int rows;
+    private int sequences;
+    private int logitRows;
+
+    /// @param memory takes [Size#bytes] of it
+    StepTables(Device device, long memory, Size size) {
+        this.size = size;
+        this.address = memory;
+        host = device.pinned(size.words() * Integer.BYTES);
+        blocks = new BlockTable(device, memory + size.words() * Integer.BYTES, size.sequences(), size.maxBlocks());
+    }
+
+    /// Begins a step.
+    void clear() {
+        rows = 0;
+        sequences = 0;
+        logitRows = 0;
+    }
+
+    /// Adds the tokens of an entry.
+    ///
+    /// @param vocabSize ids are below it
+    void add(BatchEntry entry, int vocabSize) {
+        if (sequences == size.sequences() || rows + entry.count() > size.rows()) {
+            throw new IllegalArgumentException("a batch of more than " + size.sequences() + " sequences or " + size.rows()
+                    + " tokens; this backend was planned for those");
+        }
+        set(size.start() + sequences, rows);
+        set(size.position() + sequences, entry.from());
+        set(size.slot() + sequences, entry.allocation().slot());
+        blocks.set(sequences, entry.allocation(), CacheShape.blocksFor(entry.from() + entry.count()));
+        sequences++;
+        for (int i = 0; i < entry.count(); i++) {
+            int token = entry.tokens()[entry.from() + i];
+            if (token < 0 || token >= vocabSize) {
+                throw new IllegalArgumentException("token " + token + "; the vocabulary has " + vocabSize);
+            }
+            set(size.token() + rows++, token);
+        }
+        set(size.start() + sequences, rows);
+        for (int row = rows - entry.logitRows(); row < rows; row++) {
+            set(size.logitRow() + logitRows++, row);
+        }
+    }
+
+    /// Adds rows without a sequence, one each, until there are `count`.
+    void pad(int count) {
+        while (rows < count) {
+            set(size.start() + sequences, rows);
+            set(size.position() + sequences, 0);
+            set(size.slot() + sequences, PADDED);
+            set(size.token() + rows, PADDED);
+            rows++;
+            sequences++;
+            set(size.start() + sequences, rows);
+        }
+    }
+
+    private void set(int index, int value) {
+        host.segment().setAtIndex(JAVA_INT, index, value);
+    }
+
+    /// Brings the step to the device.
+    void upload(Stream stream) {
+        stream.copyToDevice(address, host.segment(), (size.token() + (long) rows) * Integer.BYTES);
+        blocks.upload(stream);
+    }
+
+    /// Tokens of this step.
+    int rows() {
+        return rows;
+    }
+
+    int sequences() {
+        return sequences;
+    }
+
+    /// Rows of which logits are wanted.
+    int logitRows() {
+        return logitRows;
+    }
+
+    long tokens() {
+        return at(size.token());
+    }
+
+    /// The address of the wanted rows from `first` on.
+    long logitRow(int first) {
+        return at(size.logitRow() + first);
+    }
+
+    /// One row each, of `count` sequences: what a decode step sees.
+    StepSequences decode(int count) {
+        return new StepSequences(0, at(size.position()), at(size.slot()), blocks.address(), count, blocks.maxBlocks());
+    }
+
+    /// What a pass over pieces of prompts sees.
+    StepSequences prompts() {
+        return new StepSequences(at(size.start()), at(size.position()), at(size.slot()), blocks.address(), sequences,
+                blocks.maxBlocks());
+    }
+
+    private long at(int index) {
+        return address + (long) index * Integer.BYTES;
+    }
+
+    @Override
+    public void close() {
+        host.close();
+        blocks.close();
+    }
+}

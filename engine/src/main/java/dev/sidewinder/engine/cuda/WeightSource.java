@@ -1,0 +1,164 @@
+package dev.sidewinder.engine.cuda;
+
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG_UNALIGNED;
+import static java.lang.foreign.ValueLayout.JAVA_SHORT;
+
+import dev.sidewinder.model.checkpoint.Bf16;
+import dev.sidewinder.model.checkpoint.LinearWeight;
+import dev.sidewinder.model.checkpoint.TensorView;
+import dev.sidewinder.model.checkpoint.WeightReader;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+
+/// Weights in the form in which they lie on the device. Any part of them can be asked for, by several threads at once.
+sealed interface WeightSource {
+
+    long bytes();
+
+    /// Parts begin and end at multiples of this.
+    long granuleBytes();
+
+    /// Writes bytes `from` to `from + target.byteSize()`, exclusive.
+    ///
+    /// @throws dev.sidewinder.model.checkpoint.CheckpointException when a value is none
+    void write(long from, MemorySegment target);
+
+    /// Bytes as they are stored.
+    record Stored(MemorySegment data) implements WeightSource {
+
+        @Override
+        public long bytes() {
+            return data.byteSize();
+        }
+
+        @Override
+        public long granuleBytes() {
+            return 1;
+        }
+
+        @Override
+        public void write(long from, MemorySegment target) {
+            MemorySegment.copy(data, from, target, 0, target.byteSize());
+        }
+    }
+
+    /// The e4m3 codes of an FP8 matrix, or the block scales of an NVFP4 one, as they are stored. Quantising never makes a
+    /// NaN: where there is one the file is damaged, and [WeightReader] says where.
+    ///
+    /// @param data     one row behind the other
+    /// @param rowBytes of a row
+    record E4m3(LinearWeight weight, MemorySegment data, long rowBytes) implements WeightSource {
+
+        private static final long MAGNITUDES = 0x7F7F_7F7F_7F7F_7F7FL;
+        private static final long ONES = 0x0101_0101_0101_0101L;
+
+        @Override
+        public long bytes() {
+            return data.byteSize();
+        }
+
+        @Override
+        public long granuleBytes() {
+            return rowBytes;
+        }
+
+        @Override
+        public void write(long from, MemorySegment target) {
+            MemorySegment.copy(data, from, target, 0, target.byteSize());
+            if (hasNaN(target)) {
+                findNaN(from / rowBytes, target.byteSize() / rowBytes);
+            }
+        }
+
+        /// Of all magnitudes only that of NaN, 0x7F, carries into bit 7 when 1 is added; none carries further.
+        static boolean hasNaN(MemorySegment codes) {
+            long carries = 0;
+            long whole = codes.byteSize() / Long.BYTES * Long.BYTES;
+            for (long at = 0; at < whole; at += Long.BYTES) {
+                carries |= (codes.get(JAVA_LONG_UNALIGNED, at) & MAGNITUDES) + ONES;
+            }
+            for (long at = whole; at < codes.byteSize(); at++) {
+                carries |= (codes.get(ValueLayout.JAVA_BYTE, at) & 0x7F) + 1;
+            }
+            return (carries & ~MAGNITUDES) != 0;
+        }
+
+        private void findNaN(long firstRow, long rows) {
+            var reader = new WeightReader();
+            float[] values = new float[weight.inputs()];
+            for (long row = firstRow; row < firstRow + rows; row++) {
+                reader.readRow(weight, Math.toIntExact(row), values, 0);
+            }
+            throw new IllegalStateException("a NaN among e4m3 codes that the reader of rows does not see: " + weight);
+        }
+    }
+
+    /// A matrix rounded to bf16, for formats that no kernel takes.
+    record RoundedToBf16(LinearWeight weight) implements WeightSource {
+
+        @Override
+        public long bytes() {
+            return weight.outputs() * granuleBytes();
+        }
+
+        @Override
+        public long granuleBytes() {
+            return (long) weight.inputs() * Short.BYTES;
+        }
+
+        @Override
+        public void write(long from, MemorySegment target) {
+            var reader = new WeightReader();
+            float[] values = new float[weight.inputs()];
+            int row = Math.toIntExact(from / granuleBytes());
+            for (long at = 0; at < target.byteSize(); at += granuleBytes()) {
+                reader.readRow(weight, row++, values, 0);
+                for (int i = 0; i < values.length; i++) {
+                    target.set(JAVA_SHORT, at + (long) i * Short.BYTES, Bf16.encode(values[i]));
+                }
+            }
+        }
+    }
+
+    /// A tensor widened to fp32.
+    record WidenedToF32(TensorView tensor) implements WeightSource {
+
+        @Override
+        public long bytes() {
+            return tensor.elements() * Float.BYTES;
+        }
+
+        @Override
+        public long granuleBytes() {
+            return Float.BYTES;
+        }
+
+        @Override
+        public void write(long from, MemorySegment target) {
+            float[] values = new float[Math.toIntExact(target.byteSize() / Float.BYTES)];
+            new WeightReader().read(tensor, from / Float.BYTES, values.length, values, 0);
+            MemorySegment.copy(values, 0, target, JAVA_FLOAT, 0, values.length);
+        }
+    }
+
+    /// Numbers that were computed.
+    record Values(float[] values) implements WeightSource {
+
+        @Override
+        public long bytes() {
+            return (long) values.length * Float.BYTES;
+        }
+
+        @Override
+        public long granuleBytes() {
+            return Float.BYTES;
+        }
+
+        @Override
+        public void write(long from, MemorySegment target) {
+            MemorySegment.copy(values, Math.toIntExact(from / Float.BYTES), target, JAVA_FLOAT, 0,
+                    Math.toIntExact(target.byteSize() / Float.BYTES));
+        }
+    }
+}

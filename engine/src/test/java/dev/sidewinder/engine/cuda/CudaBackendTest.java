@@ -1,0 +1,294 @@
+package dev.sidewinder.engine.cuda;
+
+import static dev.sidewinder.engine.cuda.EmulatedBackend.ODD;
+import static dev.sidewinder.engine.cuda.EmulatedBackend.ROUND;
+import static dev.sidewinder.engine.cuda.EmulatedBackend.SMALLEST;
+import static dev.sidewinder.engine.cuda.EmulatedBackend.argMax;
+import static dev.sidewinder.engine.cuda.EmulatedBackend.options;
+import static dev.sidewinder.engine.cuda.EmulatedBackend.randomTokens;
+import static dev.sidewinder.engine.cuda.EmulatedBackend.relativeError;
+import static dev.sidewinder.engine.cuda.EmulatedBackend.run;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.sidewinder.cuda.emulator.Emulator;
+import dev.sidewinder.cuda.emulator.EmulatorSettings;
+import dev.sidewinder.engine.Backend;
+import dev.sidewinder.engine.LoadProgress;
+import dev.sidewinder.engine.cpu.Arithmetic;
+import dev.sidewinder.engine.cpu.CpuBackend;
+import dev.sidewinder.engine.cpu.CpuOptions;
+import dev.sidewinder.engine.cpu.GoldenData;
+import dev.sidewinder.engine.cpu.TestSequence;
+import dev.sidewinder.kvcache.CacheShape;
+import dev.sidewinder.model.Model;
+import dev.sidewinder.scheduler.LogitRows;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/// The CUDA backend, emulated, against the CPU backend in fp32 and against recorded answers.
+@Timeout(900)
+class CudaBackendTest {
+
+    /// Activations are rounded to bf16 before most products: 2^-9 each time, over a handful of layers. Measured 0.003.
+    private static final double BF16_ERROR = 0.01;
+    /// Activations of quantised products keep 4 bits, with one scale for all of them. Measured 0.03.
+    private static final double E4M3_ERROR = 0.1;
+    /// As [dev.sidewinder.engine.cpu] has it for bf16 arithmetic on these prompts.
+    private static final double DIVERGENCE_LIMIT = 0.03;
+
+    private static final CacheShape SHAPE = new CacheShape(8, 4);
+    private static final int BLOCKS = 2;
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', value = {
+        ROUND + " | 0.01",
+        ROUND + "?format=fp8 | 0.1",
+        ROUND + "?format=nvfp4 | 0.01",
+        ODD + " | 0.01",
+        ODD + "?format=fp8 | 0.1",
+    })
+    void agreesWithTheCpuOnAPromptAndTheTokensBehindIt(String location, double tolerance) {
+        try (Model model = Model.open(location);
+                Backend cpu = cpu(model);
+                Backend cuda = EmulatedBackend.open(model, SHAPE, options(256, SHAPE), 1)) {
+            int[] prompt = randomTokens(new Random(3), 150, model);
+            var onCpu = TestSequence.at(1, BLOCKS, prompt);
+            var onCuda = TestSequence.at(1, BLOCKS, prompt);
+            float[] expected = run(cpu, onCpu.next(150, LogitRows.LAST))[0];
+            float[] actual = run(cuda, onCuda.next(150, LogitRows.LAST))[0];
+            for (int step = 0; step < 3; step++) {
+                assertThat(relativeError(expected, actual)).as("relative error of logits, step %d", step).isLessThan(tolerance);
+                int token = argMax(expected);
+                onCpu.append(token);
+                onCuda.append(token);
+                expected = run(cpu, onCpu.next(1, LogitRows.LAST))[0];
+                actual = run(cuda, onCuda.next(1, LogitRows.LAST))[0];
+            }
+        }
+    }
+
+    static List<GoldenData.Case> shortCases() {
+        return GoldenData.cases().stream().filter(golden -> golden.prompt().length <= 129).toList();
+    }
+
+    @ParameterizedTest
+    @MethodSource("shortCases")
+    void goesOnAsWasRecorded(GoldenData.Case golden) {
+        try (Model model = GoldenData.model();
+                Backend cuda = EmulatedBackend.open(model, SHAPE, options(256, SHAPE), golden.prompt().length)) {
+            var sequence = TestSequence.at(2, BLOCKS, golden.prompt());
+            float[] logits = run(cuda, sequence.next(golden.prompt().length, LogitRows.LAST))[0];
+            assertThat(divergence(golden.logits(), logits)).isLessThan(DIVERGENCE_LIMIT);
+
+            List<Integer> tokens = new ArrayList<>();
+            List<Integer> recorded = new ArrayList<>();
+            for (int i = 0; i < 8; i++) {
+                recorded.add(golden.greedy()[i]);
+                tokens.add(argMax(logits));
+                sequence.append(tokens.getLast());
+                logits = run(cuda, sequence.next(1, LogitRows.LAST))[0];
+            }
+            assertThat(tokens).isEqualTo(recorded);
+        }
+    }
+
+    /// Kullback-Leibler divergence of the distributions over tokens.
+    private static double divergence(float[] expected, float[] actual) {
+        double expectedSum = 0;
+        double actualSum = 0;
+        for (int i = 0; i < expected.length; i++) {
+            expectedSum += Math.exp(expected[i]);
+            actualSum += Math.exp(actual[i]);
+        }
+        double divergence = 0;
+        for (int i = 0; i < expected.length; i++) {
+            double p = Math.exp(expected[i]) / expectedSum;
+            divergence += p * (expected[i] - Math.log(expectedSum) - actual[i] + Math.log(actualSum));
+        }
+        return divergence;
+    }
+
+    @Test
+    void givesTheRowsThatAreWantedInTheOrderOfTheEntries() {
+        try (Model model = Model.open(ROUND);
+                Backend cpu = cpu(model);
+                Backend cuda = EmulatedBackend.open(model, SHAPE, options(512, SHAPE), 4)) {
+            float[][][] rows = new float[2][][];
+            int backend = 0;
+            for (Backend each : List.of(cpu, cuda)) {
+                // given a sequence that generates
+                var random = new Random(9);
+                var generating = TestSequence.at(3, BLOCKS, randomTokens(random, 5, model));
+                run(each, generating.next(5, LogitRows.LAST));
+                generating.append(7);
+                // when it runs between prompts of which all rows, more than one product takes at once, no row and one are wanted
+                rows[backend++] = run(each,
+                        TestSequence.at(0, BLOCKS, randomTokens(random, 140, model)).next(140, LogitRows.ALL),
+                        TestSequence.at(1, BLOCKS, randomTokens(random, 3, model)).next(3, LogitRows.NONE),
+                        generating.next(1, LogitRows.LAST),
+                        TestSequence.at(2, BLOCKS, randomTokens(random, 2, model)).next(2, LogitRows.LAST));
+            }
+            // then each row is where the CPU has it
+            assertThat(rows[1]).hasNumberOfRows(142);
+            for (int row = 0; row < 142; row++) {
+                assertThat(relativeError(rows[0][row], rows[1][row])).as("row %d", row).isLessThan(BF16_ERROR);
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {ROUND, ODD})
+    void keysAndValuesInOneByteStayClose(String location) {
+        try (Model model = Model.open(location);
+                Backend cpu = cpu(model);
+                Backend cuda = EmulatedBackend.open(model, SHAPE,
+                        new CudaOptions(256, 4, 1024, KvFormat.E4M3, false, true), 5)) {
+            int[] prompt = randomTokens(new Random(6), 40, model);
+            float[] expected = run(cpu, TestSequence.at(0, BLOCKS, prompt).next(40, LogitRows.LAST))[0];
+            float[] actual = run(cuda, TestSequence.at(0, BLOCKS, prompt).next(40, LogitRows.LAST))[0];
+            assertThat(relativeError(expected, actual)).isLessThan(E4M3_ERROR);
+        }
+    }
+
+    @Test
+    void isRightOverAThousandReplays() {
+        var shape = new CacheShape(8, 2);
+        try (Model model = Model.open(SMALLEST);
+                Backend cpu = cpu(model, shape);
+                Backend cuda = EmulatedBackend.open(model, shape, options(128, shape), 8)) {
+            // given two sequences, of which one begins anew now and then
+            var random = new Random(10);
+            var onCpu = new TestSequence[2];
+            var onCuda = new TestSequence[2];
+            double worst = 0;
+            for (int step = 0; step < 1000; step++) {
+                int which = random.nextInt(2);
+                if (onCpu[which] == null || onCpu[which].length() > 120 + 200 * which) {
+                    int[] prompt = randomTokens(random, 1 + random.nextInt(5), model);
+                    onCpu[which] = TestSequence.at(which, 4, prompt);
+                    onCuda[which] = TestSequence.at(which, 4, prompt);
+                    run(cpu, onCpu[which].next(prompt.length, LogitRows.NONE));
+                    run(cuda, onCuda[which].next(prompt.length, LogitRows.NONE));
+                }
+                // when a graph of one row or of two is replayed
+                int token = random.nextInt(64);
+                boolean both = onCpu[0] != null && onCpu[1] != null && random.nextBoolean();
+                float[][] expected;
+                float[][] actual;
+                if (both) {
+                    for (int i = 0; i < 2; i++) {
+                        onCpu[i].append(token);
+                        onCuda[i].append(token);
+                    }
+                    expected = run(cpu, onCpu[1].next(1, LogitRows.LAST), onCpu[0].next(1, LogitRows.LAST));
+                    actual = run(cuda, onCuda[1].next(1, LogitRows.LAST), onCuda[0].next(1, LogitRows.LAST));
+                } else {
+                    onCpu[which].append(token);
+                    onCuda[which].append(token);
+                    expected = run(cpu, onCpu[which].next(1, LogitRows.LAST));
+                    actual = run(cuda, onCuda[which].next(1, LogitRows.LAST));
+                }
+                for (int row = 0; row < expected.length; row++) {
+                    worst = Math.max(worst, relativeError(expected[row], actual[row]));
+                    assertThat(worst).as("relative error, step %d", step).isLessThan(BF16_ERROR);
+                }
+            }
+        }
+    }
+
+    @Test
+    void countsTheTokensOfEveryExpertAndNoPaddedRow() {
+        try (Model model = Model.open(SMALLEST);
+                CudaBackend cuda = EmulatedBackend.open(model, SHAPE, options(256, SHAPE), 11)) {
+            // given a prompt of 20 tokens, and three sequences that generate in a bucket of four
+            run(cuda, TestSequence.at(0, BLOCKS, randomTokens(new Random(1), 20, model)).next(20, LogitRows.NONE));
+            var entries = new TestSequence[3];
+            for (int i = 0; i < 3; i++) {
+                entries[i] = TestSequence.at(i + 1, BLOCKS, new int[] {i});
+                run(cuda, entries[i].next(1, LogitRows.NONE));
+                entries[i].append(5);
+            }
+            run(cuda, entries[0].next(1, LogitRows.LAST), entries[1].next(1, LogitRows.LAST), entries[2].next(1, LogitRows.LAST));
+
+            // then each token was counted twice, once for each of its experts, and padding never
+            long[][] counts = cuda.expertTokens();
+            assertThat(counts).hasNumberOfRows(1);
+            assertThat(counts[0]).hasSize(4);
+            assertThat(counts[0][0] + counts[0][1] + counts[0][2] + counts[0][3]).isEqualTo(2 * (20 + 3 + 3));
+        }
+    }
+
+    @Test
+    void refusesWhatItWasNotPlannedFor() {
+        try (Model model = Model.open(SMALLEST);
+                CudaBackend cuda = EmulatedBackend.open(model, SHAPE, options(256, SHAPE), 12)) {
+            assertThatThrownBy(() -> run(cuda, TestSequence.at(0, 3, new int[257]).next(257, LogitRows.LAST)))
+                    .isInstanceOf(IllegalArgumentException.class).hasMessageContaining("257").hasMessageContaining("256");
+            for (int token : new int[] {-1, 64}) {
+                assertThatThrownBy(() -> run(cuda, TestSequence.at(0, BLOCKS, new int[] {3, token}).next(2, LogitRows.LAST)))
+                        .isInstanceOf(IllegalArgumentException.class).hasMessageContaining("token " + token);
+            }
+            var cutOffTheGrid = TestSequence.at(0, BLOCKS, new int[200]);
+            run(cuda, cutOffTheGrid.next(100, LogitRows.NONE));
+            assertThatThrownBy(() -> run(cuda, cutOffTheGrid.next(100, LogitRows.LAST)))
+                    .isInstanceOf(IllegalArgumentException.class).hasMessageContaining("token 100").hasMessageContaining("128");
+            var elsewhere = TestSequence.at(0, BLOCKS, new int[129]);
+            elsewhere.next(128, LogitRows.NONE);
+            assertThatThrownBy(() -> run(cuda, elsewhere.next(1, LogitRows.LAST)))
+                    .isInstanceOf(IllegalStateException.class).hasMessageContaining("slot 0");
+        }
+    }
+
+    @Test
+    void givesEverythingBackAlsoWhenItCannotBeBuilt() {
+        try (Model model = Model.open(SMALLEST)) {
+            EmulatedBackend.open(model, SHAPE, options(256, SHAPE), 13).close();
+            assertThat(Emulator.liveAllocations()).isZero();
+
+            // a device with too little memory for what was asked for
+            var tiny = EmulatorSettings.withSeed(14).withTotalBytes(1 << 20);
+            assertThatThrownBy(() -> EmulatedBackend.open(model, SHAPE, options(256, SHAPE), tiny))
+                    .hasMessageContaining("CUDA_ERROR_OUT_OF_MEMORY");
+            assertThat(Emulator.liveAllocations()).isZero();
+        }
+    }
+
+    @Test
+    void mayBeBuiltOnOneThreadUsedOnAnotherAndClosedOnAThird() throws InterruptedException {
+        try (Model model = Model.open(SMALLEST)) {
+            CudaBackend cuda = EmulatedBackend.open(model, SHAPE, options(256, SHAPE), 15);
+            var failures = new ArrayList<Throwable>();
+            for (Runnable work : List.<Runnable>of(
+                    () -> run(cuda, TestSequence.at(0, BLOCKS, new int[] {1}).next(1, LogitRows.LAST)), cuda::close)) {
+                Thread thread = Thread.ofPlatform().uncaughtExceptionHandler((_, failure) -> failures.add(failure)).start(work);
+                thread.join();
+            }
+            assertThat(failures).isEmpty();
+        }
+    }
+
+    @Test
+    void saysWhatItRunsOn() {
+        try (Model model = Model.open(SMALLEST);
+                CudaBackend cuda = EmulatedBackend.open(model, SHAPE, options(256, SHAPE), 16)) {
+            assertThat(cuda.description()).startsWith("cuda, ").contains("keys and values in bf16", "graphs", "batch-invariant");
+        }
+    }
+
+    private static Backend cpu(Model model) {
+        return cpu(model, SHAPE);
+    }
+
+    private static Backend cpu(Model model, CacheShape shape) {
+        return new CpuBackend(model.config(), model.weights(), shape,
+                new CpuOptions(Arithmetic.F32, 2, 512, CpuOptions.Products.SCALAR), LoadProgress.SILENT);
+    }
+}
