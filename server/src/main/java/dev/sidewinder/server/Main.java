@@ -41,7 +41,8 @@ public final class Main {
             System.exit(1);
             return;
         }
-        if (config.engine().backend() == ServerConfig.BackendKind.CPU) {
+        ServerConfig.BackendKind backend = config.engine().backend();
+        if (backend == ServerConfig.BackendKind.CPU || backend == ServerConfig.BackendKind.AUTO) {
             // unpacking a library of 90 MB hides behind the start of Quarkus
             Thread.ofPlatform().daemon().name("sidewinder-preload").start(CpuBackend::preload);
         }

@@ -254,7 +254,7 @@ class CudaBackendTest {
             assertThat(Emulator.liveAllocations()).isZero();
 
             // a device with too little memory for what was asked for
-            var tiny = EmulatorSettings.withSeed(14).withTotalBytes(1 << 20);
+            var tiny = EmulatorSettings.withSeed(14).withTotalBytes(1 << 17);
             assertThatThrownBy(() -> EmulatedBackend.open(model, SHAPE, options(256, SHAPE), tiny))
                     .hasMessageContaining("CUDA_ERROR_OUT_OF_MEMORY");
             assertThat(Emulator.liveAllocations()).isZero();

@@ -4,6 +4,7 @@ import dev.sidewinder.engine.EngineObserver;
 import dev.sidewinder.engine.EngineStatus;
 import dev.sidewinder.engine.FinishReason;
 import dev.sidewinder.engine.GenerationTimes;
+import dev.sidewinder.engine.cuda.CudaSummary;
 import dev.sidewinder.server.metrics.ServerMetrics.Refusal;
 import java.util.EnumMap;
 import java.util.Locale;
@@ -197,6 +198,13 @@ public final class EngineMetrics {
             case DRAINING -> rejections.get(Refusal.DRAINING).increment();
             case ENGINE_FAILED -> { }
         }
+    }
+
+    /// Says what the model runs on, when that is a GPU.
+    public void runsOn(CudaSummary device) {
+        own.gauge("sidewinder_device_info", "The device that computes, value is always 1.", () -> 1,
+                new Label("device", device.device()), new Label("driver", device.driver()),
+                new Label("kernels", device.kernels()));
     }
 
     /// How long the queue needs at the rate of the latest requests.

@@ -1,34 +1,110 @@
 package dev.sidewinder.server.ops;
 
-import dev.sidewinder.engine.Backend;
-import dev.sidewinder.engine.LoadProgress;
+import dev.sidewinder.engine.BackendUnavailableException;
+import dev.sidewinder.engine.MemoryPlan;
 import dev.sidewinder.engine.cpu.Arithmetic;
 import dev.sidewinder.engine.cpu.CpuBackend;
 import dev.sidewinder.engine.cpu.CpuOptions;
+import dev.sidewinder.engine.cuda.CudaBackend;
+import dev.sidewinder.engine.cuda.CudaDevice;
+import dev.sidewinder.engine.cuda.CudaMemoryPlan;
+import dev.sidewinder.engine.cuda.CudaOptions;
+import dev.sidewinder.engine.cuda.KvFormat;
 import dev.sidewinder.engine.stub.StubBackend;
 import dev.sidewinder.engine.stub.StubShape;
-import dev.sidewinder.engine.MemoryPlan;
 import dev.sidewinder.model.Model;
 import dev.sidewinder.server.settings.ServerConfig;
+import dev.sidewinder.server.settings.ServerConfig.ArithmeticKind;
+import dev.sidewinder.server.settings.ServerConfig.CacheType;
+import dev.sidewinder.server.settings.SettingsException;
+import java.util.Optional;
 
-/// Makes the backend that the settings name.
+/// Chooses the backend that the settings ask for and plans its memory.
 final class Backends {
+
+    /// Prompts are bound by arithmetic, not by reading weights, above some thousand tokens in a step.
+    private static final int CUDA_BATCH_TOKENS = 8192;
 
     private Backends() {}
 
-    static Backend create(Model model, MemoryPlan plan, ServerConfig.Engine settings, LoadProgress progress) {
+    /// @param machineBytes physical memory, for the default of the caches on the CPU
+    /// @throws SettingsException when what was asked for is not to be had
+    static PlannedBackend plan(Model model, ServerConfig.Engine settings, long machineBytes) {
         return switch (settings.backend()) {
-            case CPU -> new CpuBackend(model.config(), model.weights(), plan.shape(), options(settings), progress);
-            case STUB -> new StubBackend(new StubShape(model.config().vocabSize(), plan.shape()));
+            case AUTO -> bestOf(model, settings, machineBytes);
+            case CPU -> cpu(model, settings, machineBytes);
+            case CUDA -> {
+                try {
+                    yield cuda(model, settings);
+                } catch (BackendUnavailableException e) {
+                    throw new SettingsException("sidewinder.engine.backend=cuda is not to be had: " + e.getMessage());
+                }
+            }
+            case STUB -> stub(model, settings, machineBytes);
         };
     }
 
-    private static CpuOptions options(ServerConfig.Engine settings) {
+    private static PlannedBackend bestOf(Model model, ServerConfig.Engine settings, long machineBytes) {
+        if (settings.arithmetic() == ArithmeticKind.F32) {
+            return cpu(model, settings, machineBytes);
+        }
+        try {
+            return cuda(model, settings);
+        } catch (BackendUnavailableException e) {
+            return cpu(model, settings, machineBytes).noting("no GPU is used: " + e.getMessage());
+        }
+    }
+
+    private static PlannedBackend cpu(Model model, ServerConfig.Engine settings, long machineBytes) {
+        if (settings.cacheType() == CacheType.FP8) {
+            throw new SettingsException("sidewinder.engine.kv-cache-dtype=fp8 runs on a GPU only, and none is used");
+        }
+        MemoryPlan plan = CachePlanner.plan(model.config(), settings, machineBytes);
         Arithmetic arithmetic = switch (settings.arithmetic()) {
             case BF16 -> Arithmetic.BF16;
             case F32 -> Arithmetic.F32;
         };
         int threads = settings.threads() > 0 ? settings.threads() : Runtime.getRuntime().availableProcessors();
-        return new CpuOptions(arithmetic, threads, settings.maxBatchTokens(), CpuOptions.Products.BEST);
+        int batchTokens = settings.batchTokens(CachePlanner.CPU_BATCH_TOKENS);
+        var options = new CpuOptions(arithmetic, threads, batchTokens, CpuOptions.Products.BEST);
+        return new PlannedBackend("cpu", plan, batchTokens, cacheType(settings), Optional.empty(), Optional.empty(),
+                Optional.empty(),
+                progress -> new CpuBackend(model.config(), model.weights(), plan.shape(), options, progress), () -> {});
+    }
+
+    private static PlannedBackend stub(Model model, ServerConfig.Engine settings, long machineBytes) {
+        MemoryPlan plan = CachePlanner.plan(model.config(), settings, machineBytes);
+        var shape = new StubShape(model.config().vocabSize(), plan.shape());
+        return new PlannedBackend("stub", plan, settings.batchTokens(CachePlanner.CPU_BATCH_TOKENS), cacheType(settings),
+                Optional.empty(), Optional.empty(), Optional.empty(), progress -> new StubBackend(shape), () -> {});
+    }
+
+    private static String cacheType(ServerConfig.Engine settings) {
+        return settings.arithmetic() == ArithmeticKind.BF16 ? "bfloat16" : "float32";
+    }
+
+    private static PlannedBackend cuda(Model model, ServerConfig.Engine settings) {
+        ServerConfig.Cuda cuda = settings.cuda();
+        int batchTokens = settings.batchTokens(CUDA_BATCH_TOKENS);
+        int most = CachePlanner.mostSequences(settings, batchTokens);
+        int tokens = CachePlanner.wantedTokens(model.config(), settings);
+        KvFormat format = settings.cacheType() == CacheType.FP8 ? KvFormat.E4M3 : KvFormat.BF16;
+        CudaDevice device = CudaDevice.open(cuda.driver(), cuda.kernels(), cuda.device());
+        try {
+            var wanted = new CudaOptions(batchTokens, settings.maxSequences() > 0 ? settings.maxSequences() : most, tokens, format,
+                    cuda.batchInvariant(), true);
+            CudaMemoryPlan memory = device.plan(model.config(), model.weights(), wanted,
+                    new CudaMemoryPlan.Wish(settings.cacheBytes(), settings.maxSequences(), most, tokens));
+            MemoryPlan plan = memory.caches();
+            CachePlanner.checkLength(plan, settings);
+            CudaOptions options = wanted.with(plan.shape().slots(), plan.maxModelTokens());
+            return new PlannedBackend("cuda", plan, batchTokens, format == KvFormat.E4M3 ? "fp8_e4m3" : "bfloat16",
+                    Optional.of(memory.toString()), Optional.of(device.summary()), Optional.empty(),
+                    progress -> new CudaBackend(device, model.config(), model.weights(), plan.shape(), options, progress),
+                    device::close);
+        } catch (RuntimeException e) {
+            device.close();
+            throw e;
+        }
     }
 }

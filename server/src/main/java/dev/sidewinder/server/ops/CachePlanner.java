@@ -11,6 +11,9 @@ import dev.sidewinder.server.settings.SettingsException;
 /// Plans the caches as the settings ask, and says which setting to change when that is impossible.
 final class CachePlanner {
 
+    /// What the CPU backend takes in one step where nothing is set.
+    static final int CPU_BATCH_TOKENS = 512;
+
     private static final int MOST_SEQUENCES = 256;
     private static final int STATE_BYTES = 4;
 
@@ -19,29 +22,46 @@ final class CachePlanner {
     /// @param machineBytes physical memory, for the default
     /// @throws SettingsException when what was asked for does not fit together
     static MemoryPlan plan(ModelConfig model, ServerConfig.Engine settings, long machineBytes) {
-        // a step must hold every running sequence and still have room for a piece of a prompt
-        int most = Math.min(MOST_SEQUENCES, settings.maxBatchTokens() - CacheShape.BLOCK_TOKENS);
-        if (settings.maxSequences() > settings.maxBatchTokens() - CacheShape.BLOCK_TOKENS) {
-            throw new SettingsException("sidewinder.engine.max-num-seqs=" + settings.maxSequences() + " leaves no room for "
-                    + "a piece of a prompt in a step of sidewinder.engine.max-num-batched-tokens="
-                    + settings.maxBatchTokens() + "; the second must be larger by at least " + CacheShape.BLOCK_TOKENS);
-        }
+        int most = mostSequences(settings, settings.batchTokens(CPU_BATCH_TOKENS));
         var types = new CacheFootprint.Types(STATE_BYTES, STATE_BYTES,
                 settings.arithmetic() == ArithmeticKind.BF16 ? 2 : 4);
         long bytes = settings.cacheBytes() > 0 ? settings.cacheBytes() : MemoryPlan.defaultBytes(machineBytes);
-        int length = settings.maxModelTokens() > 0 ? settings.maxModelTokens() : model.maxPositionEmbeddings();
+        int length = wantedTokens(model, settings);
         MemoryPlan plan;
         try {
-            plan = MemoryPlan.of(CacheFootprint.of(model), types, bytes, settings.maxSequences(), Math.max(1, most), length);
+            plan = MemoryPlan.of(CacheFootprint.of(model), types, bytes, settings.maxSequences(), most, length);
         } catch (IllegalArgumentException e) {
             throw new SettingsException(e.getMessage() + "; raise sidewinder.engine.cache-size or lower "
                     + "sidewinder.engine.max-num-seqs");
         }
+        checkLength(plan, settings);
+        return plan;
+    }
+
+    /// How many sequences may run where the settings name no number: a step must hold every running one and still have
+    /// room for a piece of a prompt.
+    ///
+    /// @throws SettingsException when the settings name a number that leaves no room
+    static int mostSequences(ServerConfig.Engine settings, int batchTokens) {
+        if (settings.maxSequences() > batchTokens - CacheShape.BLOCK_TOKENS) {
+            throw new SettingsException("sidewinder.engine.max-num-seqs=" + settings.maxSequences() + " leaves no room for "
+                    + "a piece of a prompt in a step of sidewinder.engine.max-num-batched-tokens="
+                    + batchTokens + "; the second must be larger by at least " + CacheShape.BLOCK_TOKENS);
+        }
+        return Math.clamp(batchTokens - CacheShape.BLOCK_TOKENS, 1, MOST_SEQUENCES);
+    }
+
+    /// Tokens of the longest sequence that is wanted.
+    static int wantedTokens(ModelConfig model, ServerConfig.Engine settings) {
+        return settings.maxModelTokens() > 0 ? settings.maxModelTokens() : model.maxPositionEmbeddings();
+    }
+
+    /// @throws SettingsException when a length was asked for that does not fit
+    static void checkLength(MemoryPlan plan, ServerConfig.Engine settings) {
         if (plan.maxModelTokens() < settings.maxModelTokens()) {
             throw new SettingsException("sidewinder.engine.max-model-len=" + settings.maxModelTokens() + " does not fit: "
                     + "beside " + plan.shape().slots() + " states there is room for " + plan.maxModelTokens()
                     + " tokens; raise sidewinder.engine.cache-size or lower sidewinder.engine.max-num-seqs");
         }
-        return plan;
     }
 }

@@ -60,13 +60,15 @@ public final class ModelLoader {
     }
 
     private RunningModel serve(Model model, LoadingProgress progress) throws InterruptedException {
-        MemoryPlan plan = CachePlanner.plan(model.config(), config.engine(), machineBytes());
-        var served = ServedModel.of(model, names(model), plan.maxModelTokens(), buildName(), config.api().thinking());
+        PlannedBackend planned = Backends.plan(model, config.engine(), machineBytes());
+        MemoryPlan plan = planned.plan();
+        var served = ServedModel.of(model, names(model), plan.maxModelTokens(), buildName(planned), config.api().thinking());
         var engine = new AtomicReference<Engine>();
-        var metrics = new EngineMetrics(served.names().getFirst(), plan.maxModelTokens(), cacheInfo(plan), serverMetrics,
+        var metrics = new EngineMetrics(served.names().getFirst(), plan.maxModelTokens(), cacheInfo(planned), serverMetrics,
                 () -> engine.get().status());
-        Backend backend = Backends.create(model, plan, config.engine(), progress);
-        engine.set(Engine.start(backend, limits(plan), metrics.observer()));
+        planned.device().ifPresent(metrics::runsOn);
+        Backend backend = planned.build(progress);
+        engine.set(Engine.start(backend, limits(planned), metrics.observer()));
         try {
             new SelfTest(engine.get(), backend.vocabSize()).run();
         } catch (RuntimeException | InterruptedException e) {
@@ -76,13 +78,12 @@ public final class ModelLoader {
         var reader = new RequestReader(config.api(), plan.maxModelTokens(), model.config().vocabSize());
         var planner = new RequestPlanner(served, config.api(), new SecureRandom()::nextLong, InstantSource.system());
         return new RunningModel(model, served, engine.get(), metrics, reader, planner, plan,
-                System.currentTimeMillis() / 1000, backend.description());
+                System.currentTimeMillis() / 1000, backend.description(), planned);
     }
 
     /// What else an answer depends on, besides the weights.
-    private String buildName() {
-        return build.version() + "/" + build.commit() + "/" + config.engine().backend() + "/"
-                + config.engine().arithmetic();
+    private String buildName(PlannedBackend planned) {
+        return build.version() + "/" + build.commit() + "/" + planned.name() + "/" + config.engine().arithmetic();
     }
 
     private List<String> names(Model model) {
@@ -94,19 +95,20 @@ public final class ModelLoader {
         return List.copyOf(names);
     }
 
-    private EngineLimits limits(MemoryPlan plan) {
+    private EngineLimits limits(PlannedBackend planned) {
         ServerConfig.Work work = config.work();
+        MemoryPlan plan = planned.plan();
         long queuedTokens = work.queuedTokens() > 0
                 ? work.queuedTokens()
                 : (long) QUEUE_FACTOR * plan.shape().blocks() * CacheShape.BLOCK_TOKENS;
-        return new EngineLimits(plan.shape().slots(), config.engine().maxBatchTokens(), work.queuedRequests(),
+        return new EngineLimits(plan.shape().slots(), planned.batchTokens(), work.queuedRequests(),
                 queuedTokens, plan.maxModelTokens(), new Timeouts(work.queueTime(), work.firstTokenTime(),
                         work.totalTime(), work.streamStall()));
     }
 
-    private EngineMetrics.CacheInfo cacheInfo(MemoryPlan plan) {
-        String type = config.engine().arithmetic() == ServerConfig.ArithmeticKind.BF16 ? "bfloat16" : "float32";
-        return new EngineMetrics.CacheInfo(CacheShape.BLOCK_TOKENS, plan.shape().blocks(), type, "float32");
+    private static EngineMetrics.CacheInfo cacheInfo(PlannedBackend planned) {
+        return new EngineMetrics.CacheInfo(CacheShape.BLOCK_TOKENS, planned.plan().shape().blocks(), planned.cacheType(),
+                "float32");
     }
 
     private static long machineBytes() {

@@ -15,8 +15,9 @@ import java.util.List;
 /// @param plan    the memory of its caches
 /// @param created seconds since 1970
 /// @param backend what computes, in one line
+/// @param planned how it was chosen
 public record RunningModel(Model model, ServedModel served, Engine engine, EngineMetrics metrics, RequestReader reader,
-        RequestPlanner planner, MemoryPlan plan, long created, String backend) {
+        RequestPlanner planner, MemoryPlan plan, long created, String backend, PlannedBackend planned) {
 
     /// Under which it is served; the first is the one answers carry by default.
     public List<String> names() {

@@ -21,10 +21,12 @@ final class StartBlock {
         lines.add("model    " + String.join(", ", served.names()) + ": " + layers(model) + ", weights "
                 + served.model().numberFormat() + ", vocabulary " + model.vocabSize() + ", revision " + served.served().fingerprint());
         lines.add("backend  " + served.backend());
+        served.planned().note().ifPresent(note -> lines.add("note     " + note));
+        served.planned().memory().ifPresent(memory -> lines.add("memory   " + memory));
         lines.add("cache    " + plan.shape().blocks() + " blocks of " + CacheShape.BLOCK_TOKENS + " tokens, "
                 + plan.shape().slots() + " state slots, " + mebibytes(plan.bytes()) + " at most");
         lines.add("limits   " + plan.maxModelTokens() + " tokens a sequence, " + plan.shape().slots() + " running, "
-                + config.work().queuedRequests() + " waiting, steps of " + config.engine().maxBatchTokens() + " tokens");
+                + config.work().queuedRequests() + " waiting, steps of " + served.planned().batchTokens() + " tokens");
         if (served.model().synthetic()) {
             lines.add(config.model().chosen()
                     ? "note     the weights are random: so are the words"

@@ -11,6 +11,7 @@ import java.time.Duration;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /// Everything an operator can set, checked. Made once at start by [#read] and handed on as records.
 ///
@@ -20,7 +21,7 @@ public record ServerConfig(Model model, Engine engine, Http http, ApiOptions api
 
     /// What computes.
     public enum BackendKind {
-        CPU, STUB
+        AUTO, CPU, CUDA, STUB
     }
 
     public enum ArithmeticKind {
@@ -28,7 +29,7 @@ public record ServerConfig(Model model, Engine engine, Http http, ApiOptions api
     }
 
     public enum CacheType {
-        AUTO
+        AUTO, BF16, FP8
     }
 
     public enum AuthMode {
@@ -44,8 +45,21 @@ public record ServerConfig(Model model, Engine engine, Http http, ApiOptions api
 
     /// Zero means "as fits" wherever it is allowed.
     ///
-    public record Engine(BackendKind backend, ArithmeticKind arithmetic, int threads, long cacheBytes, int maxModelTokens,
-            int maxSequences, int maxBatchTokens) {}
+    public record Engine(BackendKind backend, ArithmeticKind arithmetic, int threads, long cacheBytes, CacheType cacheType,
+            int maxModelTokens, int maxSequences, int maxBatchTokens, Cuda cuda) {
+
+        /// Tokens in one step at most.
+        ///
+        /// @param fallback what the backend takes where nothing is set
+        public int batchTokens(int fallback) {
+            return maxBatchTokens > 0 ? maxBatchTokens : fallback;
+        }
+    }
+
+    /// @param device  which GPU
+    /// @param driver  a library in place of the system's driver
+    /// @param kernels a folder in place of the packaged kernels
+    public record Cuda(int device, boolean batchInvariant, Optional<Path> driver, Optional<Path> kernels) {}
 
     /// @param allowedHosts names for the Host header; empty = the default for the address
     public record Http(String host, int port, List<String> allowedHosts, Duration heartbeat, Duration streamCommitAfter,
@@ -101,10 +115,11 @@ public record ServerConfig(Model model, Engine engine, Http http, ApiOptions api
     }
 
     private static Engine engine(SettingValues values) {
-        values.get(Settings.KV_CACHE_DTYPE);
         return new Engine(values.get(Settings.BACKEND), values.get(Settings.ARITHMETIC), values.get(Settings.THREADS),
-                values.get(Settings.CACHE_SIZE), values.get(Settings.MAX_MODEL_LEN), values.get(Settings.MAX_NUM_SEQS),
-                values.get(Settings.MAX_BATCH_TOKENS));
+                values.get(Settings.CACHE_SIZE), values.get(Settings.KV_CACHE_DTYPE), values.get(Settings.MAX_MODEL_LEN),
+                values.get(Settings.MAX_NUM_SEQS), values.get(Settings.MAX_BATCH_TOKENS),
+                new Cuda(values.get(Settings.DEVICE), values.get(Settings.BATCH_INVARIANT), values.get(Settings.CUDA_DRIVER),
+                        values.get(Settings.CUDA_KERNELS)));
     }
 
     private static Transport transport(SettingValues values) {
@@ -144,6 +159,17 @@ public record ServerConfig(Model model, Engine engine, Http http, ApiOptions api
         if (engine.maxBatchTokens() % 128 != 0) {
             throw new SettingsException("sidewinder.engine.max-num-batched-tokens=" + engine.maxBatchTokens()
                     + " is not a multiple of 128, the grid on which prompts are cut");
+        }
+        if (engine.backend() == BackendKind.CUDA && engine.arithmetic() == ArithmeticKind.F32) {
+            throw new SettingsException("sidewinder.engine.arithmetic=f32 runs on the CPU only; leave it out, or set "
+                    + "sidewinder.engine.backend=cpu");
+        }
+        if (engine.backend() == BackendKind.CPU && engine.cacheType() == CacheType.FP8) {
+            throw new SettingsException("sidewinder.engine.kv-cache-dtype=fp8 runs on a GPU only; leave it out");
+        }
+        if (engine.cacheType() == CacheType.BF16 && engine.arithmetic() == ArithmeticKind.F32) {
+            throw new SettingsException("sidewinder.engine.kv-cache-dtype=bf16 contradicts sidewinder.engine.arithmetic=f32, "
+                    + "which keeps keys and values in f32");
         }
         if (transport.headerBytes() > transport.headersBytes()) {
             throw new SettingsException("sidewinder.limits.header=" + transport.headerBytes()

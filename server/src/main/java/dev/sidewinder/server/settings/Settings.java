@@ -8,18 +8,21 @@ import static dev.sidewinder.server.settings.ValueKind.integer;
 import static dev.sidewinder.server.settings.ValueKind.list;
 import static dev.sidewinder.server.settings.ValueKind.longInteger;
 import static dev.sidewinder.server.settings.ValueKind.oneOf;
+import static dev.sidewinder.server.settings.ValueKind.path;
 import static dev.sidewinder.server.settings.ValueKind.size;
 import static dev.sidewinder.server.settings.ValueKind.text;
 
 import dev.sidewinder.server.api.Limit;
 import dev.sidewinder.server.api.ReasoningFields;
 import dev.sidewinder.server.api.ThinkingDefaults;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 
 /// The table of settings: the only place where one is named, bounded, defaulted and explained. `--help`,
@@ -39,26 +42,37 @@ final class Settings {
 
     // ---- engine ----
     static final Setting<ServerConfig.BackendKind> BACKEND = add("sidewinder.engine.backend", List.of("--backend"),
-            oneOf(ServerConfig.BackendKind.class), "cpu",
-            "`cpu` computes; `stub` computes nothing and emits pseudo-random tokens, for measuring the server itself");
+            oneOf(ServerConfig.BackendKind.class), "auto",
+            "`cuda` computes on a GPU, `cpu` on the processors; `auto` takes a GPU when there is a usable one with room for "
+                    + "the model, and says why when not; `stub` computes nothing and emits pseudo-random tokens, for "
+                    + "measuring the server itself");
+    static final Setting<Integer> DEVICE = add("sidewinder.engine.device", List.of("--device"), integer(0, 63), "0",
+            "which GPU, in the driver's order");
+    static final Setting<Boolean> BATCH_INVARIANT = add("sidewinder.engine.batch-invariant", List.of("--batch-invariant"),
+            bool(), "false", "`cuda`: an answer has the same bits whatever else runs, for a little speed; on the CPU it always has");
     static final Setting<ServerConfig.ArithmeticKind> ARITHMETIC = add("sidewinder.engine.arithmetic",
             List.of("--arithmetic"), oneOf(ServerConfig.ArithmeticKind.class), "bf16",
-            "`f32` is the reference, `bf16` is faster");
+            "`f32` is the reference and runs on the CPU only, `bf16` is faster");
     static final Setting<Integer> THREADS = add("sidewinder.engine.threads", List.of("--threads"), integer(0, 1024),
             "0", "threads of the CPU backend; 0 = one per processor");
     static final Setting<Long> CACHE_SIZE = add("sidewinder.engine.cache-size", List.of("--cache-size"),
-            size("0", "4096GiB"), "0", "memory for KV blocks and state slots; 0 = a quarter of the machine's");
+            size("0", "4096GiB"), "0", "memory for KV blocks and state slots; 0 = a quarter of the machine's, or what a GPU has free");
     static final Setting<ServerConfig.CacheType> KV_CACHE_DTYPE = add("sidewinder.engine.kv-cache-dtype",
             List.of("--kv-cache-dtype"), oneOf(ServerConfig.CacheType.class), "auto",
-            "number format of keys and values; `auto` follows the arithmetic, the only choice of the CPU backend");
+            "number format of keys and values; `auto` follows the arithmetic on the CPU and is `bf16` on a GPU, the only "
+                    + "one that takes `fp8`");
     static final Setting<Integer> MAX_MODEL_LEN = add("sidewinder.engine.max-model-len", List.of("--max-model-len"),
             integer(0, 1_048_576), "0", "prompt and answer of one sequence at most, in tokens; 0 = what the model "
                     + "states, cut to what fits into the cache");
     static final Setting<Integer> MAX_NUM_SEQS = add("sidewinder.engine.max-num-seqs", List.of("--max-num-seqs"),
             integer(0, 4096), "0", "sequences running at once; 0 = what fits, 256 at most");
     static final Setting<Integer> MAX_BATCH_TOKENS = add("sidewinder.engine.max-num-batched-tokens",
-            List.of("--max-num-batched-tokens"), integer(128, 131_072), "512",
-            "tokens in one step at most, a multiple of 128");
+            List.of("--max-num-batched-tokens"), integer(0, 131_072), "0",
+            "tokens in one step at most, a multiple of 128; 0 = 512 on the CPU, 8192 on a GPU");
+    static final Setting<Optional<Path>> CUDA_DRIVER = add("sidewinder.cuda.driver", List.of(), path(), "",
+            "library to load in place of the system's `libcuda.so.1`");
+    static final Setting<Optional<Path>> CUDA_KERNELS = add("sidewinder.cuda.kernels", List.of(), path(), "",
+            "folder of compiled kernels to load in place of those that come with the server");
 
     // ---- http ----
     static final Setting<String> HOST = add("sidewinder.http.host", List.of("--host"), text(), "127.0.0.1",

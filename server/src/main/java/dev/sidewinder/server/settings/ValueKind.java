@@ -2,10 +2,12 @@ package dev.sidewinder.server.settings;
 
 import dev.sidewinder.model.tokenizer.ControlTokens;
 import dev.sidewinder.server.api.ThinkingDefaults;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.function.Function;
 
 /// How the text of a setting becomes a value, and what one may write.
@@ -52,6 +54,11 @@ record ValueKind<T>(String allowed, Function<String, T> reader, boolean flag, bo
 
     static ValueKind<String> text() {
         return new ValueKind<>("text", ValueKind::notEmpty, false);
+    }
+
+    /// A file or folder; empty text is none.
+    static ValueKind<Optional<Path>> path() {
+        return new ValueKind<>("path", text -> text.isEmpty() ? Optional.empty() : Optional.of(Path.of(text)), false);
     }
 
     /// Comma-separated; empty text is the empty list.

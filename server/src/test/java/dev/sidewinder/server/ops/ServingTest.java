@@ -89,7 +89,7 @@ class ServingTest {
 
     /// Only the engine matters here.
     private static RunningModel running(Engine engine) {
-        return new RunningModel(null, null, engine, null, null, null, null, 0, "broken");
+        return new RunningModel(null, null, engine, null, null, null, null, 0, "broken", null);
     }
 
     /// Fails in every step, or computes NaN.

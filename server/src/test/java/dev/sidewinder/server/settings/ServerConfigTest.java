@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -31,6 +32,9 @@ class ServerConfigTest {
         assertThat(config.model().location()).isEqualTo("synthetic:demo");
         assertThat(config.model().chosen()).isFalse();
         assertThat(config.engine().arithmetic()).isEqualTo(ServerConfig.ArithmeticKind.BF16);
+        assertThat(config.engine().backend()).isEqualTo(ServerConfig.BackendKind.AUTO);
+        assertThat(config.engine().batchTokens(512)).isEqualTo(512);
+        assertThat(config.engine().cuda()).isEqualTo(new ServerConfig.Cuda(0, false, Optional.empty(), Optional.empty()));
         assertThat(config.drain().limit()).isEqualTo(Duration.ofSeconds(45));
         assertThat(config.transport().headersBytes()).isEqualTo(16 * 1024);
         assertThat(config.api().limits().get(Limit.BODY_BYTES)).isEqualTo(32 << 20);
@@ -117,7 +121,11 @@ class ServerConfigTest {
         "--limits-headers 4KiB --limits-header 8KiB | sidewinder.limits.header=8192 is more than",
         "--drain-linger 60s | sidewinder.drain.linger is longer",
         "--arithmetic f16 | one of `bf16`, `f32`",
-        "--kv-cache-dtype fp8 | one of `auto`",
+        "--kv-cache-dtype int4 | one of `auto`",
+        "--backend cpu --kv-cache-dtype fp8 | runs on a GPU only",
+        "--backend cuda --arithmetic f32 | runs on the CPU only",
+        "--kv-cache-dtype bf16 --arithmetic f32 | contradicts",
+        "--device -1 | integer 0..63",
         "--http-heartbeat forever | time 0s..10m",
         "--config /nowhere/at/all | cannot read the settings file",
     })
