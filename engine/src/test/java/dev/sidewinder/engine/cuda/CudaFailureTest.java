@@ -1,0 +1,123 @@
+package dev.sidewinder.engine.cuda;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.sidewinder.cuda.device.CudaException;
+import dev.sidewinder.cuda.device.DeviceBuffer;
+import dev.sidewinder.cuda.emulator.EmulatorSettings;
+import dev.sidewinder.cuda.kernel.LaunchShape;
+import dev.sidewinder.engine.Backend;
+import dev.sidewinder.engine.Engine;
+import dev.sidewinder.engine.EngineException;
+import dev.sidewinder.engine.EngineLimits;
+import dev.sidewinder.engine.EngineObserver;
+import dev.sidewinder.engine.EngineStatus;
+import dev.sidewinder.engine.Generation;
+import dev.sidewinder.engine.GenerationEvent;
+import dev.sidewinder.engine.GenerationRequest;
+import dev.sidewinder.engine.LoadProgress;
+import dev.sidewinder.engine.Logits;
+import dev.sidewinder.engine.SamplingParams;
+import dev.sidewinder.kvcache.CacheShape;
+import dev.sidewinder.model.Model;
+import dev.sidewinder.scheduler.Batch;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+/// A device that fails under a running request.
+@Timeout(120)
+class CudaFailureTest {
+
+    private static final CacheShape SHAPE = new CacheShape(4, 2);
+    private static final int STEPS_BEFORE = 3;
+
+    @Test
+    void endsTheEngineAndLetsItBeClosed() throws InterruptedException {
+        try (Model model = Model.open(EmulatedBackend.SMALLEST)) {
+            CudaDevice device = EmulatedBackend.device(EmulatorSettings.withSeed(1).lazily());
+            var backend = new Breaking(device, new CudaBackend(device, model.config(), model.weights(), SHAPE,
+                    EmulatedBackend.options(256, SHAPE), LoadProgress.SILENT));
+            Engine engine = Engine.start(backend, new EngineLimits(2, 256, 4, 1000, 400), EngineObserver.NONE);
+
+            // when a kernel writes where it may not, between two steps
+            int tokens = 0;
+            GenerationEvent event;
+            try (Engine.Place place = engine.reserve(1, 3); Generation generation = place.submit(request())) {
+                do {
+                    event = generation.next(Duration.ofSeconds(60));
+                    tokens += event instanceof GenerationEvent.Token ? 1 : 0;
+                } while (event instanceof GenerationEvent.Token);
+            }
+
+            // then the request has what came before and is told, the engine has ended, and closing it works
+            assertThat(tokens).isEqualTo(STEPS_BEFORE);
+            assertThat(event).isInstanceOfSatisfying(GenerationEvent.Failed.class,
+                    failed -> assertThat(failed.cause().kind()).isEqualTo(EngineException.Kind.ENGINE_FAILED));
+            assertThat(backend.thrown).isInstanceOf(CudaException.class).hasMessageContaining("write_at");
+            assertThat(engine.status().state()).isEqualTo(EngineStatus.State.FAILED);
+            engine.close();
+        }
+    }
+
+    private static GenerationRequest request() {
+        var sampling = new SamplingParams(0, 0, 1, 0, 1, 0, 0, Map.of(), List.of(), List.of(), 0, 0);
+        return new GenerationRequest("breaks", new int[] {1, 2, 3}, 20, 0, Set.of(), 1, -1, sampling);
+    }
+
+    /// Breaks the device in front of a step.
+    private static final class Breaking implements Backend {
+
+        private final CudaDevice device;
+        private final Backend backend;
+        private int steps;
+        private DeviceBuffer buffer;
+        private RuntimeException thrown;
+
+        Breaking(CudaDevice device, Backend backend) {
+            this.device = device;
+            this.backend = backend;
+        }
+
+        @Override
+        public Logits forward(Batch batch) {
+            try {
+                if (steps++ == STEPS_BEFORE) {
+                    buffer = device.device().allocate(256);
+                    device.kernels().get("emulator_faults", "write_at").arguments()
+                            .pointer(buffer.address()).int64(1L << 20).float32(1).int32(0).int32(0)
+                            .launch(device.device().stream(), LaunchShape.of(1, 64));
+                }
+                return backend.forward(batch);
+            } catch (RuntimeException e) {
+                thrown = e;
+                throw e;
+            }
+        }
+
+        @Override
+        public CacheShape cacheShape() {
+            return backend.cacheShape();
+        }
+
+        @Override
+        public int vocabSize() {
+            return backend.vocabSize();
+        }
+
+        @Override
+        public String description() {
+            return backend.description();
+        }
+
+        @Override
+        public void close() {
+            device.device().moveToThisThread();
+            buffer.close();
+            backend.close();
+        }
+    }
+}
