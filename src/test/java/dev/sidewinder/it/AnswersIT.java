@@ -37,7 +37,7 @@ class AnswersIT {
 
     @Test
     void saysAtStartThatItsWordsAreRandom() {
-        assertThat(server.log()).anyMatch(line -> line.contains("its words are random"));
+        assertThat(server.log()).anyMatch(line -> line.contains("the weights are random"));
     }
 
     @Test

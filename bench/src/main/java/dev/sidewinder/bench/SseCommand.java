@@ -37,8 +37,8 @@ final class SseCommand implements Callable<Integer> {
     public Integer call() throws Exception {
         var report = new Report("sse", "server-sent events of " + path + ", " + readers + " readers, stub backend");
         common.narrator().begin("starting the server");
-        try (ServerChild server = ServerChild.start("--backend", "stub", "--max-num-seqs", String.valueOf(readers),
-                "--cache-size", "8GiB")) {
+        try (ServerChild server = ServerChild.start("--model", "synthetic:demo", "--backend", "stub",
+                "--max-num-seqs", String.valueOf(readers), "--cache-size", "8GiB")) {
             common.narrator().begin("warming up for " + WARM_UP_SECONDS + " s, then " + common.repeats + " windows of "
                     + WINDOW_SECONDS + " s");
             read(server, report);

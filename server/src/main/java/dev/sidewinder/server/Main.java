@@ -3,6 +3,7 @@ package dev.sidewinder.server;
 import dev.sidewinder.engine.cpu.CpuBackend;
 import dev.sidewinder.server.cli.Commands;
 import dev.sidewinder.server.ops.ServeApplication;
+import dev.sidewinder.server.settings.Installation;
 import dev.sidewinder.server.settings.ServerConfig;
 import dev.sidewinder.server.settings.SettingsDocument;
 import dev.sidewinder.server.settings.SettingsException;
@@ -35,7 +36,7 @@ public final class Main {
         ServerConfig config;
         try {
             // read here for the message, and again inside, where the application is put together
-            config = ServerConfig.read(flags, System.getenv(), Path.of(""));
+            config = ServerConfig.read(flags, System.getenv(), Path.of(""), Installation.here());
         } catch (SettingsException e) {
             System.err.println("sidewinder serve: " + e.getMessage());
             System.exit(1);

@@ -11,8 +11,10 @@ import java.util.concurrent.TimeUnit;
 public final class Launcher {
 
     private static final int LIMIT_SECONDS = 240;
-    private static final Path SCRIPT = Path.of(System.getProperty("sidewinder.runner"))
-            .resolve("../../../../sidewinder").toAbsolutePath().normalize();
+
+    /// The folder that this build belongs to.
+    public static final Path REPOSITORY = Path.of(System.getProperty("sidewinder.runner"))
+            .resolve("../../../..").toAbsolutePath().normalize();
 
     /// @param status what the process ended with
     public record Result(int status, String output, String errors) {}
@@ -22,7 +24,7 @@ public final class Launcher {
     /// Runs a command to its end.
     public static Result run(String... arguments) throws IOException, InterruptedException {
         Path folder = Files.createTempDirectory("sidewinder-it");
-        List<String> command = new ArrayList<>(List.of(SCRIPT.toString()));
+        List<String> command = new ArrayList<>(List.of(REPOSITORY.resolve("sidewinder").toString()));
         command.addAll(List.of(arguments));
         Path output = folder.resolve("output");
         Path errors = folder.resolve("errors");

@@ -11,7 +11,6 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
@@ -28,12 +27,12 @@ public final class ServerProcess implements AutoCloseable {
     private final List<String> log = new CopyOnWriteArrayList<>();
     private final Thread reader;
 
-    private ServerProcess(List<String> flags, Map<String, String> environment) {
+    /// @param options of the JVM, beside those that every test needs
+    private ServerProcess(List<String> options, List<String> flags) {
         try {
             Path folder = Files.createTempDirectory("sidewinder-it");
-            var builder = new ProcessBuilder(command(flags)).directory(folder.toFile()).redirectErrorStream(true);
+            var builder = new ProcessBuilder(command(options, flags)).directory(folder.toFile()).redirectErrorStream(true);
             builder.environment().keySet().removeIf(name -> name.startsWith("SIDEWINDER_"));
-            builder.environment().putAll(environment);
             process = builder.start();
         } catch (IOException e) {
             throw new UncheckedIOException(e);
@@ -41,7 +40,7 @@ public final class ServerProcess implements AutoCloseable {
         reader = Thread.ofVirtual().start(this::readLog);
     }
 
-    private static List<String> command(List<String> flags) {
+    private static List<String> command(List<String> options, List<String> flags) {
         Path runner = Path.of(System.getProperty("sidewinder.runner"));
         if (!Files.exists(runner)) {
             throw new IllegalStateException("there is no packaged server at " + runner + "; run mvn package first");
@@ -49,6 +48,7 @@ public final class ServerProcess implements AutoCloseable {
         List<String> command = new ArrayList<>();
         command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
         command.addAll(List.of(System.getProperty("sidewinder.jvm.flags").split(" ")));
+        command.addAll(options);
         command.addAll(List.of("-Xmx1g", "-jar", runner.toAbsolutePath().normalize().toString(), "serve"));
         command.addAll(flags);
         return command;
@@ -56,7 +56,10 @@ public final class ServerProcess implements AutoCloseable {
 
     /// Starts a server on a free port and waits until it is ready.
     public static ServerProcess start(String... flags) {
-        ServerProcess server = launch(flags);
+        return ready(launch(flags));
+    }
+
+    private static ServerProcess ready(ServerProcess server) {
         try {
             server.await("the server to be ready", () -> server.logged("ready    http"));
         } catch (RuntimeException | AssertionError e) {
@@ -72,7 +75,16 @@ public final class ServerProcess implements AutoCloseable {
         if (!all.contains("--port")) {
             all.addAll(List.of("--port", "0"));
         }
-        return new ServerProcess(all, Map.of());
+        if (!all.contains("--model")) {
+            // most tests need any model, and this one is made in a moment
+            all.addAll(List.of("--model", "synthetic:demo"));
+        }
+        return new ServerProcess(List.of(), all);
+    }
+
+    /// Starts a server as `./sidewinder serve` does, without a name for the model, and waits until it is ready.
+    public static ServerProcess startDefault() {
+        return ready(new ServerProcess(List.of("-Dsidewinder.root=" + Launcher.REPOSITORY), List.of("--port", "0")));
     }
 
     /// Where it listens. Waits until it does.

@@ -2,6 +2,7 @@ package dev.sidewinder.server.ops;
 
 import dev.sidewinder.server.metrics.MetricsPage;
 import dev.sidewinder.server.metrics.ServerMetrics;
+import dev.sidewinder.server.settings.Installation;
 import dev.sidewinder.server.settings.ServerConfig;
 import io.micrometer.prometheus.PrometheusMeterRegistry;
 import io.quarkus.runtime.annotations.CommandLineArguments;
@@ -20,7 +21,7 @@ final class Beans {
     ServerConfig config(@CommandLineArguments String[] arguments) {
         List<String> flags = arguments.length > 0 && arguments[0].equals("serve")
                 ? Arrays.asList(arguments).subList(1, arguments.length) : List.of();
-        return ServerConfig.read(flags, System.getenv(), Path.of(""));
+        return ServerConfig.read(flags, System.getenv(), Path.of(""), Installation.here());
     }
 
     @Produces

@@ -28,9 +28,7 @@ final class StartBlock {
         lines.add("limits   " + plan.maxModelTokens() + " tokens a sequence, " + plan.shape().slots() + " running, "
                 + config.work().queuedRequests() + " waiting, steps of " + served.planned().batchTokens() + " tokens");
         if (served.model().synthetic()) {
-            lines.add(config.model().chosen()
-                    ? "note     the weights are random: so are the words"
-                    : "note     no --model was given: this is a small model with random weights, its words are random");
+            lines.add("note     the weights are random: so are the words");
         }
         if (served.model().tokenizer().isEmpty()) {
             lines.add("note     the model has no tokenizer: it takes and gives token ids only, and no chats");

@@ -40,8 +40,8 @@ public record ServerConfig(Model model, Engine engine, Http http, ApiOptions api
         DEBUG, INFO, WARN
     }
 
-    /// @param chosen whether somebody named the model; otherwise it is the demonstration model
-    public record Model(String location, boolean chosen, List<String> servedNames, List<String> aliases) {}
+    /// @param location where nobody named one, the model of the installation
+    public record Model(String location, List<String> servedNames, List<String> aliases) {}
 
     /// Zero means "as fits" wherever it is allowed.
     ///
@@ -91,17 +91,18 @@ public record ServerConfig(Model model, Engine engine, Http http, ApiOptions api
     /// @param flags       what stands behind `serve` on the command line
     /// @param environment the variables of the process
     /// @param folder      the working directory, where `sidewinder.properties` may lie
+    /// @param installation has the model to serve when none is named
     /// @throws SettingsException for anything unknown, malformed, out of range or contradictory
-    public static ServerConfig read(List<String> flags, Map<String, String> environment, Path folder) {
-        ServerConfig config = from(new SettingsReader().read(flags, environment, folder));
+    public static ServerConfig read(List<String> flags, Map<String, String> environment, Path folder,
+            Installation installation) {
+        ServerConfig config = from(new SettingsReader().read(flags, environment, folder), installation);
         config.check();
         return config;
     }
 
-    private static ServerConfig from(SettingValues values) {
+    private static ServerConfig from(SettingValues values, Installation installation) {
         return new ServerConfig(
-                new Model(values.get(Settings.MODEL), values.has(Settings.MODEL), values.get(Settings.SERVED_NAMES),
-                        values.get(Settings.ALIASES)),
+                model(values, installation),
                 engine(values),
                 new Http(values.get(Settings.HOST), values.get(Settings.PORT), values.get(Settings.ALLOWED_HOSTS),
                         values.get(Settings.HEARTBEAT), values.get(Settings.STREAM_COMMIT_AFTER),
@@ -112,6 +113,12 @@ public record ServerConfig(Model model, Engine engine, Http http, ApiOptions api
                 work(values),
                 values.get(Settings.LOG_LEVEL),
                 values.notes());
+    }
+
+    private static Model model(SettingValues values, Installation installation) {
+        // a name that is there and empty, as of a variable that was forgotten, is refused like any other wrong one
+        return new Model(values.has(Settings.MODEL) ? values.get(Settings.MODEL) : installation.tinyModel().toString(),
+                values.get(Settings.SERVED_NAMES), values.get(Settings.ALIASES));
     }
 
     private static Engine engine(SettingValues values) {

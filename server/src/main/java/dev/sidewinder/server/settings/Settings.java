@@ -33,7 +33,8 @@ final class Settings {
 
     // ---- model ----
     static final Setting<String> MODEL = add("sidewinder.model.location", List.of("--model"), text(),
-            "synthetic:demo", "checkpoint folder, or `synthetic:<shape>` for random weights made on the spot");
+            "", "checkpoint folder, or `synthetic:<shape>` for random weights made on the spot. Default: `models/tiny` of "
+                    + "the installation, the model that was trained for this project");
     static final Setting<List<String>> SERVED_NAMES = add("sidewinder.model.served-name",
             List.of("--served-model-name"), list(), "", "names to serve the model under; the first is the one answers "
                     + "carry when a request names none. Default: the name of the folder");

@@ -3,6 +3,7 @@ package dev.sidewinder.server.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatCode;
 
+import dev.sidewinder.server.settings.Installation;
 import dev.sidewinder.server.settings.ServerConfig;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -379,7 +380,7 @@ class LauncherTest {
                 .map(MatchResult::group).distinct().toList();
 
         assertThat(variables).contains("SIDEWINDER_JAVA_HOME", "SIDEWINDER_MVN").allSatisfy(variable ->
-                assertThatCode(() -> ServerConfig.read(List.of(), Map.of(variable, "x"), folder))
+                assertThatCode(() -> ServerConfig.read(List.of(), Map.of(variable, "x"), folder, Installation.here()))
                         .as(variable).doesNotThrowAnyException());
     }
 

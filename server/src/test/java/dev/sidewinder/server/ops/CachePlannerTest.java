@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.sidewinder.engine.MemoryPlan;
 import dev.sidewinder.model.config.LayerSpec;
 import dev.sidewinder.model.config.ModelConfig;
+import dev.sidewinder.server.settings.Installation;
 import dev.sidewinder.server.settings.ServerConfig;
 import dev.sidewinder.server.settings.SettingsException;
 import java.nio.file.Path;
@@ -58,6 +59,6 @@ class CachePlannerTest {
     }
 
     private static ServerConfig.Engine engine(String... flags) {
-        return ServerConfig.read(List.of(flags), Map.of(), Path.of("/nowhere")).engine();
+        return ServerConfig.read(List.of(flags), Map.of(), Path.of("/nowhere"), Installation.here()).engine();
     }
 }

@@ -2,6 +2,7 @@ package dev.sidewinder.server.rest;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.sidewinder.server.settings.Installation;
 import dev.sidewinder.server.settings.ServerConfig;
 import io.netty.channel.DefaultEventLoopGroup;
 import io.netty.channel.EventLoop;
@@ -27,7 +28,8 @@ class ConnectionGateTest {
             var channel = new LocalChannel();
             group.register(channel).sync();
             EventLoop loop = channel.eventLoop();
-            var gate = new ConnectionGate(new ConnectionLimits(ServerConfig.read(List.of(), Map.of(), Path.of("/nowhere"))));
+            var gate = new ConnectionGate(new ConnectionLimits(ServerConfig.read(List.of(), Map.of(), Path.of("/nowhere"),
+                    Installation.here())));
             loop.submit(() -> channel.pipeline().addFirst(gate)).sync();
             loop.submit(() -> gate.requestBegan(false)).sync();
             var busy = new CountDownLatch(1);

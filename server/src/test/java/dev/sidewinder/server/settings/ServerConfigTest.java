@@ -20,6 +20,8 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 class ServerConfigTest {
 
+    private static final Installation INSTALLATION = new Installation(Path.of("/opt/sidewinder"));
+
     @TempDir
     Path folder;
 
@@ -29,8 +31,7 @@ class ServerConfigTest {
 
         assertThat(config.http().port()).isEqualTo(8000);
         assertThat(config.http().host()).isEqualTo("127.0.0.1");
-        assertThat(config.model().location()).isEqualTo("synthetic:demo");
-        assertThat(config.model().chosen()).isFalse();
+        assertThat(config.model().location()).isEqualTo("/opt/sidewinder/models/tiny");
         assertThat(config.engine().arithmetic()).isEqualTo(ServerConfig.ArithmeticKind.BF16);
         assertThat(config.engine().backend()).isEqualTo(ServerConfig.BackendKind.AUTO);
         assertThat(config.engine().batchTokens(512)).isEqualTo(512);
@@ -42,6 +43,16 @@ class ServerConfigTest {
     }
 
     @Test
+    void servesTheModelThatIsNamedWhereverItIsNamed() throws IOException {
+        assertThat(read("--model", "m/other").model().location()).isEqualTo("m/other");
+        assertThat(ServerConfig.read(List.of(), Map.of("SIDEWINDER_MODEL_LOCATION", "synthetic:demo"), folder,
+                INSTALLATION).model().location()).isEqualTo("synthetic:demo");
+        Files.writeString(folder.resolve("sidewinder.properties"), "sidewinder.model.location=/models/nano\n");
+        assertThat(read().model().location()).isEqualTo("/models/nano");
+        assertThatThrownBy(() -> read("--model", "")).hasMessageContaining("\"\" is not a value for sidewinder.model.location");
+    }
+
+    @Test
     void takesFlagsBeforeEnvironmentBeforeFile() throws IOException {
         // given all three
         Files.writeString(folder.resolve("sidewinder.properties"),
@@ -50,7 +61,7 @@ class ServerConfigTest {
                 "PATH", "not ours", "SIDEWINDER_JAVA_HOME", "the launcher's");
 
         // when a flag names one of them
-        ServerConfig config = ServerConfig.read(List.of("--port", "3"), environment, folder);
+        ServerConfig config = ServerConfig.read(List.of("--port", "3"), environment, folder, INSTALLATION);
 
         // then each value comes from the first place that has it
         assertThat(config.http().port()).isEqualTo(3);
@@ -136,7 +147,7 @@ class ServerConfigTest {
 
     @Test
     void namesTheNearestVariableForAnUnknownOne() {
-        assertThatThrownBy(() -> ServerConfig.read(List.of(), Map.of("SIDEWINDER_HTTP_PROT", "1"), folder))
+        assertThatThrownBy(() -> ServerConfig.read(List.of(), Map.of("SIDEWINDER_HTTP_PROT", "1"), folder, INSTALLATION))
                 .hasMessage("unknown environment variable: SIDEWINDER_HTTP_PROT; did you mean SIDEWINDER_HTTP_PORT?");
     }
 
@@ -183,6 +194,6 @@ class ServerConfigTest {
     }
 
     private ServerConfig read(String... flags) {
-        return ServerConfig.read(List.of(flags), Map.of(), folder);
+        return ServerConfig.read(List.of(flags), Map.of(), folder, INSTALLATION);
     }
 }
