@@ -75,6 +75,13 @@ class PagedAttentionTest {
     }
 
     @Test
+    void aWorkerContinuesOneContextAndBeginsTheNext() {
+        // 60 blocks among 7 workers: the third has the end of the first context and the beginning of the second
+        check().checkDecode(decoding(new AttentionShape(2, 1, 64), CacheType.BF16, Type.BF16, SEED, 2560, 2560, 2560),
+                new DecodeSplit(SplitPolicy.BALANCED, 7));
+    }
+
+    @Test
     void mergesTheSameWhicheverPartArrivesLast() {
         check().checkManyLaunches(decoding(new AttentionShape(2, 1, 64), CacheType.E4M3, Type.BF16, SEED, 10 * 128),
                 new DecodeSplit(SMALL_PARTS, 10), 40);
