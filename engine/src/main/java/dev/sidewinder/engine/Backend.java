@@ -2,6 +2,7 @@ package dev.sidewinder.engine;
 
 import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.scheduler.Batch;
+import java.util.Optional;
 
 /// Computes the forward pass. Owned by the engine thread: no method may be called from another one.
 public interface Backend extends AutoCloseable {
@@ -16,6 +17,14 @@ public interface Backend extends AutoCloseable {
     /// The result is valid until the next call. A row depends only on the tokens of its own sequence, never on what
     /// else is in the batch or how the sequence was cut into pieces (on the 128-token grid).
     Logits forward(Batch batch);
+
+    /// Called when no step follows for now: the moment for what would hold steps up.
+    default void idle() {}
+
+    /// Where the tokens of a mixture of experts went, for any thread to read; empty when this backend does not count them.
+    default Optional<ExpertLoad> expertLoad() {
+        return Optional.empty();
+    }
 
     /// One line for the start-up log: arithmetic, instruction set, libraries.
     String description();

@@ -89,6 +89,7 @@ final class EngineLoop implements Runnable {
                 takeCommands();
                 checkDeadlines();
                 if (step() == StepResult.IDLE) {
+                    backend.idle();
                     publishCounts();
                     live.wakeReaders();
                     rest();

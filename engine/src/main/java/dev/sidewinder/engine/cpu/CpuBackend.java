@@ -1,6 +1,7 @@
 package dev.sidewinder.engine.cpu;
 
 import dev.sidewinder.engine.Backend;
+import dev.sidewinder.engine.ExpertLoad;
 import dev.sidewinder.engine.LoadProgress;
 import dev.sidewinder.engine.Logits;
 import dev.sidewinder.engine.SlotPositions;
@@ -12,6 +13,7 @@ import dev.sidewinder.model.config.LayerSpec;
 import dev.sidewinder.model.config.ModelConfig;
 import dev.sidewinder.scheduler.Batch;
 import dev.sidewinder.scheduler.BatchEntry;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -38,6 +40,8 @@ public final class CpuBackend implements Backend {
     private final SourceRows headRows;
     private final float[] residual;
     private final SlotPositions positions;
+    private final ExpertLoad expertLoad;
+    private long steps;
     private Optional<DnnlKernels> dnnl = Optional.empty();
     private float[] logits = new float[0];
     private boolean closed;
@@ -80,6 +84,7 @@ public final class CpuBackend implements Backend {
             runtime.loader().prepare();
             headRows = runtime.workspace().sources("normed", 1, config.hiddenSize());
             positions = new SlotPositions(cacheShape.slots());
+            expertLoad = ExpertLoad.of(config);
             complete = true;
         } finally {
             if (!complete) {
@@ -156,7 +161,28 @@ public final class CpuBackend implements Backend {
         }
         Logits result = logits(batch, step);
         positions.advance(batch);
+        steps++;
+        if (expertLoad.isDue(steps)) {
+            recordExpertLoad();
+        }
         return result;
+    }
+
+    @Override
+    public void idle() {
+        if (expertLoad.isBehind(steps)) {
+            recordExpertLoad();
+        }
+    }
+
+    private void recordExpertLoad() {
+        expertLoad.record(steps, Arrays.stream(layers).filter(ExpertsLayer.class::isInstance)
+                .map(layer -> ((ExpertsLayer) layer).expertTokens()).toArray(long[][]::new));
+    }
+
+    @Override
+    public Optional<ExpertLoad> expertLoad() {
+        return Optional.of(expertLoad);
     }
 
     /// Checks the batch and looks its tokens up.

@@ -36,6 +36,8 @@ final class ExpertsLayer implements Layer {
     private final int[] gatheredRow;
     private final int[] firstRowOfExpert;
     private final float[][] routedSum;
+    /// Tokens that ever went to each expert.
+    private final long[] expertTokens;
 
     private record SharedExpert(Linear up, Linear down, SourceRows middle) {}
 
@@ -67,6 +69,7 @@ final class ExpertsLayer implements Layer {
         gatheredRow = new int[choice.length];
         firstRowOfExpert = new int[spec.routed() + 1];
         routedSum = new float[runtime.pool().workers()][width];
+        expertTokens = new long[spec.routed()];
     }
 
     private static Linear[] load(CpuRuntime runtime, List<LinearWeight> weights) {
@@ -103,6 +106,7 @@ final class ExpertsLayer implements Layer {
             firstRowOfExpert[choice[i] + 1]++;
         }
         for (int expert = 0; expert < spec.routed(); expert++) {
+            expertTokens[expert] += firstRowOfExpert[expert + 1];
             firstRowOfExpert[expert + 1] += firstRowOfExpert[expert];
         }
         for (int i = 0; i < choices; i++) {
@@ -121,6 +125,11 @@ final class ExpertsLayer implements Layer {
         runtime.products().addSource(projections.in(), normed, 0, rows, projections.narrow(), 0);
         runtime.products().run();
         return projections.narrow();
+    }
+
+    /// How many tokens ever went to each expert, as of now.
+    long[] expertTokens() {
+        return expertTokens.clone();
     }
 
     private void gather(SourceRows source, int row) {

@@ -1,13 +1,13 @@
 package dev.sidewinder.engine.cuda;
 
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
-import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import dev.sidewinder.cuda.device.CudaGraph;
 import dev.sidewinder.cuda.device.Device;
 import dev.sidewinder.cuda.device.PinnedMemory;
 import dev.sidewinder.cuda.device.Stream;
 import dev.sidewinder.engine.Backend;
+import dev.sidewinder.engine.ExpertLoad;
 import dev.sidewinder.engine.LoadProgress;
 import dev.sidewinder.engine.Logits;
 import dev.sidewinder.engine.SlotPositions;
@@ -17,12 +17,12 @@ import dev.sidewinder.model.config.ModelConfig;
 import dev.sidewinder.scheduler.Batch;
 import dev.sidewinder.scheduler.BatchEntry;
 import dev.sidewinder.scheduler.TokenSource;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 
 /// The forward pass on a CUDA device, through our own kernels.
@@ -53,12 +53,15 @@ public final class CudaBackend implements Backend {
     private final PinnedMemory decodeLogits;
     private final PinnedMemory promptLogits;
     private final Map<Integer, CudaGraph> graphs = new TreeMap<>();
+    private final ExpertLoad expertLoad;
+    private final ExpertCounters expertCounters;
     private Thread thread = Thread.currentThread();
     private float[] logits = new float[0];
     /// The row of the result for each row of the decode pass (-1: none), and for each wanted row of the prompt pass.
     private final int[] decodeTarget;
     private final int[] promptTarget;
     private int decodeSequences;
+    private long steps;
     private boolean closed;
 
     /// Builds the backend: allocates, uploads the weights, captures the graphs.
@@ -89,6 +92,9 @@ public final class CudaBackend implements Backend {
             if (options.graphs()) {
                 capture();
             }
+            expertLoad = ExpertLoad.of(config);
+            expertCounters = new ExpertCounters(device, expertLoad, memory.weights());
+            closing.push(expertCounters::close);
             stream.synchronize();
         } catch (RuntimeException | Error failure) {
             try {
@@ -143,6 +149,8 @@ public final class CudaBackend implements Backend {
         stream.synchronize();
         takeDecodeLogits();
         positions.advance(batch);
+        steps++;
+        expertCounters.look(steps);
         return new Logits(logits, rows, config.vocabSize());
     }
 
@@ -235,22 +243,15 @@ public final class CudaBackend implements Backend {
         return (long) config.vocabSize() * Float.BYTES;
     }
 
-    /// How many tokens ever went to each expert, by layer of experts in their order. Only on the thread that runs steps, and
-    /// between them: it waits for the device.
-    public long[][] expertTokens() {
+    @Override
+    public void idle() {
         claimDevice();
-        return memory.weights().layers().stream()
-                .filter(DeviceLayer.Experts.class::isInstance).map(DeviceLayer.Experts.class::cast)
-                .map(this::expertTokens).toArray(long[][]::new);
+        expertCounters.settle(steps);
     }
 
-    private long[] expertTokens(DeviceLayer.Experts experts) {
-        try (Arena arena = Arena.ofConfined()) {
-            MemorySegment counts = arena.allocate(JAVA_LONG, experts.count());
-            stream.copyToHost(counts, experts.router().counters(), counts.byteSize());
-            stream.synchronize();
-            return counts.toArray(JAVA_LONG);
-        }
+    @Override
+    public Optional<ExpertLoad> expertLoad() {
+        return Optional.of(expertLoad);
     }
 
     @Override

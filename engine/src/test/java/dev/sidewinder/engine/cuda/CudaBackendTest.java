@@ -14,6 +14,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.sidewinder.cuda.emulator.Emulator;
 import dev.sidewinder.cuda.emulator.EmulatorSettings;
 import dev.sidewinder.engine.Backend;
+import dev.sidewinder.engine.ExpertLoad;
 import dev.sidewinder.engine.LoadProgress;
 import dev.sidewinder.engine.cpu.Arithmetic;
 import dev.sidewinder.engine.cpu.CpuBackend;
@@ -26,6 +27,7 @@ import dev.sidewinder.scheduler.LogitRows;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import java.util.stream.LongStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -219,10 +221,35 @@ class CudaBackendTest {
             run(cuda, entries[0].next(1, LogitRows.LAST), entries[1].next(1, LogitRows.LAST), entries[2].next(1, LogitRows.LAST));
 
             // then each token was counted twice, once for each of its experts, and padding never
-            long[][] counts = cuda.expertTokens();
-            assertThat(counts).hasNumberOfRows(1);
-            assertThat(counts[0]).hasSize(4);
-            assertThat(counts[0][0] + counts[0][1] + counts[0][2] + counts[0][3]).isEqualTo(2 * (20 + 3 + 3));
+            cuda.idle();
+            ExpertLoad load = cuda.expertLoad().orElseThrow();
+            assertThat(load.layers()).containsExactly(new ExpertLoad.Layer(2, 4));
+            assertThat(LongStream.range(0, 4).map(expert -> load.tokens(0, (int) expert)).sum()).isEqualTo(2 * (20 + 3 + 3));
+        }
+    }
+
+    @Test
+    void handsExpertCountsOverWhileStepsGoOn() {
+        var shape = new CacheShape(2, 1);
+        try (Model model = Model.open(SMALLEST);
+                CudaBackend cuda = EmulatedBackend.open(model, shape, options(128, shape), EmulatorSettings.withSeed(17).lazily())) {
+            ExpertLoad load = cuda.expertLoad().orElseThrow();
+            var sequence = TestSequence.at(0, 2, new int[] {1});
+            run(cuda, sequence.next(1, LogitRows.NONE));
+            long counted = 0;
+            for (int step = 2; step <= 3 * ExpertLoad.RECORD_STEPS; step++) {
+                sequence.append(step % 64);
+                run(cuda, sequence.next(1, LogitRows.LAST));
+                long now = LongStream.range(0, 4).map(expert -> load.tokens(0, (int) expert)).sum();
+                // never fewer than before, never more than there were, and never long behind
+                assertThat(now).isBetween(counted, 2L * step);
+                assertThat(2L * step - now).isLessThanOrEqualTo(2 * (2 * ExpertLoad.RECORD_STEPS));
+                counted = now;
+            }
+            assertThat(counted).isGreaterThanOrEqualTo(2 * 2 * ExpertLoad.RECORD_STEPS);
+            cuda.idle();
+            assertThat(LongStream.range(0, 4).map(expert -> load.tokens(0, (int) expert)).sum())
+                    .isEqualTo(2 * 3 * ExpertLoad.RECORD_STEPS);
         }
     }
 

@@ -58,6 +58,10 @@ class CudaFailureTest {
             assertThat(event).isInstanceOfSatisfying(GenerationEvent.Failed.class,
                     failed -> assertThat(failed.cause().kind()).isEqualTo(EngineException.Kind.ENGINE_FAILED));
             assertThat(backend.thrown).isInstanceOf(CudaException.class).hasMessageContaining("write_at");
+            // it tells its requests first
+            while (engine.status().state() == EngineStatus.State.SERVING) {
+                Thread.onSpinWait();
+            }
             assertThat(engine.status().state()).isEqualTo(EngineStatus.State.FAILED);
             engine.close();
         }

@@ -2,6 +2,7 @@ package dev.sidewinder.server.metrics;
 
 import dev.sidewinder.engine.EngineObserver;
 import dev.sidewinder.engine.EngineStatus;
+import dev.sidewinder.engine.ExpertLoad;
 import dev.sidewinder.engine.FinishReason;
 import dev.sidewinder.engine.GenerationTimes;
 import dev.sidewinder.engine.cuda.CudaSummary;
@@ -205,6 +206,24 @@ public final class EngineMetrics {
         own.gauge("sidewinder_device_info", "The device that computes, value is always 1.", () -> 1,
                 new Label("device", device.device()), new Label("driver", device.driver()),
                 new Label("kernels", device.kernels()));
+    }
+
+    /// Says where the tokens of a mixture of experts go. To be called once, before the first scrape.
+    ///
+    /// @param everyExpert whether each expert has a series, besides the summary of its layer
+    public void experts(ExpertLoad load, boolean everyExpert) {
+        for (int i = 0; i < load.layers().size(); i++) {
+            int at = i;
+            Label layer = new Label("layer", Integer.toString(load.layers().get(i).index()));
+            own.gauge("sidewinder_moe_expert_imbalance_ratio",
+                    "Tokens of the busiest expert of a layer over the mean, minus 1; over the last 1,024 steps.",
+                    () -> load.imbalance(at), layer);
+            for (int j = 0; everyExpert && j < load.layers().get(i).experts(); j++) {
+                int expert = j;
+                own.counter("sidewinder_moe_expert_tokens_total", "Tokens routed to an expert.",
+                        () -> load.tokens(at, expert), new Label("expert", Integer.toString(expert)), layer);
+            }
+        }
     }
 
     /// How long the queue needs at the rate of the latest requests.

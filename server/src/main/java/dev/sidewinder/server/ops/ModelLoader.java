@@ -68,6 +68,7 @@ public final class ModelLoader {
                 () -> engine.get().status());
         planned.device().ifPresent(metrics::runsOn);
         Backend backend = planned.build(progress);
+        backend.expertLoad().ifPresent(load -> metrics.experts(load, config.metrics().experts()));
         engine.set(Engine.start(backend, limits(planned), metrics.observer()));
         try {
             new SelfTest(engine.get(), backend.vocabSize()).run();

@@ -17,7 +17,7 @@ import java.util.Optional;
 ///
 /// @param notes what to tell the operator about the settings: one log line each
 public record ServerConfig(Model model, Engine engine, Http http, ApiOptions api, Drain drain, Transport transport,
-        Work work, LogLevel logLevel, List<String> notes) {
+        Work work, LogLevel logLevel, Metrics metrics, List<String> notes) {
 
     /// What computes.
     public enum BackendKind {
@@ -82,6 +82,9 @@ public record ServerConfig(Model model, Engine engine, Http http, ApiOptions api
     public record Work(int queuedRequests, long queuedTokens, Duration queueTime, Duration firstTokenTime,
             Duration totalTime, Duration streamStall, int streamBytes, long streamsBytes) {}
 
+    /// @param experts whether every expert has a series of its own
+    public record Metrics(boolean experts) {}
+
     public ServerConfig {
         notes = List.copyOf(notes);
     }
@@ -112,6 +115,7 @@ public record ServerConfig(Model model, Engine engine, Http http, ApiOptions api
                 transport(values),
                 work(values),
                 values.get(Settings.LOG_LEVEL),
+                new Metrics(values.get(Settings.EXPERT_METRICS)),
                 values.notes());
     }
 

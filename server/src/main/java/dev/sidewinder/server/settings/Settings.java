@@ -115,6 +115,10 @@ final class Settings {
     static final Setting<ServerConfig.LogLevel> LOG_LEVEL = add("sidewinder.log.level", List.of("--log-level"),
             oneOf(ServerConfig.LogLevel.class), "info", "`debug` adds a line per request, never its text");
 
+    // ---- metrics ----
+    static final Setting<Boolean> EXPERT_METRICS = add("sidewinder.metrics.experts", List.of(), bool(), "false",
+            "count the tokens of every expert of every layer in `/metrics`: a series each, thousands in a large model");
+
     // ---- limits of the transport ----
     static final Setting<Long> REQUEST_LINE = add("sidewinder.limits.request-line", List.of(), size("256", "64KiB"),
             "8KiB", "request line; longer: 414");

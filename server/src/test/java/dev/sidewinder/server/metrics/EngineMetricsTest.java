@@ -7,8 +7,10 @@ import dev.sidewinder.engine.EngineObserver.StepKind;
 import dev.sidewinder.engine.EngineObserver.StepPhases;
 import dev.sidewinder.engine.EngineObserver;
 import dev.sidewinder.engine.EngineStatus;
+import dev.sidewinder.engine.ExpertLoad;
 import dev.sidewinder.engine.FinishReason;
 import dev.sidewinder.engine.GenerationTimes;
+import dev.sidewinder.model.Model;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.List;
@@ -104,6 +106,38 @@ class EngineMetricsTest {
                 "sidewinder_refusals_total{engine=\"0\",reason=\"queue_tokens\"} 1.0\n",
                 "sidewinder_abort_to_free_steps_bucket{engine=\"0\",le=\"1.0\"} 1.0\n",
                 "sidewinder_nan_rows_total{engine=\"0\",where=\"logits\"} 1.0\n");
+    }
+
+    @Test
+    void saysWhereTheTokensOfExpertsGo() {
+        try (Model model = Model.open("synthetic:tiny")) {
+            ExpertLoad load = ExpertLoad.of(model.config());
+            metrics.experts(load, true);
+            ExpertLoad.Layer layer = load.layers().getFirst();
+            String labels = "{engine=\"0\",expert=\"1\",layer=\"" + layer.index() + "\"}";
+            assertThat(text()).contains("# TYPE sidewinder_moe_expert_tokens_total counter\n",
+                    "# TYPE sidewinder_moe_expert_imbalance_ratio gauge\n",
+                    "sidewinder_moe_expert_tokens_total" + labels + " 0.0\n",
+                    "sidewinder_moe_expert_imbalance_ratio{engine=\"0\",layer=\"" + layer.index() + "\"} 0.0\n");
+
+            // when one expert gets all tokens
+            long[][] tokens = load.layers().stream().map(each -> new long[each.experts()]).toArray(long[][]::new);
+            tokens[0][1] = 640;
+            load.record(64, tokens);
+
+            assertThat(text()).contains("sidewinder_moe_expert_tokens_total" + labels + " 640.0\n",
+                    "sidewinder_moe_expert_imbalance_ratio{engine=\"0\",layer=\"" + layer.index() + "\"} "
+                            + (layer.experts() - 1) + ".0\n");
+        }
+    }
+
+    @Test
+    void hasNoSeriesForEveryExpertUnlessAsked() {
+        try (Model model = Model.open("synthetic:tiny")) {
+            metrics.experts(ExpertLoad.of(model.config()), false);
+
+            assertThat(text()).contains("sidewinder_moe_expert_imbalance_ratio{").doesNotContain("moe_expert_tokens_total");
+        }
     }
 
     @Test
