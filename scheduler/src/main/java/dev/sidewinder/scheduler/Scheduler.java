@@ -25,6 +25,10 @@ import java.util.Optional;
 /// queue. Promising less would fill more of the pool, and needs a way to suspend sequences, which is not built yet. The
 /// first in the queue is never overtaken, so small sequences do not starve a large one.
 ///
+/// **Two steps may be under way.** [#ahead()] chooses a step behind one whose tokens nobody has seen yet: every sequence
+/// of that step is taken to get a token and to go on, up to its limit. Should it end after all, its entry of the second step
+/// is passed over when that completes, and its memory stays fenced until then.
+///
 /// @param <O> what owns a sequence; never looked at
 public final class Scheduler<O> {
 
@@ -36,10 +40,13 @@ public final class Scheduler<O> {
     private final List<Sequence<O>> admitted = new ArrayList<>();
     private int paused;
 
+    /// The latest step launched, and the latest completed; at most two lie between them.
     private long step;
-    private boolean underWay;
+    private long completedStep;
     private final List<BatchEntry> entries = new ArrayList<>();
-    private final List<Sequence<O>> scheduled = new ArrayList<>();
+    /// Sequences of the steps with even and with odd numbers.
+    private final List<List<Sequence<O>>> scheduledByStep = List.of(new ArrayList<>(), new ArrayList<>());
+    private List<Sequence<O>> scheduled = scheduledByStep.getFirst();
     private int budgetTokens;
     private boolean scoringPieceTaken;
     private long lateCompletions;
@@ -75,13 +82,26 @@ public final class Scheduler<O> {
         return tokens <= limit ? Optional.empty() : Optional.of(new Admission.NeverFits(tokens, limit));
     }
 
-    /// Chooses the work of the next step; empty when nothing can run now. A batch that is not empty must be completed
-    /// before the next one is asked for.
+    /// Chooses the work of the next step; empty when nothing can run now. No step may be under way.
     public Batch next() {
-        if (underWay) {
+        if (stepsUnderWay() > 0) {
             throw new IllegalStateException("asked for work while step " + step + " is under way");
         }
+        return choose();
+    }
+
+    /// Chooses the work of the step behind the one under way, before that has completed; empty when nothing can run.
+    public Batch ahead() {
+        if (stepsUnderWay() != 1) {
+            throw new IllegalStateException("asked for the work behind a step while " + stepsUnderWay() + " are under way, step "
+                    + step + " the latest; there must be one");
+        }
+        return choose();
+    }
+
+    private Batch choose() {
         entries.clear();
+        scheduled = scheduledByStep.get((int) (step + 1) & 1);
         scheduled.clear();
         budgetTokens = limits.maxBatchTokens();
         scoringPieceTaken = false;
@@ -91,7 +111,6 @@ public final class Scheduler<O> {
         takeWaiting();
 
         if (!entries.isEmpty()) {
-            underWay = true;
             cache.stepLaunched(++step);
         }
         return new Batch(step, entries);
@@ -100,7 +119,7 @@ public final class Scheduler<O> {
     private void takeDecodes() {
         for (int i = 0; i < admitted.size() && roomForASequence(); i++) {
             Sequence<O> sequence = admitted.get(i);
-            if (sequence.state == Sequence.State.RUNNING && !sequence.inPrompt() && sequence.computed < sequence.length()) {
+            if (sequence.state == Sequence.State.RUNNING && sequence.awaitsDecode()) {
                 take(sequence, 1);
             }
         }
@@ -143,28 +162,28 @@ public final class Scheduler<O> {
             return 0;
         }
         int room = sequence.scoresPrompt() ? Math.min(budgetTokens, CacheShape.BLOCK_TOKENS) : budgetTokens;
-        int rest = sequence.promptTokens() - sequence.computed;
+        int rest = sequence.promptTokens() - sequence.launched;
         return rest <= room ? rest : room - room % CacheShape.BLOCK_TOKENS;
     }
 
     private void take(Sequence<O> sequence, int count) {
-        int end = sequence.computed + count;
-        TokenSource source = sequence.inPrompt() ? TokenSource.PROMPT : TokenSource.GENERATED;
+        int end = sequence.launched + count;
         if (sequence.allocation.reserve(end) == Growth.NO_ROOM) {
             throw new IllegalStateException("no block for a running sequence, though all were promised: " + sequence);
         }
-        entries.add(new BatchEntry(sequence.id(), sequence.tokens(), sequence.computed, count, source, rows(sequence, end),
-                sequence.allocation));
+        entries.add(new BatchEntry(sequence.id(), sequence.tokens(), sequence.launched, count, sequence.nextSource(),
+                rows(sequence, end), sequence.allocation));
         scheduled.add(sequence);
         budgetTokens -= count;
         scoringPieceTaken |= sequence.scoresPrompt() && sequence.inPrompt();
+        sequence.launch(count);
     }
 
     private static LogitRows rows(Sequence<?> sequence, int end) {
         if (sequence.scoresPrompt() && sequence.inPrompt()) {
             return LogitRows.ALL;
         }
-        return end < sequence.length() ? LogitRows.NONE : LogitRows.LAST;
+        return end < sequence.promptTokens() ? LogitRows.NONE : LogitRows.LAST;
     }
 
     private boolean roomForASequence() {
@@ -180,29 +199,40 @@ public final class Scheduler<O> {
         return scheduled.get(entry);
     }
 
-    /// Notes that a step has run, and appends what was sampled. Sequences that ended in the meantime are passed over.
-    ///
-    /// @param tokens for entries whose sequence goes on; the owner ends those that are done
-    public void complete(Batch batch, SampledTokens tokens) {
-        if (!underWay || batch.step() != step) {
-            throw new IllegalStateException("completed step " + batch.step() + " where step " + step + " is the latest");
+    /// The sequence of an entry of one of the latest two batches.
+    public Sequence<O> scheduled(Batch batch, int entry) {
+        if (batch.step() > step || batch.step() < step - 1) {
+            throw new IllegalArgumentException("the sequences of step " + batch.step() + " where step " + step + " is the latest");
         }
-        for (int i = 0; i < scheduled.size(); i++) {
-            Sequence<O> sequence = scheduled.get(i);
+        return scheduledByStep.get((int) batch.step() & 1).get(entry);
+    }
+
+    /// Notes that a step has run, the earliest of those under way, and appends what was sampled. Sequences that ended in
+    /// the meantime are passed over.
+    ///
+    /// @param tokens for entries whose sequence goes on; the owner ends those that are done, and those that got no token
+    ///               where one was due
+    public void complete(Batch batch, SampledTokens tokens) {
+        if (batch.step() != completedStep + 1 || batch.step() > step) {
+            throw new IllegalStateException("completed step " + batch.step() + " where steps " + (completedStep + 1) + " to "
+                    + step + " are under way");
+        }
+        for (int i = 0; i < batch.entries().size(); i++) {
+            Sequence<O> sequence = scheduled(batch, i);
             if (sequence.state == Sequence.State.ENDED) {
                 lateCompletions++;
                 continue;
             }
-            sequence.computed += batch.entries().get(i).count();
+            sequence.complete(batch.entries().get(i).count());
             if (tokens.has(i)) {
                 sequence.append(tokens.get(i));
             }
         }
-        underWay = false;
-        cache.stepCompleted(step);
+        completedStep = batch.step();
+        cache.stepCompleted(completedStep);
     }
 
-    /// Takes a sequence out, whatever it does, and gives its memory back: free at once, or after the step under way.
+    /// Takes a sequence out, whatever it does, and gives its memory back: free at once, or after the last step under way.
     public void end(Sequence<O> sequence) {
         switch (sequence.state) {
             case WAITING -> waiting.remove(sequence);
@@ -222,7 +252,8 @@ public final class Scheduler<O> {
         sequence.allocation = null;
     }
 
-    /// Leaves a running sequence out of the steps to come; it keeps its memory and its place in the order.
+    /// Leaves a running sequence out of the steps to come; it keeps its memory, its place in the order, and the tokens of
+    /// the steps under way.
     public void pause(Sequence<O> sequence) {
         if (sequence.state != Sequence.State.RUNNING) {
             throw new IllegalStateException("cannot pause " + sequence);
@@ -238,6 +269,11 @@ public final class Scheduler<O> {
         }
         sequence.state = Sequence.State.RUNNING;
         paused--;
+    }
+
+    /// Steps launched and not completed, 0 to 2.
+    public int stepsUnderWay() {
+        return (int) (step - completedStep);
     }
 
     /// Sequences that take part in steps.
@@ -280,13 +316,14 @@ public final class Scheduler<O> {
                 throw new IllegalStateException("admitted without memory: " + sequence);
             }
             int held = sequence.allocation.blockCount();
-            if (held < CacheShape.blocksFor(sequence.computed)
+            if (held < CacheShape.blocksFor(sequence.launched)
                     || held + sequence.allocation.promisedBlocks() != CacheShape.blocksFor(sequence.tokensToCompute())) {
                 throw new IllegalStateException(held + " blocks and a promise of " + sequence.allocation.promisedBlocks() + " for " + sequence);
             }
-            if (sequence.inPrompt() && sequence.computed % CacheShape.BLOCK_TOKENS != 0) {
+            if (sequence.inPrompt() && sequence.launched % CacheShape.BLOCK_TOKENS != 0) {
                 throw new IllegalStateException("cut off the grid: " + sequence);
             }
+            sequence.checkInvariants(stepsUnderWay());
             pausedNow += sequence.state == Sequence.State.PAUSED ? 1 : 0;
         }
         if (pausedNow != paused || admitted.size() != cache.allocations()) {

@@ -31,7 +31,11 @@ public final class Sequence<O> {
     private int length;
 
     State state = State.NEW;
-    int computed;
+    private int computed;
+    /// Tokens that steps were launched for: those computed, and those of the steps under way.
+    int launched;
+    /// Tokens that the steps under way will bring.
+    private int pending;
     SequenceAllocation allocation;
 
     // Neighbours in the queue of waiting sequences.
@@ -112,7 +116,49 @@ public final class Sequence<O> {
 
     /// Whether the next run begins inside the prompt.
     boolean inPrompt() {
-        return computed < promptTokens;
+        return launched < promptTokens;
+    }
+
+    /// Whether the next run is that of a generated token, which may be one that a step under way is to bring. The last
+    /// token of the longest answer is never run.
+    boolean awaitsDecode() {
+        int expected = length + pending;
+        return !inPrompt() && launched < expected && expected - promptTokens < maxTokens;
+    }
+
+    /// Where the tokens of the next run come from.
+    TokenSource nextSource() {
+        if (inPrompt()) {
+            return TokenSource.PROMPT;
+        }
+        return launched < length ? TokenSource.GENERATED : TokenSource.UNREAD;
+    }
+
+    /// A step with the next `count` tokens is under way.
+    void launch(int count) {
+        launched += count;
+        if (launched >= promptTokens && maxTokens > 0) {
+            pending++;
+        }
+    }
+
+    /// The earliest step under way, with `count` tokens of this sequence, has completed.
+    void complete(int count) {
+        computed += count;
+        if (computed > length) {
+            throw new IllegalStateException("a step ran a token that never came, and the sequence was not ended: " + this);
+        }
+        if (computed >= promptTokens && maxTokens > 0) {
+            pending--;
+        }
+    }
+
+    void checkInvariants(int stepsUnderWay) {
+        if (computed > launched || launched > length + pending || pending < 0 || pending > stepsUnderWay
+                || stepsUnderWay == 0 && computed != launched) {
+            throw new IllegalStateException("with " + stepsUnderWay + " steps under way, " + launched + " tokens launched and "
+                    + pending + " to come: " + this);
+        }
     }
 
     void append(int token) {

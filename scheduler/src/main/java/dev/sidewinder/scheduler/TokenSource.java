@@ -5,6 +5,9 @@ package dev.sidewinder.scheduler;
 public enum TokenSource {
     /// a piece of a prompt, also when it is one token long
     PROMPT,
-    /// one token that the model chose in the step before
-    GENERATED
+    /// one token that the model chose, in a step that has completed
+    GENERATED,
+    /// one token that the model chooses in the step before this one, which is still under way: the backend takes it from
+    /// there, and it does not stand among the entry's tokens yet
+    UNREAD
 }

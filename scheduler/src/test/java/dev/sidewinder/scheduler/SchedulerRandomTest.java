@@ -4,17 +4,21 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.kvcache.SequenceCache;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Deque;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.stream.IntStream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/// Thousands of random arrivals, cancellations, pauses and steps in small pools. Checked at every step: who ran what
-/// before, the order of admission, the budget, and the books.
+/// Thousands of random arrivals, cancellations, pauses and steps in small pools, one step at a time or two under way.
+/// Checked at every step: who ran what before, the order of admission, the budget, the books, and that no step under way
+/// shares memory with another sequence's.
 class SchedulerRandomTest {
 
     private static final int OPERATIONS = 20_000;
@@ -22,6 +26,10 @@ class SchedulerRandomTest {
 
     private final List<Sequence<Integer>> live = new ArrayList<>();
     private final Map<Long, Integer> ranUpTo = new HashMap<>();
+    private final Deque<Batch> underWay = new ArrayDeque<>();
+    private boolean runsAhead;
+    private int unread;
+    private long late;
     private long ids;
     private long lastAdmitted;
 
@@ -35,6 +43,7 @@ class SchedulerRandomTest {
         int maxSequences = 1 + random.nextInt(8);
         var limits = new SchedulerLimits(maxSequences, 128 * (1 + random.nextInt(3)) + maxSequences, 1024);
         Scheduler<Integer> scheduler = new Scheduler<>(limits, cache);
+        runsAhead = seed % 4 != 0;
 
         for (int i = 0; i < OPERATIONS; i++) {
             switch (random.nextInt(8)) {
@@ -50,6 +59,8 @@ class SchedulerRandomTest {
             scheduler.checkInvariants();
         }
         finishAll(scheduler, limits, random);
+        assertThat(unread > 100).as("%d unread tokens were run", unread).isEqualTo(runsAhead);
+        assertThat(scheduler.lateCompletions()).isEqualTo(late);
         assertThat(cache.blocks().available()).isEqualTo(shape.blocks());
         assertThat(cache.slots().free()).isEqualTo(shape.slots());
         assertThat(scheduler.running() + scheduler.waiting() + scheduler.paused()).isZero();
@@ -84,38 +95,83 @@ class SchedulerRandomTest {
     }
 
     private boolean step(Scheduler<Integer> scheduler, SchedulerLimits limits, Random random) {
-        Batch batch = scheduler.next();
-        if (batch.isEmpty()) {
+        if (underWay.isEmpty()) {
+            launch(scheduler, limits, scheduler.next());
+        }
+        if (runsAhead && underWay.size() == 1 && random.nextInt(4) > 0) {
+            launch(scheduler, limits, scheduler.ahead());
+        }
+        if (underWay.isEmpty()) {
             assertThat(scheduler.running() == 0 || live.isEmpty()).as("nothing runs only when nothing can").isTrue();
             return false;
         }
-        checkBatch(scheduler, limits, batch);
         // some sequences end while their step is under way
-        for (int i = 0; i < batch.entries().size(); i++) {
-            if (random.nextInt(50) == 0) {
-                end(scheduler, scheduler.scheduled(i));
+        for (Batch batch : underWay) {
+            for (int i = 0; i < batch.entries().size(); i++) {
+                Sequence<Integer> sequence = scheduler.scheduled(batch, i);
+                if (sequence.state() != Sequence.State.ENDED && random.nextInt(50) == 0) {
+                    end(scheduler, sequence);
+                }
             }
         }
         scheduler.checkInvariants();
+        if (!runsAhead || random.nextInt(4) > 0) {
+            complete(scheduler, limits, random);
+        }
+        return true;
+    }
+
+    private void launch(Scheduler<Integer> scheduler, SchedulerLimits limits, Batch batch) {
+        if (!batch.isEmpty()) {
+            checkBatch(scheduler, limits, batch);
+            underWay.forEach(earlier -> checkMemory(earlier, batch));
+            underWay.add(batch);
+        }
+    }
+
+    private void complete(Scheduler<Integer> scheduler, SchedulerLimits limits, Random random) {
+        Batch batch = underWay.remove();
         var tokens = new SampledTokens(limits.maxSequences());
+        List<Sequence<Integer>> without = new ArrayList<>();
         for (int i = 0; i < batch.entries().size(); i++) {
-            Sequence<Integer> sequence = scheduler.scheduled(i);
+            Sequence<Integer> sequence = scheduler.scheduled(batch, i);
             BatchEntry entry = batch.entries().get(i);
-            boolean atEnd = entry.from() + entry.count() == sequence.length();
-            if (sequence.state() != Sequence.State.ENDED && atEnd && sequence.generatedTokens() < sequence.maxTokens()) {
-                tokens.set(i, random.nextInt(100));
+            if (sequence.state() == Sequence.State.ENDED) {
+                late++;
+            } else if (entry.from() + entry.count() == sequence.length() && sequence.generatedTokens() < sequence.maxTokens()) {
+                if (random.nextInt(60) == 0) {
+                    without.add(sequence);
+                } else {
+                    tokens.set(i, random.nextInt(100));
+                }
             }
         }
         scheduler.complete(batch, tokens);
+        without.forEach(sequence -> end(scheduler, sequence));
         for (int i = 0; i < batch.entries().size(); i++) {
-            Sequence<Integer> sequence = scheduler.scheduled(i);
+            Sequence<Integer> sequence = scheduler.scheduled(batch, i);
             boolean promptDone = sequence.computed() >= sequence.promptTokens();
             if (sequence.state() != Sequence.State.ENDED && promptDone
                     && (sequence.generatedTokens() == sequence.maxTokens() || random.nextInt(100) == 0)) {
                 end(scheduler, sequence);
             }
         }
-        return true;
+    }
+
+    /// No two sequences of steps under way have a slot or a block in common, also when one of them has ended.
+    private static void checkMemory(Batch earlier, Batch later) {
+        for (BatchEntry before : earlier.entries()) {
+            for (BatchEntry entry : later.entries()) {
+                if (before.sequence() != entry.sequence()) {
+                    assertThat(entry.allocation().slot()).isNotEqualTo(before.allocation().slot());
+                    assertThat(blocks(entry)).doesNotContainAnyElementsOf(blocks(before));
+                }
+            }
+        }
+    }
+
+    private static List<Integer> blocks(BatchEntry entry) {
+        return IntStream.range(0, CacheShape.blocksFor(entry.from() + entry.count())).map(entry.allocation()::block).boxed().toList();
     }
 
     private void checkBatch(Scheduler<Integer> scheduler, SchedulerLimits limits, Batch batch) {
@@ -132,7 +188,7 @@ class SchedulerRandomTest {
             assertThat(entry.from()).as("goes on where it stopped: %s", sequence).isEqualTo(ranUpTo.get(entry.sequence()));
             int end = entry.from() + entry.count();
             assertThat(entry.allocation().blockCount()).isGreaterThanOrEqualTo(CacheShape.blocksFor(end));
-            if (end < sequence.length()) {
+            if (end < sequence.promptTokens()) {
                 assertThat(end % 128).as("cut on the grid").isZero();
             }
             if (entry.from() == 0) {
@@ -140,7 +196,10 @@ class SchedulerRandomTest {
                 lastAdmitted = entry.sequence();
             }
             boolean prompt = entry.from() < sequence.promptTokens();
-            assertThat(entry.source()).isEqualTo(prompt ? TokenSource.PROMPT : TokenSource.GENERATED);
+            boolean known = entry.from() < sequence.length();
+            assertThat(entry.source()).isEqualTo(prompt ? TokenSource.PROMPT : known ? TokenSource.GENERATED : TokenSource.UNREAD);
+            unread += known ? 0 : 1;
+            assertThat(end).as("not beyond the longest answer").isLessThanOrEqualTo(sequence.promptTokens() + Math.max(0, sequence.maxTokens() - 1));
             assertThat(prompt ? end <= sequence.promptTokens() : entry.count() == 1).as("of one source: %s", entry).isTrue();
             assertThat(prompt || !promptSeen).as("decodes come first").isTrue();
             promptSeen |= prompt;
@@ -160,7 +219,8 @@ class SchedulerRandomTest {
                 scheduler.resume(sequence);
             }
         }
-        long bound = live.stream().mapToLong(sequence -> sequence.promptTokens() + sequence.maxTokens() + 1L).sum();
+        // a step may be launched in one turn and completed in another
+        long bound = 4 * (2 + live.stream().mapToLong(sequence -> sequence.promptTokens() + sequence.maxTokens() + 1L).sum());
         for (long steps = 0; step(scheduler, limits, random); steps++) {
             assertThat(steps).as("no starvation").isLessThan(bound);
             scheduler.checkInvariants();

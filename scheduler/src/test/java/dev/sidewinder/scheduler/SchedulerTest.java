@@ -248,11 +248,107 @@ class SchedulerTest {
         Batch batch = scheduler.next();
         assertThatIllegalStateException().isThrownBy(scheduler::next);
         complete(batch, 7);
+        assertThatIllegalStateException().isThrownBy(scheduler::ahead);
         assertThatIllegalStateException().isThrownBy(() -> complete(batch, 7));
         var ended = sequence("a");
         end("a");
         assertThatIllegalStateException().isThrownBy(() -> scheduler.end(ended));
         assertThatIllegalArgumentException().isThrownBy(() -> new SchedulerLimits(4, 131, 100)).withMessageContaining("132");
+    }
+
+    @Test
+    void goesOnBehindAStepWhoseTokensNobodyHasSeen() {
+        // given two sequences, of which one may get three tokens and one two
+        submit("three", 10, 3);
+        submit("two", 5, 2);
+        Batch prompts = scheduler.next();
+
+        // when the next step is chosen before the prompts' tokens are there
+        Batch first = scheduler.ahead();
+
+        // then both run the token they are about to get
+        assertThat(first.entries()).extracting(BatchEntry::from, BatchEntry::count, BatchEntry::source, BatchEntry::logits)
+                .containsExactly(tuple(10, 1, TokenSource.UNREAD, LogitRows.LAST), tuple(5, 1, TokenSource.UNREAD, LogitRows.LAST));
+        complete(prompts, 7);
+        scheduler.checkInvariants();
+
+        // and the one whose answer is then as long as it may be does not run its last token
+        Batch second = scheduler.ahead();
+        assertThat(second.entries()).extracting(BatchEntry::from, BatchEntry::source).containsExactly(tuple(11, TokenSource.UNREAD));
+        complete(first, 8);
+        assertThat(sequence("two").generatedTokens()).isEqualTo(2);
+        end("two");
+        assertThat(scheduler.ahead().isEmpty()).as("no token is left to run").isTrue();
+        complete(second, 9);
+        assertThat(sequence("three").tokens()).startsWith(0, 0).containsSubsequence(7, 8, 9);
+        assertThat(sequence("three").generatedTokens()).isEqualTo(3);
+        scheduler.checkInvariants();
+    }
+
+    @Test
+    void putsPromptsBehindAStepUnderWay() {
+        submit("decoding", 10, 50);
+        step(7);
+        Batch decode = scheduler.next();
+        submit("new", 300, 5);
+        Batch mixed = scheduler.ahead();
+        assertThat(mixed.entries()).extracting(BatchEntry::from, BatchEntry::count, BatchEntry::source)
+                .containsExactly(tuple(11, 1, TokenSource.UNREAD), tuple(0, 300, TokenSource.PROMPT));
+        complete(decode, 7);
+        Batch both = scheduler.ahead();
+        assertThat(both.entries()).extracting(BatchEntry::from, BatchEntry::source)
+                .containsExactly(tuple(12, TokenSource.UNREAD), tuple(300, TokenSource.UNREAD));
+        complete(mixed, 7);
+        complete(both, 7);
+        scheduler.checkInvariants();
+    }
+
+    @Test
+    void keepsTheMemoryOfASequenceThatEndedUntilTheStepBehindHasCompleted() {
+        // given a sequence at the end of a block, so that the step behind takes one more
+        submit("a", 127, 50);
+        step(7);
+        Batch batch = scheduler.next();
+        Batch ahead = scheduler.ahead();
+
+        // when it ends by the token of the first of them
+        complete(batch, 3);
+        end("a");
+
+        // then nothing of it is free before the second has completed, whose token is dropped
+        assertThat(cache.blocks().fenced()).isEqualTo(2);
+        assertThat(cache.slots().fenced()).isEqualTo(1);
+        complete(ahead, 4);
+        assertThat(cache.blocks().free()).isEqualTo(16);
+        assertThat(cache.slots().free()).isEqualTo(4);
+        assertThat(scheduler.lateCompletions()).isEqualTo(1);
+        scheduler.checkInvariants();
+    }
+
+    @Test
+    void givesAPausedSequenceTheTokensOfTheStepsUnderWay() {
+        submit("a", 10, 50);
+        step(7);
+        Batch batch = scheduler.next();
+        Batch ahead = scheduler.ahead();
+        scheduler.pause(sequence("a"));
+        complete(batch, 8);
+        assertThat(scheduler.ahead().isEmpty()).isTrue();
+        complete(ahead, 9);
+        assertThat(sequence("a").generatedTokens()).isEqualTo(3);
+        scheduler.resume(sequence("a"));
+        assertThat(scheduler.next().entries()).extracting(BatchEntry::from, BatchEntry::source)
+                .containsExactly(tuple(12, TokenSource.GENERATED));
+        scheduler.checkInvariants();
+    }
+
+    @Test
+    void refusesToGoOnWithASequenceWhoseTokenNeverCame() {
+        submit("a", 10, 50);
+        Batch batch = scheduler.next();
+        Batch ahead = scheduler.ahead();
+        scheduler.complete(batch, new SampledTokens(4));
+        assertThatIllegalStateException().isThrownBy(() -> complete(ahead, 7)).withMessageContaining("never came");
     }
 
     private void submit(String owner, int prompt, int maxTokens) {
@@ -288,7 +384,7 @@ class SchedulerTest {
         var tokens = new SampledTokens(batch.entries().size());
         for (int i = 0; i < batch.entries().size(); i++) {
             BatchEntry entry = batch.entries().get(i);
-            Sequence<String> sequence = scheduler.scheduled(i);
+            Sequence<String> sequence = scheduler.scheduled(batch, i);
             if (entry.from() + entry.count() == sequence.length() && sequence.generatedTokens() < sequence.maxTokens()) {
                 tokens.set(i, token);
             }
