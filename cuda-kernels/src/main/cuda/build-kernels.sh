@@ -4,8 +4,8 @@
 #   build-kernels.sh SOURCES OUTPUT WORK [SKIP]
 #
 # OUTPUT gets FAMILY.fatbin and kernel-resources.csv (registers, spills and memory of each kernel, from the compiler's
-# reports). WORK keeps what was compiled: only what is older than its source, a header or this script is compiled again.
-# With SKIP "true" nothing is compiled, and OUTPUT stays empty.
+# reports). WORK keeps what was compiled and which files the compiler read for it: a family is compiled again when one of
+# those is newer, and all are when compiler or flags change. With SKIP "true" nothing is compiled, and OUTPUT stays empty.
 #
 # SIDEWINDER_CUDA_ARCHITECTURES and SIDEWINDER_CUDA_PORTABLE replace the lists below, for a quick build for one device.
 set -eu
@@ -48,14 +48,16 @@ flags() {
 # ---- one family: build-kernels.sh --one NVCC SOURCE WORK ---------------------------------------------------------------
 
 if [ "${1:-}" = --one ]; then
+    [ ! -f "$4/failed" ] || exit 1  # another family does not compile: no need to go on
     family=$4/$(basename "$3" .cu)
     rm -f "$family.fatbin"
     : >"$family.began"  # what is edited while this compiles is compiled again
     # shellcheck disable=SC2046  # a list of options
-    if ! "$2" $(flags) -o "$family.new" "$3" >"$family.log" 2>&1; then
+    if ! "$2" $(flags) -MMD -MF "$family.needs" -o "$family.new" "$3" >"$family.log" 2>&1; then
         grep -v '^ptxas info' "$family.log" >&2 || true
-        rm -f "$family.log" "$family.new" "$family.began"
-        exit 255  # stops xargs
+        rm -f "$family.log" "$family.new" "$family.needs" "$family.began"
+        : >"$4/failed"
+        exit 1  # and not 255, at which xargs would end without the compilers that still run
     fi
     grep -i warning "$family.log" >&2 || true
     touch -r "$family.began" "$family.new"
@@ -92,11 +94,23 @@ fi
 ls "$sources"/*.cu >/dev/null 2>&1 || die "no .cu files in $sources"
 # The largest first: the last one keeps one processor waiting for the shortest time.
 families=$(cd "$sources" && ls -S -- *.cu)
+
+# Whether the image of a family is missing, or older than one of the files that nvcc read for it. Where those are not known
+# any header may be among them.
+is_stale() {
+    [ -f "$1.fatbin" ] && [ -f "$1.log" ] || return 0
+    if [ -f "$1.needs" ]; then
+        # a rule for make: TARGET : FILE \ ... . A file that is gone makes find fail.
+        newer=$(sed '1s/^[^:]*://; s/\\$//' "$1.needs" | xargs sh -c 'find "$@" -newer "$0"' "$1.fatbin" 2>&1) || return 0
+    else
+        newer=$(find "$2" "$sources"/*.cuh -newer "$1.fatbin" 2>/dev/null) || true
+    fi
+    [ -n "$newer" ]
+}
+
 stale=
 for source in $families; do
-    image=$work/$(basename "$source" .cu).fatbin
-    if [ ! -f "$image" ] || [ ! -f "$work/$(basename "$source" .cu).log" ] \
-        || [ -n "$(find "$sources/$source" "$sources"/*.cuh "$0" -newer "$image" 2>/dev/null)" ]; then
+    if is_stale "$work/$(basename "$source" .cu)" "$sources/$source"; then
         stale="$stale$sources/$source
 "
     fi
@@ -104,6 +118,7 @@ done
 
 if [ -n "$stale" ]; then
     echo "compiling kernels with $nvcc: $(printf '%s' "$stale" | wc -l) of $(printf '%s\n' "$families" | wc -l) families"
+    rm -f "$work/failed"
     printf '%s' "$stale" | xargs -P "$compilers" -I '{}' sh "$0" --one "$nvcc" '{}' "$work" \
         || die "a kernel family does not compile; see above"
 fi

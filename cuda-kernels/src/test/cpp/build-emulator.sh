@@ -31,7 +31,7 @@ runtime_flags='-std=c++17 -O2 -Wall -Wextra -fPIC -fvisibility=hidden -pthread'
 case ${1:-} in
     --runtime)
         # shellcheck disable=SC2086  # lists of options, here and below
-        g++ $runtime_flags -c -o "$3.new" "$2" || exit 255  # stops xargs
+        g++ $runtime_flags -c -o "$3.new" "$2" || exit 1  # and not 255, at which xargs would end without waiting for the others
         mv "$3.new" "$3"
         exit 0
         ;;
@@ -39,7 +39,7 @@ case ${1:-} in
         family=$(basename "$3" .cu)
         rm -f "$4/$family.so"
         g++ $kernel_flags -ffile-prefix-map="$(dirname "$3")/=" -I "$here/emulator" -I "$2" -MMD -MF "$5/$family.needs" \
-            -o "$4/.$family.new" "$3" -L "$4" -l:libcuda.so.1 || exit 255
+            -o "$4/.$family.new" "$3" -L "$4" -l:libcuda.so.1 || exit 1
         mv "$4/.$family.new" "$4/$family.so"
         exit 0
         ;;

@@ -16,13 +16,14 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/// Runs `build-kernels.sh` with a compiler that only pretends: it copies the source, prints what ptxas prints, and keeps a
-/// list of what it was asked for.
+/// Runs `build-kernels.sh` with a compiler that only pretends: it copies the source, takes each word of it that ends in .cuh
+/// for a header that it read, prints what ptxas prints, and keeps a list of what it was asked for.
 class BuildKernelsTest {
 
     private static final Path SCRIPT = Path.of("src/main/cuda/build-kernels.sh").toAbsolutePath();
     private static final List<String> TOOLS = List.of("sh", "awk", "basename", "cat", "cmp", "cp", "find", "grep", "ls",
-            "mkdir", "mv", "rm", "tail", "touch", "wc", "xargs");
+            "mkdir", "mv", "rm", "sed", "tail", "touch", "wc", "xargs");
+    private static final List<String> HEADERS = List.of("common.cuh", "cache.cuh");
     private static final String COMPILER = """
             #!/bin/sh
             if [ "$1" = --version ]; then
@@ -31,6 +32,7 @@ class BuildKernelsTest {
             fi
             for argument; do
                 [ "$previous" != -o ] || output=$argument
+                [ "$previous" != -MF ] || needs=$argument
                 previous=$argument
             done
             echo "$previous" >>"$ASKED"
@@ -39,6 +41,14 @@ class BuildKernelsTest {
                 exit 2
             fi
             cp "$previous" "$output"
+            {
+                echo "$output : $previous" '\\'
+                for word in $(cat "$previous"); do
+                    case $word in
+                        *.cuh) echo "    ${previous%/*}/$word" '\\' ;;
+                    esac
+                done
+            } >"$needs"
             cat >&2 <<'TEXT'
             ptxas info    : 0 bytes gmem
             ptxas info    : Compiling entry function 'some_kernel' for 'sm_80'
@@ -71,9 +81,11 @@ class BuildKernelsTest {
                     .orElseThrow(() -> new AssertionError("this system has no " + tool));
             Files.createSymbolicLink(tools.resolve(tool), found);
         }
-        Files.writeString(sources.resolve("norm.cu"), "norm");
-        Files.writeString(sources.resolve("attention.cu"), "attention, the larger one");
-        Files.writeString(sources.resolve("common.cuh"), "common");
+        Files.writeString(sources.resolve("norm.cu"), "norm common.cuh");
+        Files.writeString(sources.resolve("attention.cu"), "attention, the larger one: common.cuh cache.cuh");
+        for (String header : HEADERS) {
+            Files.writeString(sources.resolve(header), "a header");
+        }
     }
 
     /// JUnit would warn of each link when it deletes the folder.
@@ -141,7 +153,7 @@ class BuildKernelsTest {
         installCompiler();
         assertThat(build().status()).isZero();
         assertThat(compiled()).containsExactly("attention.cu", "norm.cu");
-        assertThat(output.resolve("norm.fatbin")).hasContent("norm");
+        assertThat(output.resolve("norm.fatbin")).hasContent("norm common.cuh");
         KernelReport report = KernelReport.parse(Files.readString(output.resolve("kernel-resources.csv")));
         assertThat(report.rows()).containsExactly(
                 new KernelReport.Row("attention", "some_kernel", "sm_80", 40, 0, 0, 0, 32),
@@ -153,7 +165,7 @@ class BuildKernelsTest {
     @Test
     void compilesAgainWhatChangedAndNothingElse() throws Exception {
         installCompiler();
-        age("norm.cu", "attention.cu", "common.cuh");
+        age("norm.cu", "attention.cu", "common.cuh", "cache.cuh");
         build();
         assertThat(compiled()).hasSize(2);
 
@@ -167,20 +179,61 @@ class BuildKernelsTest {
         age("norm.cu");
         touch("common.cuh");
         build();
-        assertThat(compiled()).as("a header belongs to every family").containsExactly("attention.cu", "norm.cu");
+        assertThat(compiled()).as("both read this header").containsExactly("attention.cu", "norm.cu");
+
+        age("common.cuh");
+        touch("cache.cuh");
+        assertThat(build().text()).contains("1 of 2 families");
+        assertThat(compiled()).as("one reads this header").containsExactly("attention.cu");
+    }
+
+    @Test
+    void compilesAgainWhenAHeaderIsGoneAndForAnyHeaderWhenWhatWasReadIsUnknown() throws Exception {
+        installCompiler();
+        age("norm.cu", "attention.cu", "common.cuh", "cache.cuh");
+        build();
+        compiled();
+
+        // an include that nvcc no longer finds is for nvcc to complain of, not for this script to pass over
+        Files.delete(sources.resolve("cache.cuh"));
+        build();
+        assertThat(compiled()).containsExactly("attention.cu");
+
+        Files.delete(work.resolve("norm.needs"));
+        Files.writeString(sources.resolve("cache.cuh"), "a header");
+        touch("cache.cuh");
+        build();
+        assertThat(compiled()).containsExactly("attention.cu", "norm.cu");
+    }
+
+    @Test
+    void readsListsOfFilesWithSpacesInTheirNames() throws Exception {
+        installCompiler();
+        age("norm.cu", "attention.cu", "common.cuh", "cache.cuh");
+        build();
+        compiled();
+        Path header = Files.writeString(folder.resolve("two words.cuh"), "a header");
+        Files.setLastModifiedTime(header, FileTime.from(Instant.now().minusSeconds(1000)));
+        String escaped = header.toString().replace(" ", "\\ ");
+        Files.writeString(work.resolve("norm.needs"), "norm.new : " + sources.resolve("norm.cu") + " \\\n " + escaped + "\n");
+        assertThat(build()).isEqualTo(new Outcome(0, ""));
+
+        Files.setLastModifiedTime(header, FileTime.from(Instant.now().plusSeconds(2)));
+        build();
+        assertThat(compiled()).containsExactly("norm.cu");
     }
 
     @Test
     void packsNothingWhenItIsToSkipAndForgetsNothing() throws Exception {
         installCompiler();
-        age("norm.cu", "attention.cu", "common.cuh");
+        age("norm.cu", "attention.cu", "common.cuh", "cache.cuh");
         build();
         compiled();
         assertThat(build("true")).isEqualTo(new Outcome(0, "kernels.skip is set: this build has no CUDA kernels\n"));
         assertThat(output).isEmptyDirectory();
         assertThat(build()).isEqualTo(new Outcome(0, ""));
         assertThat(compiled()).isEmpty();
-        assertThat(output.resolve("norm.fatbin")).hasContent("norm");
+        assertThat(output.resolve("norm.fatbin")).hasContent("norm common.cuh");
         assertThat(output.resolve("kernel-resources.csv")).exists();
     }
 
@@ -198,7 +251,7 @@ class BuildKernelsTest {
     @Test
     void compilesEverythingAgainWithAnotherCompiler() throws Exception {
         installCompiler();
-        age("norm.cu", "attention.cu", "common.cuh");
+        age("norm.cu", "attention.cu", "common.cuh", "cache.cuh");
         build();
         compiled();
         Files.writeString(tools.resolve("nvcc"), COMPILER.replace("Build pretended", "Build of another day"));
