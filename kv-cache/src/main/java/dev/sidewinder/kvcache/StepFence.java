@@ -10,6 +10,10 @@ final class StepFence {
         return launched;
     }
 
+    long completed() {
+        return completed;
+    }
+
     /// Whether no launched step is still under way.
     boolean open() {
         return completed == launched;
