@@ -14,9 +14,17 @@ public interface Backend extends AutoCloseable {
 
     /// Runs every entry of the batch, advances its state and KV, and returns the wanted rows of logits.
     ///
-    /// The result is valid until the next call. A row depends only on the tokens of its own sequence, never on what
+    /// The result is valid until the next call; no step may be under way. A row depends only on the tokens of its own sequence, never on what
     /// else is in the batch or how the sequence was cut into pieces (on the 128-token grid).
     Logits forward(Batch batch);
+
+    /// Begins to run a batch and to choose from its rows of logits. The step before must have been awaited, unless its
+    /// [LaunchedStep#sample] allowed this one before that.
+    ///
+    /// A backend that computes on the calling thread has run the batch when this returns.
+    default LaunchedStep launch(Batch batch) {
+        return new ComputedStep(forward(batch));
+    }
 
     /// Called when no step follows for now: the moment for what would hold steps up.
     default void idle() {}

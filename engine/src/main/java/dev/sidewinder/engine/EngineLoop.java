@@ -26,6 +26,9 @@ final class EngineLoop implements Runnable {
         IDLE, RAN
     }
 
+    /// A step between its launch and its end.
+    private record RunningStep(Batch batch, StepKind kind, LaunchedStep launched, long launchedNanos) {}
+
     private final Backend backend;
     private final EngineObserver observer;
     private final LongSupplier clock;
@@ -36,6 +39,9 @@ final class EngineLoop implements Runnable {
     private final BatchSampler sampler;
     private final LiveRequests live;
 
+    /// The step that has been launched and not awaited, between two turns; null when there is none.
+    private RunningStep underWay;
+    private final StepTimes times = new StepTimes();
     private long completedSteps;
     /// Steps completed when the mailbox was last seen empty.
     private long stepsAtLastLook;
@@ -95,7 +101,10 @@ final class EngineLoop implements Runnable {
                     rest();
                 }
             }
-            endAll(new EngineException(EngineException.Kind.DRAINING, "the engine has been closed"));
+            var closed = new EngineException(EngineException.Kind.DRAINING, "the engine has been closed");
+            live.failAll(closed);
+            finishUnderWay();
+            endAll(closed);
         } catch (Throwable failure) {
             LOG.log(Level.ERROR, () -> "engine failed in step " + (completedSteps + 1) + " with " + live.size()
                     + " requests: " + counts, failure);
@@ -103,28 +112,57 @@ final class EngineLoop implements Runnable {
         }
     }
 
-    /// Runs one step: choose work, compute it, hand out what came of it.
+    /// Brings one step to its end: choose work, compute it, hand out what came of it.
+    ///
+    /// Where the backend allows it, the next step is launched before this one's tokens are read, so that a device never
+    /// waits for the host. Stop conditions then come one step late, and what such a step chose for a sequence that has ended
+    /// is dropped. Its *sampling* is launched in the next turn only, when all tokens before are known: penalties, masks and
+    /// all else that depends on them is the same as without.
     private StepResult step() {
-        long start = System.nanoTime();
-        Batch batch = scheduler.next();
-        if (batch.isEmpty()) {
+        times.begin();
+        RunningStep step = underWay != null ? underWay : launch(scheduler.next());
+        if (step == null) {
             return StepResult.IDLE;
         }
-        StepKind kind = noteScheduled(batch);
-        long launched = System.nanoTime();
-        Logits logits = backend.forward(batch);
-        long computed = System.nanoTime();
-        SampledTokens tokens = sampler.sample(batch, logits, scheduler);
-        scheduler.complete(batch, tokens);
-        long sampled = System.nanoTime();
-        publish(batch);
+        sampler.begin(step.batch(), scheduler);
+        boolean mayGoOn = step.launched().sample(sampler);
+        times.sampled();
+        underWay = mayGoOn ? launch(scheduler.ahead()) : null;
+        Sample[] rows = step.launched().await();
+        times.waited();
+        scheduler.complete(step.batch(), sampler.take(rows));
+        times.sampled();
+        publish(step.batch());
         completedSteps++;
         progressNanos = clock.getAsLong();
         publishCounts();
         live.wakeReaders();
-        observer.stepCompleted(kind, batch.entries().size(), batch.tokens(), sampled - launched,
-                new StepPhases(launched - start, computed - launched, sampled - computed, System.nanoTime() - sampled));
+        observer.stepCompleted(step.kind(), step.batch().entries().size(), step.batch().tokens(),
+                times.stepNanos(step.launchedNanos()), times.phases());
         return StepResult.RAN;
+    }
+
+    /// @return null when there is nothing to run
+    private RunningStep launch(Batch batch) {
+        if (batch.isEmpty()) {
+            times.scheduled();
+            return null;
+        }
+        StepKind kind = noteScheduled(batch);
+        long now = times.scheduled();
+        LaunchedStep launched = backend.launch(batch);
+        times.launched();
+        return new RunningStep(batch, kind, launched, now);
+    }
+
+    /// Lets the last step come to its end; nobody hears of it.
+    private void finishUnderWay() {
+        if (underWay != null) {
+            sampler.begin(underWay.batch(), scheduler);
+            underWay.launched().sample(sampler);
+            scheduler.complete(underWay.batch(), sampler.take(underWay.launched().await()));
+            underWay = null;
+        }
     }
 
     /// Gives back the queue places of sequences that run for the first time.
@@ -132,9 +170,9 @@ final class EngineLoop implements Runnable {
         long now = clock.getAsLong();
         int decodes = 0;
         for (int i = 0; i < batch.entries().size(); i++) {
-            Choice choice = scheduler.scheduled(i).owner();
+            Choice choice = scheduler.scheduled(batch, i).owner();
             live.scheduled(choice, now);
-            if (batch.entries().get(i).source() == TokenSource.GENERATED) {
+            if (batch.entries().get(i).source() != TokenSource.PROMPT) {
                 decodes++;
             }
         }
@@ -147,8 +185,8 @@ final class EngineLoop implements Runnable {
     private void publish(Batch batch) {
         long now = clock.getAsLong();
         for (int i = 0; i < batch.entries().size(); i++) {
-            Choice choice = scheduler.scheduled(i).owner();
-            // A neighbour may have taken the whole request with it.
+            Choice choice = scheduler.scheduled(batch, i).owner();
+            // A neighbour may have taken the whole request with it, or it had ended when this step was under way.
             if (!choice.hasEnded()) {
                 publish(batch.entries().get(i), choice, sampler.of(i), now);
             }

@@ -7,7 +7,8 @@ public interface EngineObserver {
     /// @param kind      what the step held
     /// @param sequences entries of its batch
     /// @param tokens    tokens it ran
-    /// @param nanos     from launch to tokens on the host
+    /// @param nanos     from launch to tokens on the host, without the time in which the step before was still running: the
+    ///                  steps' times add up to no more than time went by
     default void stepCompleted(StepKind kind, int sequences, int tokens, long nanos, StepPhases phases) {}
 
     /// A cancelled sequence gave its memory back.
@@ -49,8 +50,15 @@ public interface EngineObserver {
         QUEUE_REQUESTS, QUEUE_TOKENS, DRAINING, ENGINE_FAILED
     }
 
-    /// Where the time of a step went, nanoseconds.
-    record StepPhases(long schedule, long forward, long sample, long emit) {}
+    /// Where the engine thread's time went in a turn, nanoseconds. With steps running ahead only `device` is time in which
+    /// nothing but the device works; the rest passes beside it.
+    ///
+    /// @param schedule choosing the work, of this step or of the next one
+    /// @param launch   launching it; a backend that computes on the calling thread does so here
+    /// @param device   waiting for the device
+    /// @param sample   describing what to sample, or sampling, and taking in the tokens
+    /// @param emit     handing them out
+    record StepPhases(long schedule, long launch, long device, long sample, long emit) {}
 
     EngineObserver NONE = new EngineObserver() {};
 }

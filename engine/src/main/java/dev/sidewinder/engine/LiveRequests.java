@@ -92,7 +92,8 @@ final class LiveRequests {
         };
         finish(choice, FinishReason.CANCELLED);
         if (heldMemory) {
-            observer.freedAfterCancel((int) steps);
+            // The memory is free when the steps under way have completed too.
+            observer.freedAfterCancel((int) steps + scheduler.stepsUnderWay());
         }
     }
 

@@ -1,7 +1,7 @@
 package dev.sidewinder.engine;
 
 /// What came out of a row of logits.
-sealed interface Sample {
+public sealed interface Sample {
 
     /// A token.
     ///

@@ -136,6 +136,13 @@ final class SamplingState {
         }
     }
 
+    /// Whether a device can choose the next token: it reports no more alternatives than its kernel can, and the lists of the
+    /// description have room.
+    boolean fits(SampleRows rows) {
+        long entries = (long) allowedTokens.length + badWords.length + stopTokens.length + biases.length + (penalties ? counts.size() : 0);
+        return params.logprobs() <= dev.sidewinder.cuda.kernel.Sample.MAX_ALTERNATIVES && entries <= rows.entriesLeft();
+    }
+
     /// Describes the choice's next token to a device, which then chooses as [Sampler] does.
     ///
     /// A step may be launched before the host knows the token of the one before. Such a sequence is one token behind; what

@@ -30,7 +30,11 @@ public final class TraceHarness {
 
     /// Draws a trace and plays it.
     public void play(long seed, Trace.Size size) {
-        Backend backend = backends.get();
+        play(seed, size, backends.get());
+    }
+
+    /// Draws a trace and plays it on another backend than those that requests run alone on: it must come to the same.
+    public void play(long seed, Trace.Size size, Backend backend) {
         Trace trace = Trace.draw(seed, size, backend.cacheShape(), backend.vocabSize());
         try {
             play(trace, backend);

@@ -16,6 +16,11 @@ record WatchedBackend(Backend backend, UnaryOperator<Batch> look) implements Bac
     }
 
     @Override
+    public LaunchedStep launch(Batch batch) {
+        return backend.launch(look.apply(batch));
+    }
+
+    @Override
     public CacheShape cacheShape() {
         return backend.cacheShape();
     }

@@ -15,6 +15,7 @@ import dev.sidewinder.engine.EngineStatus;
 import dev.sidewinder.engine.Generation;
 import dev.sidewinder.engine.GenerationEvent;
 import dev.sidewinder.engine.GenerationRequest;
+import dev.sidewinder.engine.LaunchedStep;
 import dev.sidewinder.engine.LoadProgress;
 import dev.sidewinder.engine.Logits;
 import dev.sidewinder.engine.SamplingParams;
@@ -88,6 +89,11 @@ class CudaFailureTest {
 
         @Override
         public Logits forward(Batch batch) {
+            throw new UnsupportedOperationException("steps are launched");
+        }
+
+        @Override
+        public LaunchedStep launch(Batch batch) {
             try {
                 if (steps++ == STEPS_BEFORE) {
                     buffer = device.device().allocate(256);
@@ -95,7 +101,7 @@ class CudaFailureTest {
                             .pointer(buffer.address()).int64(1L << 20).float32(1).int32(0).int32(0)
                             .launch(device.device().stream(), LaunchShape.of(1, 64));
                 }
-                return backend.forward(batch);
+                return backend.launch(batch);
             } catch (RuntimeException e) {
                 thrown = e;
                 throw e;

@@ -18,7 +18,8 @@ final class StepMetrics implements EngineObserver {
     private final Histogram abortToFree;
     private final Map<StepKind, Histogram> seconds = new EnumMap<>(StepKind.class);
     private final Counter scheduleNanos = new Counter();
-    private final Counter forwardNanos = new Counter();
+    private final Counter launchNanos = new Counter();
+    private final Counter deviceNanos = new Counter();
     private final Counter sampleNanos = new Counter();
     private final Counter emitNanos = new Counter();
     private volatile long lastStepNanos;
@@ -37,7 +38,8 @@ final class StepMetrics implements EngineObserver {
         sequences = own.histogram("sidewinder_step_sequences", "Sequences in a step.", Buckets.tokensPerStep());
         phase(own, "schedule", scheduleNanos);
         // on the CPU the launch is the computation: there is no device that works on its own
-        phase(own, "launch", forwardNanos);
+        phase(own, "launch", launchNanos);
+        phase(own, "gpu", deviceNanos);
         phase(own, "sample", sampleNanos);
         phase(own, "emit", emitNanos);
         abortToFree = own.histogram("sidewinder_abort_to_free_steps", "Steps from the arrival of a cancel to the return of its memory.",
@@ -57,7 +59,8 @@ final class StepMetrics implements EngineObserver {
         sequences.observe(stepSequences);
         seconds.get(kind).observeNanos(nanos);
         scheduleNanos.add(phases.schedule());
-        forwardNanos.add(phases.forward());
+        launchNanos.add(phases.launch());
+        deviceNanos.add(phases.device());
         sampleNanos.add(phases.sample());
         emitNanos.add(phases.emit());
         lastStepNanos = System.nanoTime();

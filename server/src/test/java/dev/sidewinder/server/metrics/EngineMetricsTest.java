@@ -92,7 +92,7 @@ class EngineMetricsTest {
     void countsStepsAndRefusals() {
         EngineObserver observer = metrics.observer();
 
-        observer.stepCompleted(StepKind.DECODE, 4, 4, 3_000_000, new StepPhases(1000, 2_000_000, 900_000, 5000));
+        observer.stepCompleted(StepKind.DECODE, 4, 4, 3_000_000, new StepPhases(1000, 2_000_000, 4_000_000, 900_000, 5000));
         observer.refused(EngineObserver.Refusal.QUEUE_TOKENS);
         observer.freedAfterCancel(1);
         observer.numericFailure();
@@ -101,6 +101,7 @@ class EngineMetricsTest {
                 "sidewinder_step_seconds_bucket{engine=\"0\",kind=\"decode\",le=\"0.002\"} 0.0\n",
                 "sidewinder_step_seconds_bucket{engine=\"0\",kind=\"decode\",le=\"0.003\"} 1.0\n",
                 "sidewinder_step_phase_seconds_total{engine=\"0\",phase=\"launch\"} 0.002\n",
+                "sidewinder_step_phase_seconds_total{engine=\"0\",phase=\"gpu\"} 0.004\n",
                 "vllm:iteration_tokens_total_sum{engine=\"0\",model_name=\"nano\"} 4.0\n",
                 "vllm:admission_rejections_total{engine=\"0\",model_name=\"nano\",reason=\"queue_tokens\"} 1.0\n",
                 "sidewinder_refusals_total{engine=\"0\",reason=\"queue_tokens\"} 1.0\n",
