@@ -34,7 +34,7 @@ final class WeightTraffic {
         double idle = Math.pow(1 - (double) spec.active() / spec.routed(), sequences);
         return (1 - idle) * (bytes(weights.up()) + bytes(weights.down())) + bytes(weights.sharedUp())
                 + bytes(weights.sharedDown()) + bytes(weights.latentIn()) + bytes(weights.latentOut())
-                + weights.gate().data().byteSize();
+                + weights.gate().bytes();
     }
 
     private static double bytes(List<LinearWeight> all) {

@@ -2,8 +2,6 @@ package dev.sidewinder.model;
 
 import dev.sidewinder.model.checkpoint.TensorView;
 import dev.sidewinder.model.config.ModelConfig;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
@@ -28,14 +26,10 @@ final class Fingerprint {
         for (TensorView tensor : tensors) {
             digest.update((tensor.name() + tensor.type() + tensor.shape() + ";").getBytes(StandardCharsets.UTF_8));
             if (index++ % stride == 0) {
-                digest.update(head(tensor.data()));
+                digest.update(tensor.content().head(SAMPLE_BYTES));
             }
         }
         return HexFormat.of().formatHex(digest.digest(), 0, 8);
-    }
-
-    private static byte[] head(MemorySegment data) {
-        return data.asSlice(0, Math.min(SAMPLE_BYTES, data.byteSize())).toArray(ValueLayout.JAVA_BYTE);
     }
 
     private static MessageDigest sha256() {

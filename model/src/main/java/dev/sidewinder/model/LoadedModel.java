@@ -19,6 +19,11 @@ record LoadedModel(String name, ModelConfig config, GenerationConfig generationC
     }
 
     @Override
+    public void makeWeights() {
+        tensors.makeAll();
+    }
+
+    @Override
     public void close() {
         tokenizer.ifPresent(Tokenizer::close);
         tensors.close();

@@ -20,12 +20,29 @@ public interface Model extends AutoCloseable {
     /// | `synthetic:tiny`                             | random weights of a named shape, BF16, seed 0             |
     /// | `synthetic:tiny,layers=MEM*E,hidden=128`     | the same with single dimensions changed                   |
     /// | `synthetic:bench-1b?format=fp8&seed=7`       | another number format (`bf16`, `fp8`, `nvfp4`), another seed |
+    /// | `synthetic:nano-30b-fp8`                     | the format behind the shape's name                        |
     ///
     /// Shapes and dimensions are those of [dev.sidewinder.model.synthetic.ShapeSpec].
     ///
     /// @param location a checkpoint folder, or `synthetic:<shape>` for seeded random weights in memory
     /// @throws dev.sidewinder.model.checkpoint.CheckpointException when the files are not what they should be
     static Model open(String location) {
+        Model model = openUnmade(location);
+        boolean complete = false;
+        try {
+            model.makeWeights();
+            complete = true;
+            return model;
+        } finally {
+            if (!complete) {
+                model.close();
+            }
+        }
+    }
+
+    /// Opens a model whose weights, where they are synthetic, are made when they are first read: for whoever makes them
+    /// elsewhere, as a GPU does, and for looking at models larger than the machine. Otherwise like [#open].
+    static Model openUnmade(String location) {
         return ModelLoader.open(location);
     }
 
@@ -55,6 +72,12 @@ public interface Model extends AutoCloseable {
 
     /// Layers, formats, parameters and bytes, for people.
     ModelSummary summary();
+
+    /// Makes the weights of a synthetic model that have not been read yet, on all processors, so that nobody waits for them
+    /// later.
+    ///
+    /// @throws dev.sidewinder.model.checkpoint.CheckpointException when the machine has less memory than they take
+    void makeWeights();
 
     @Override
     void close();

@@ -44,7 +44,7 @@ public record ModelSummary(SequencedMap<Character, Integer> layers, List<Stored>
 
     static ModelSummary of(ModelConfig config, TensorSet set) {
         return of(config, set.tensors().stream()
-                .map(tensor -> new Tensor(tensor.name(), tensor.type(), tensor.elements(), tensor.data().byteSize()))
+                .map(tensor -> new Tensor(tensor.name(), tensor.type(), tensor.elements(), tensor.bytes()))
                 .toList());
     }
 

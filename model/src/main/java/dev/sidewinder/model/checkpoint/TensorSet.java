@@ -11,6 +11,11 @@ public interface TensorSet extends AutoCloseable {
     /// Where a tensor comes from, for messages: the name of its file.
     String origin(String tensor);
 
+    /// Puts into memory whatever would otherwise be made when it is first read, on all processors. Files are there already.
+    ///
+    /// @throws CheckpointException when the machine has less memory than that takes
+    default void makeAll() {}
+
     @Override
     void close();
 }

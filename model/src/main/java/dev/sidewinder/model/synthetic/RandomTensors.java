@@ -39,7 +39,7 @@ final class RandomTensors implements SafetensorsWriter.Source {
 
     @Override
     public void fill(StoredTensor tensor, long from, MemorySegment into) {
-        ValueTable table = tables.computeIfAbsent(Distribution.of(tensor.parameter()), ValueTable::new);
+        ValueTable table = table(tensor.parameter());
         long key = key(tensor.parameter());
         switch (tensor.part()) {
             case VALUES -> {
@@ -57,6 +57,10 @@ final class RandomTensors implements SafetensorsWriter.Source {
             case FP8_INPUT_SCALE -> into.set(FLOAT, 0, largestInput(tensor) / E4m3.MAX);
             case NVFP4_INPUT_SCALE -> into.set(FLOAT, 0, Nvfp4.globalScale(largestInput(tensor)));
         }
+    }
+
+    ValueTable table(Parameter parameter) {
+        return tables.computeIfAbsent(Distribution.of(parameter), ValueTable::new);
     }
 
     private void bf16(ValueTable table, long key, long fromByte, MemorySegment into) {
@@ -162,7 +166,7 @@ final class RandomTensors implements SafetensorsWriter.Source {
     }
 
     /// The key of a parameter's stream: FNV-1a over its name, mixed with the seed.
-    private long key(Parameter parameter) {
+    long key(Parameter parameter) {
         long hash = 0xCBF2_9CE4_8422_2325L;
         String name = parameter.name();
         for (int i = 0; i < name.length(); i++) {

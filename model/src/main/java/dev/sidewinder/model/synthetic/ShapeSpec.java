@@ -72,6 +72,12 @@ public record ShapeSpec(String name, String layers, Map<Dimension, Integer> dime
         return List.copyOf(NAMED.keySet());
     }
 
+    /// The part of a shape's text that may name another one.
+    static String baseName(String text) {
+        int comma = text.indexOf(',');
+        return comma < 0 ? text : text.substring(0, comma);
+    }
+
     /// Reads a shape.
     ///
     /// @throws CheckpointException naming the part that is not understood

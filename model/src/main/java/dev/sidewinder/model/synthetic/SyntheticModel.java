@@ -14,6 +14,7 @@ import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Optional;
 import java.util.SequencedMap;
 
 /// A checkpoint of seeded random weights: which files and tensors it has. The same shape, format and seed give the same
@@ -30,7 +31,8 @@ public record SyntheticModel(ShapeSpec shape, WeightFormat format, long seed) {
     private static final List<String> DEMO_FILES = List.of("tokenizer.json", "tokenizer_config.json",
             "chat_template.jinja", "generation_config.json");
 
-    /// Reads `synthetic:<shape>`, optionally with `?format=fp8` and `&seed=7` behind it.
+    /// Reads `synthetic:<shape>`, optionally with `?format=fp8` and `&seed=7` behind it. The format may stand behind the name
+    /// of a shape instead, `synthetic:nano-30b-fp8`.
     ///
     /// @throws CheckpointException naming the part that is not understood
     public static SyntheticModel parse(String location) {
@@ -39,12 +41,21 @@ public record SyntheticModel(ShapeSpec shape, WeightFormat format, long seed) {
         }
         String rest = location.substring(PREFIX.length());
         int question = rest.indexOf('?');
-        ShapeSpec shape = ShapeSpec.parse(question < 0 ? rest : rest.substring(0, question));
-        WeightFormat format = WeightFormat.BF16;
+        String shapeText = question < 0 ? rest : rest.substring(0, question);
+        Optional<WeightFormat> named = WeightFormat.behind(ShapeSpec.baseName(shapeText));
+        if (named.isPresent()) {
+            int nameEnd = ShapeSpec.baseName(shapeText).length();
+            shapeText = shapeText.substring(0, nameEnd - named.get().suffix().length()) + shapeText.substring(nameEnd);
+        }
+        ShapeSpec shape = ShapeSpec.parse(shapeText);
+        WeightFormat format = named.orElse(WeightFormat.BF16);
         long seed = 0;
         for (String option : question < 0 ? new String[0] : rest.substring(question + 1).split("&", -1)) {
             if (option.startsWith("format=")) {
                 format = WeightFormat.parse(option.substring("format=".length()));
+                if (named.isPresent() && named.get() != format) {
+                    throw new CheckpointException(location + ": the name says " + named.get() + ", and the option " + format);
+                }
             } else if (option.matches("seed=-?[0-9]{1,18}")) {
                 seed = Long.parseLong(option.substring("seed=".length()));
             } else {
@@ -91,11 +102,9 @@ public record SyntheticModel(ShapeSpec shape, WeightFormat format, long seed) {
         return layout;
     }
 
-    /// Makes all tensors in memory, on all processors. The caller closes them.
-    ///
-    /// @throws CheckpointException when the machine has less memory than they take
+    /// All tensors; each is made in memory when it is first read, or all by [TensorSet#makeAll]. The caller closes them.
     public TensorSet tensors() {
-        return SyntheticTensors.make(this);
+        return new SyntheticTensors(this);
     }
 
     RandomTensors numbers() {

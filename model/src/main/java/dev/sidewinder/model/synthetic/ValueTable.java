@@ -5,10 +5,10 @@ import dev.sidewinder.model.checkpoint.E4m3;
 import dev.sidewinder.model.checkpoint.Nvfp4;
 
 /// The 65,536 equally likely values of a distribution, rounded to BF16, and their FP8 codes. Drawing a number is one
-/// table look-up with 16 random bits.
-final class ValueTable {
+/// table look-up with 16 random bits. The arrays are the table's own: nobody changes them.
+public final class ValueTable {
 
-    static final int SIZE = 1 << 16;
+    public static final int SIZE = 1 << 16;
 
     private final float[] values = new float[SIZE];
     private final short[] bf16 = new short[SIZE];
@@ -32,12 +32,12 @@ final class ValueTable {
         return values;
     }
 
-    short[] bf16() {
+    public short[] bf16() {
         return bf16;
     }
 
     /// Codes under [#fp8Scale].
-    byte[] fp8() {
+    public byte[] fp8() {
         return fp8;
     }
 
@@ -46,7 +46,8 @@ final class ValueTable {
         return largest / E4m3.MAX;
     }
 
-    float nvfp4Scale() {
+    /// The factor of a whole NVFP4 matrix that uses the whole range of both codes.
+    public float nvfp4Scale() {
         return Nvfp4.globalScale(largest);
     }
 }

@@ -7,6 +7,7 @@ import dev.sidewinder.model.config.ModelConfig;
 import dev.sidewinder.model.config.QuantizationConfig.Format;
 import java.util.Arrays;
 import java.util.Locale;
+import java.util.Optional;
 
 /// The number formats a synthetic checkpoint is written in, each in the layout and by the recipe of the publisher's
 /// 30B-A3B releases.
@@ -35,6 +36,17 @@ public enum WeightFormat {
         }
         throw new CheckpointException("there is no weight format \"" + text + "\"; known are "
                 + Arrays.toString(values()).toLowerCase(Locale.ROOT));
+    }
+
+    /// What stands behind the name of a shape in this format.
+    String suffix() {
+        return "-" + name().toLowerCase(Locale.ROOT);
+    }
+
+    /// The format behind the name of a shape that is known without it.
+    static Optional<WeightFormat> behind(String name) {
+        return Arrays.stream(values()).filter(format -> name.endsWith(format.suffix())
+                && ShapeSpec.names().contains(name.substring(0, name.length() - format.suffix().length()))).findFirst();
     }
 
     /// How a linear map is stored in this format.

@@ -15,6 +15,7 @@ import dev.sidewinder.model.checkpoint.TensorView;
 import dev.sidewinder.model.checkpoint.WeightReader;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -103,6 +104,65 @@ class SyntheticModelTest {
                 assertThat(whole.mismatch(pieces)).as("seed %d, %s", seed, tensor.name()).isEqualTo(-1);
             }
         }
+    }
+
+    @ParameterizedTest
+    @EnumSource(WeightFormat.class)
+    void makesATensorWhenItIsFirstReadAndOnlyThen(WeightFormat format) {
+        String location = SMALL + "?seed=5&format=" + format.name().toLowerCase();
+        try (var unmade = (SyntheticTensors) SyntheticModel.parse(location).tensors();
+                TensorSet made = SyntheticModel.parse(location).tensors()) {
+            made.makeAll();
+
+            // when heads are read, nothing is made
+            unmade.tensors().forEach(tensor ->
+                    assertThat(tensor.content().head(64)).hasSize((int) Math.min(64, tensor.bytes())));
+            assertThat(unmade.madeBytes()).isZero();
+
+            // when one is read, it is made, once
+            TensorView first = unmade.tensors().iterator().next();
+            assertThat(first.data().asSlice(0, 64).toArray(ValueLayout.JAVA_BYTE)).isEqualTo(first.content().head(64));
+            assertThat(first.data()).isSameAs(first.data());
+            assertThat(unmade.madeBytes()).isEqualTo(first.bytes());
+
+            // and in the end everything is the same as when all was made at once
+            assertSameTensors(unmade, made);
+        }
+        try (Model unmade = Model.openUnmade(location); Model made = Model.open(location)) {
+            assertThat(unmade.fingerprint()).isEqualTo(made.fingerprint());
+            assertThat(unmade.summary()).isEqualTo(made.summary());
+        }
+    }
+
+    @Test
+    void makesEachTensorOnceWhenManyThreadsReadIt() {
+        try (var tensors = (SyntheticTensors) SyntheticModel.parse(SMALL).tensors()) {
+            List<TensorView> twice = new ArrayList<>(tensors.tensors());
+            twice.addAll(tensors.tensors());
+            twice.parallelStream().forEach(TensorView::data);
+            tensors.makeAll();
+            assertThat(tensors.madeBytes()).isEqualTo(tensors.tensors().stream().mapToLong(TensorView::bytes).sum());
+        }
+    }
+
+    @Test
+    void opensShapesBeyondTheMemoryWhenNobodyReadsThem() {
+        try (Model model = Model.openUnmade("synthetic:super-120b-fp8")) {
+            assertThat(model.summary().bytes()).isGreaterThan(110_000_000_000L);
+            assertThat(model.numberFormat()).isEqualTo("fp8");
+        }
+    }
+
+    @Test
+    void takesTheFormatBehindTheName() {
+        SyntheticModel model = SyntheticModel.parse("synthetic:nano-30b-nvfp4,vocab=64?seed=2");
+        assertThat(model).isEqualTo(SyntheticModel.parse("synthetic:nano-30b,vocab=64?format=nvfp4&seed=2"));
+        assertThat(SyntheticModel.parse("synthetic:demo-fp8?format=fp8"))
+                .isEqualTo(SyntheticModel.parse("synthetic:demo?format=fp8"));
+        assertThatThrownBy(() -> SyntheticModel.parse("synthetic:demo-fp8?format=bf16"))
+                .isInstanceOf(CheckpointException.class).hasMessageContaining("the name says FP8, and the option BF16");
+        assertThatThrownBy(() -> SyntheticModel.parse("synthetic:nope-fp8"))
+                .isInstanceOf(CheckpointException.class).hasMessageContaining("no shape named \"nope-fp8\"");
     }
 
     @Test
