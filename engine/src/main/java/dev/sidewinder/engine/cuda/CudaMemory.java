@@ -63,7 +63,7 @@ record CudaMemory(DeviceWeights weights, CudaNetwork network, StepTables.Size de
         long products = allocate(device, owner, productBytes);
         DeviceBuffer weightBuffer = device.allocate(counting.bytes());
         owner.accept(weightBuffer);
-        try (var upload = new WeightUpload(device, weightBuffer, WeightUpload.STAGING_BYTES, progress)) {
+        try (var upload = new WeightUpload(cuda.kernels(), weightBuffer, WeightUpload.STAGING_BYTES, progress)) {
             DeviceWeights placed = new WeightPlacement(config, upload).place(weights);
             upload.finish();
             return plan(cuda, config, placed, options, new Workspace(kept, scratch), slots, blocks,

@@ -14,6 +14,7 @@ import dev.sidewinder.model.checkpoint.TensorView;
 import dev.sidewinder.model.checkpoint.WeightReader;
 import dev.sidewinder.model.config.LayerSpec;
 import dev.sidewinder.model.config.ModelConfig;
+import dev.sidewinder.model.synthetic.RandomTensor;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
@@ -45,7 +46,7 @@ final class WeightPlacement {
 
     private Embedding.Table embedding(TensorView tensor) {
         boolean bf16 = tensor.type() == DType.BF16;
-        long address = sink.put(bf16 ? new WeightSource.Stored(tensor.data()) : new WeightSource.WidenedToF32(tensor));
+        long address = sink.put(bf16 ? WeightSource.stored(tensor) : WeightSource.widened(tensor));
         return new Embedding.Table(address, bf16 ? Embedding.TableType.BF16 : Embedding.TableType.F32, config.vocabSize(),
                 config.hiddenSize());
     }
@@ -53,7 +54,7 @@ final class WeightPlacement {
     /// A head that is the embedding is not uploaded twice.
     private DeviceLinear head(ModelWeights weights, Embedding.Table embedding) {
         boolean tied = weights.head() instanceof LinearWeight.Plain plain && plain.offset() == 0
-                && plain.tensor().data().address() == weights.embeddings().data().address()
+                && plain.tensor().equals(weights.embeddings())
                 && embedding.type() == Embedding.TableType.BF16;
         return tied
                 ? new DeviceLinear(new Linear.Weights(Numbers.BF16, embedding.address(), 0, config.vocabSize(), config.hiddenSize(), 1), 1)
@@ -103,7 +104,7 @@ final class WeightPlacement {
     }
 
     private long gate(TensorView gate) {
-        return gate.type() == DType.BF16 ? sink.put(new WeightSource.Stored(gate.data())) : widened(gate);
+        return gate.type() == DType.BF16 ? sink.put(WeightSource.stored(gate)) : widened(gate);
     }
 
     private static MoeRoute.GateType gateType(TensorView gate) {
@@ -120,7 +121,7 @@ final class WeightPlacement {
     }
 
     private long widened(TensorView tensor) {
-        return sink.put(new WeightSource.WidenedToF32(tensor));
+        return sink.put(WeightSource.widened(tensor));
     }
 
     /// For activations that kernels leave in bf16, whatever scale the file has for them.
@@ -151,17 +152,27 @@ final class WeightPlacement {
     /// The numbers of a matrix, without scales.
     static WeightSource codes(LinearWeight weight) {
         return switch (weight) {
+            case LinearWeight.Plain plain when isDrawn(plain.tensor()) -> WeightSource.stored(plain.tensor());
+            case LinearWeight.Fp8 fp8 when isDrawn(fp8.tensor()) -> WeightSource.stored(fp8.tensor());
             case LinearWeight.Plain plain when plain.tensor().type() == DType.BF16 -> new WeightSource.Stored(
                     plain.tensor().data().asSlice(plain.offset() * Short.BYTES, size(plain) * Short.BYTES));
             case LinearWeight.Plain plain -> new WeightSource.RoundedToBf16(plain);
             case LinearWeight.Fp8 fp8 -> new WeightSource.E4m3(fp8, part(fp8.tensor(), fp8.offset(), size(fp8)), fp8.inputs());
-            case LinearWeight.Nvfp4 nvfp4 -> new WeightSource.Stored(nvfp4.codes().data());
+            case LinearWeight.Nvfp4 nvfp4 -> WeightSource.stored(nvfp4.codes());
         };
     }
 
     static WeightSource blockScales(LinearWeight.Nvfp4 weight) {
+        if (isDrawn(weight.blockScales())) {
+            return WeightSource.stored(weight.blockScales());
+        }
         return new WeightSource.E4m3(weight, weight.blockScales().data(),
                 weight.blockScales().data().byteSize() / weight.outputs());
+    }
+
+    /// Whether the device can make it.
+    private static boolean isDrawn(TensorView tensor) {
+        return tensor.content() instanceof RandomTensor;
     }
 
     private static MemorySegment part(TensorView tensor, long offset, long bytes) {

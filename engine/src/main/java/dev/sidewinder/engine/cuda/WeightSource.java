@@ -4,28 +4,70 @@ import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG_UNALIGNED;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
+import dev.sidewinder.cuda.kernel.SyntheticWeights.Form;
 import dev.sidewinder.model.checkpoint.Bf16;
 import dev.sidewinder.model.checkpoint.LinearWeight;
+import dev.sidewinder.model.checkpoint.StoredTensor;
 import dev.sidewinder.model.checkpoint.TensorView;
 import dev.sidewinder.model.checkpoint.WeightReader;
+import dev.sidewinder.model.synthetic.RandomTensor;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
-/// Weights in the form in which they lie on the device. Any part of them can be asked for, by several threads at once.
+/// Weights in the form in which they lie on the device.
 sealed interface WeightSource {
 
     long bytes();
 
-    /// Parts begin and end at multiples of this.
-    long granuleBytes();
+    /// What comes from the host. Any part of it can be asked for, by several threads at once.
+    sealed interface OnHost extends WeightSource {
 
-    /// Writes bytes `from` to `from + target.byteSize()`, exclusive.
-    ///
-    /// @throws dev.sidewinder.model.checkpoint.CheckpointException when a value is none
-    void write(long from, MemorySegment target);
+        /// Parts begin and end at multiples of this.
+        long granuleBytes();
+
+        /// Writes bytes `from` to `from + target.byteSize()`, exclusive.
+        ///
+        /// @throws dev.sidewinder.model.checkpoint.CheckpointException when a value is none
+        void write(long from, MemorySegment target);
+    }
+
+    /// A tensor as it is stored.
+    static WeightSource stored(TensorView tensor) {
+        return tensor.content() instanceof RandomTensor random ? new Drawn(random, storedForm(random)) : new Stored(tensor.data());
+    }
+
+    /// A tensor of values widened to fp32.
+    static WeightSource widened(TensorView tensor) {
+        return tensor.content() instanceof RandomTensor random && random.part() == StoredTensor.Part.VALUES
+                ? new Drawn(random, Form.F32) : new WidenedToF32(tensor);
+    }
+
+    private static Form storedForm(RandomTensor tensor) {
+        return switch (tensor.part()) {
+            case VALUES -> tensor.bytes() == tensor.elements() * Short.BYTES ? Form.BF16 : Form.F32;
+            case FP8_CODES -> Form.E4M3;
+            case NVFP4_CODES -> Form.NVFP4_CODES;
+            case BLOCK_SCALES -> Form.NVFP4_SCALES;
+            case SCALE, GLOBAL_SCALE, FP8_INPUT_SCALE, NVFP4_INPUT_SCALE ->
+                throw new IllegalArgumentException(tensor + ": a scale is read, and not placed");
+        };
+    }
+
+    /// Random numbers that the device draws itself, the same ones as the host would: [SyntheticMaker].
+    record Drawn(RandomTensor tensor, Form form) implements WeightSource {
+
+        @Override
+        public long bytes() {
+            return switch (form) {
+                case BF16 -> tensor.elements() * Short.BYTES;
+                case F32 -> tensor.elements() * Float.BYTES;
+                case E4M3, NVFP4_CODES, NVFP4_SCALES -> tensor.bytes();
+            };
+        }
+    }
 
     /// Bytes as they are stored.
-    record Stored(MemorySegment data) implements WeightSource {
+    record Stored(MemorySegment data) implements OnHost {
 
         @Override
         public long bytes() {
@@ -48,7 +90,7 @@ sealed interface WeightSource {
     ///
     /// @param data     one row behind the other
     /// @param rowBytes of a row
-    record E4m3(LinearWeight weight, MemorySegment data, long rowBytes) implements WeightSource {
+    record E4m3(LinearWeight weight, MemorySegment data, long rowBytes) implements OnHost {
 
         private static final long MAGNITUDES = 0x7F7F_7F7F_7F7F_7F7FL;
         private static final long ONES = 0x0101_0101_0101_0101L;
@@ -95,7 +137,7 @@ sealed interface WeightSource {
     }
 
     /// A matrix rounded to bf16, for formats that no kernel takes.
-    record RoundedToBf16(LinearWeight weight) implements WeightSource {
+    record RoundedToBf16(LinearWeight weight) implements OnHost {
 
         @Override
         public long bytes() {
@@ -122,7 +164,7 @@ sealed interface WeightSource {
     }
 
     /// A tensor widened to fp32.
-    record WidenedToF32(TensorView tensor) implements WeightSource {
+    record WidenedToF32(TensorView tensor) implements OnHost {
 
         @Override
         public long bytes() {
@@ -143,7 +185,7 @@ sealed interface WeightSource {
     }
 
     /// Numbers that were computed.
-    record Values(float[] values) implements WeightSource {
+    record Values(float[] values) implements OnHost {
 
         @Override
         public long bytes() {

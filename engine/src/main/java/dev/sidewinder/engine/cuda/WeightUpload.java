@@ -5,12 +5,13 @@ import dev.sidewinder.cuda.device.DeviceBuffer;
 import dev.sidewinder.cuda.device.Event;
 import dev.sidewinder.cuda.device.PinnedMemory;
 import dev.sidewinder.cuda.device.Stream;
+import dev.sidewinder.cuda.kernel.Kernels;
 import dev.sidewinder.engine.LoadProgress;
 import java.lang.foreign.MemorySegment;
 import java.util.stream.IntStream;
 
 /// Brings weights to the device: from where they are stored into one half of pinned memory, on all processors, while the
-/// other half is copied to the device.
+/// other half is copied to the device. Synthetic ones are made there.
 final class WeightUpload implements WeightSink, AutoCloseable {
 
     /// Half of the staging memory. Copies this long run at the full speed of the bus, and two are quickly allocated.
@@ -24,6 +25,7 @@ final class WeightUpload implements WeightSink, AutoCloseable {
     private final LoadProgress progress;
     private final long halfBytes;
     private final PinnedMemory staging;
+    private final SyntheticMaker maker;
     private final Event[] copied = new Event[HALVES];
     private long reserved;
     private long uploaded;
@@ -32,7 +34,8 @@ final class WeightUpload implements WeightSink, AutoCloseable {
 
     /// @param target    receives everything; as many bytes as were counted
     /// @param halfBytes of staging; more than the largest granule of a source
-    WeightUpload(Device device, DeviceBuffer target, long halfBytes, LoadProgress progress) {
+    WeightUpload(Kernels kernels, DeviceBuffer target, long halfBytes, LoadProgress progress) {
+        Device device = kernels.device();
         this.target = target;
         this.stream = device.stream();
         this.progress = progress;
@@ -41,6 +44,7 @@ final class WeightUpload implements WeightSink, AutoCloseable {
         for (int i = 0; i < HALVES; i++) {
             copied[i] = device.newEvent();
         }
+        maker = new SyntheticMaker(kernels);
     }
 
     @Override
@@ -52,6 +56,17 @@ final class WeightUpload implements WeightSink, AutoCloseable {
 
     @Override
     public void fill(long address, WeightSource source) {
+        switch (source) {
+            case WeightSource.OnHost stored -> copy(address, stored);
+            case WeightSource.Drawn drawn -> {
+                maker.make(address, drawn);
+                uploaded += drawn.bytes();
+                progress.prepared(uploaded, target.bytes());
+            }
+        }
+    }
+
+    private void copy(long address, WeightSource.OnHost source) {
         long granule = source.granuleBytes();
         for (long done = 0; done < source.bytes();) {
             long room = (halfBytes - usedOfHalf) / granule * granule;
@@ -74,7 +89,7 @@ final class WeightUpload implements WeightSink, AutoCloseable {
         }
     }
 
-    private static void write(WeightSource source, long from, MemorySegment target) {
+    private static void write(WeightSource.OnHost source, long from, MemorySegment target) {
         long step = Math.ceilDiv(TASK_BYTES, source.granuleBytes()) * source.granuleBytes();
         int tasks = Math.toIntExact(Math.ceilDiv(target.byteSize(), step));
         if (tasks == 1) {
@@ -108,5 +123,6 @@ final class WeightUpload implements WeightSink, AutoCloseable {
             event.close();
         }
         staging.close();
+        maker.close();
     }
 }

@@ -41,7 +41,7 @@ class WeightSourceTest {
             codes.set(ValueLayout.JAVA_BYTE, 2 * 16 + 5, (byte) 0xFF);
             var tensor = new TensorView("layers.3.up", DType.F8_E4M3, List.of(4L, 16L), codes);
             var weight = new LinearWeight.Fp8(tensor, 0, 4, 16, 1, Float.NaN);
-            WeightSource source = WeightPlacement.codes(weight);
+            var source = (WeightSource.OnHost) WeightPlacement.codes(weight);
 
             source.write(0, arena.allocate(2 * 16));
             assertThatThrownBy(() -> source.write(16, arena.allocate(3 * 16)))
@@ -59,7 +59,7 @@ class WeightSourceTest {
                 data.setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) random.nextGaussian());
             }
             var weight = new LinearWeight.Plain(new TensorView("w", DType.F32, List.of(5L, 6L), data), 6, 4, 6);
-            WeightSource source = WeightPlacement.codes(weight);
+            var source = (WeightSource.OnHost) WeightPlacement.codes(weight);
             assertThat(source.bytes()).isEqualTo(2 * 4 * 6);
 
             // when rows 1 and 2 are asked for

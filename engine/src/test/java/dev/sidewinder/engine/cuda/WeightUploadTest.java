@@ -39,7 +39,7 @@ class WeightUploadTest {
         List<Long> addresses = new ArrayList<>();
         try (DeviceBuffer buffer = emulator.device().allocate(counting.bytes());
                 Arena arena = Arena.ofConfined();
-                var upload = new WeightUpload(emulator.device(), buffer, HALF, (done, total) -> {
+                var upload = new WeightUpload(emulator.kernels(), buffer, HALF, (done, total) -> {
                     assertThat(total).isEqualTo(counting.bytes());
                     progress.add(done);
                 })) {
@@ -61,7 +61,7 @@ class WeightUploadTest {
     @Test
     void refusesMoreThanWasCounted() {
         try (DeviceBuffer buffer = emulator.device().allocate(256);
-                var upload = new WeightUpload(emulator.device(), buffer, HALF, (_, _) -> {})) {
+                var upload = new WeightUpload(emulator.kernels(), buffer, HALF, (_, _) -> {})) {
             upload.put(stored(new byte[10]));
             assertThatThrownBy(() -> upload.put(stored(new byte[1]))).isInstanceOf(IllegalArgumentException.class);
             upload.finish();

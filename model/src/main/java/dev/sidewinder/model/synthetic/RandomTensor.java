@@ -44,6 +44,11 @@ public final class RandomTensor implements TensorContent.Made {
         return numbers.table(tensor.parameter());
     }
 
+    /// Whether its bytes are in the memory of the host.
+    public boolean isMade() {
+        return made != null;
+    }
+
     @Override
     public long bytes() {
         return tensor.bytes();

@@ -69,7 +69,10 @@ final class Backends {
         var options = new CpuOptions(arithmetic, threads, batchTokens, CpuOptions.Products.BEST);
         return new PlannedBackend("cpu", plan, batchTokens, cacheType(settings), Optional.empty(), Optional.empty(),
                 Optional.empty(),
-                progress -> new CpuBackend(model.config(), model.weights(), plan.shape(), options, progress), () -> {});
+                progress -> {
+                    model.makeWeights();
+                    return new CpuBackend(model.config(), model.weights(), plan.shape(), options, progress);
+                }, () -> {});
     }
 
     private static PlannedBackend stub(Model model, ServerConfig.Engine settings, long machineBytes) {

@@ -46,7 +46,8 @@ public final class ModelLoader {
     /// @throws StartException    when it cannot be served
     RunningModel load() throws InterruptedException {
         try (var progress = new LoadingProgress(config.model().location())) {
-            Model model = Model.open(config.model().location());
+            // a GPU makes the weights of a synthetic model itself
+            Model model = Model.openUnmade(config.model().location());
             try {
                 return serve(model, progress);
             } catch (SettingsException e) {
