@@ -7,7 +7,7 @@ import java.util.stream.LongStream;
 final class RandomTests {
 
     private static final int ORDINARY_OPERATIONS = 10_000;
-    private static final int SEEDS = 6;
+    private static final int SEEDS = 4;
 
     private RandomTests() {}
 

@@ -1,0 +1,111 @@
+package dev.sidewinder.kvcache;
+
+import java.util.ArrayList;
+import java.util.List;
+
+/// Finds frames and blocks for those who may have them: what is free, else what comes free by moving blocks together, else
+/// what can be evicted from the prefix tree. What comes free with steps under way is waited for rather than evict more.
+final class FrameSupply {
+
+    private static final int NONE = Checkpoints.NONE;
+
+    private final FramePool pool;
+    private final PrefixIndex index;
+    private final List<BlockCopy> copies = new ArrayList<>();
+    private long evictedStates;
+
+    FrameSupply(FramePool pool, PrefixIndex index) {
+        this.pool = pool;
+        this.index = index;
+    }
+
+    /// Copies of blocks that wait for a step, in order.
+    List<BlockCopy> copies() {
+        return copies;
+    }
+
+    long evictedStates() {
+        return evictedStates;
+    }
+
+    /// Has a frame emptied where none is free and that takes only moves, so that the next sequence need not wait for it.
+    void prepare() {
+        if (pool.freeFrames() == 0 && pool.comingFrames() == 0) {
+            pool.compact(copies);
+        }
+    }
+
+    /// A slot for a sequence, which can be committed.
+    ///
+    /// @param source the state that will be copied into it, which is not evicted for it; when no other frame is left, it
+    ///               becomes the sequence's own
+    /// @return [#NONE] when a frame comes free with steps or work to come
+    int takeSlot(int source) {
+        if (makeFrame(source, Double.POSITIVE_INFINITY)) {
+            return pool.takeSlot();
+        }
+        boolean last = pool.comingFrames() == 0 && source != NONE && pool.isSlotQuiet(source);
+        return last ? source : NONE;
+    }
+
+    /// A slot for a state that is to be kept: nobody waits for it, and it displaces only what is worth less.
+    ///
+    /// @param value what it will be worth
+    /// @return [#NONE] when there is none for it
+    int slotToKeep(double value) {
+        return makeFrame(NONE, value) ? pool.takeSlot() : NONE;
+    }
+
+    /// Sees to it that a frame is free.
+    ///
+    /// @param kept      the slot of a state that is not evicted for it, or [#NONE]
+    /// @param mostWorth only states of less worth are evicted
+    /// @return false when there is none, or none yet
+    private boolean makeFrame(int kept, double mostWorth) {
+        while (pool.freeFrames() == 0) {
+            if (pool.comingFrames() > 0 || pool.compact(copies)) {
+                return false;
+            }
+            if (!index.evictDead()) {
+                int least = index.leastWorthy(kept);
+                if (least == NONE || index.worth(least).value() >= mostWorth) {
+                    return false;
+                }
+                evict(least);
+            }
+        }
+        return true;
+    }
+
+    /// Evicts until so many blocks are free, or will be when the steps under way have completed.
+    ///
+    /// @return whether they are free now
+    boolean makeRoom(int blocks) {
+        while (pool.freeBlocks() + pool.comingBlocks() < blocks) {
+            if (!index.evictDead()) {
+                int least = index.leastWorthy(NONE);
+                if (least == NONE) {
+                    throw new IllegalStateException(blocks + " blocks are promised and cannot be had: " + pool.use());
+                }
+                evict(least);
+            }
+        }
+        return pool.freeBlocks() >= blocks;
+    }
+
+    /// Drops everything in the tree that no running sequence shares.
+    void evictAll() {
+        while (index.checkpoints().size() > 0) {
+            evict(index.checkpoints().get(0));
+        }
+        boolean more = true;
+        while (more) {
+            more = index.evictDead();
+        }
+    }
+
+    private void evict(int slot) {
+        index.evictState(slot);
+        evictedStates++;
+    }
+}

@@ -1,0 +1,5 @@
+package dev.sidewinder.kvcache;
+
+/// Who may use what was computed for whom: 128 bits of a keyed digest over the caller's key and `cache_salt`, made by the
+/// server. Sequences of different partitions never share anything, and nobody can tell what another partition holds.
+public record Partition(long high, long low) {}

@@ -1,0 +1,176 @@
+package dev.sidewinder.kvcache;
+
+import java.util.ArrayDeque;
+import java.util.Arrays;
+
+/// The memory of one running sequence: its slot, its blocks, and where it stands in the prefix tree. Given out by
+/// [FrameCache], closed exactly once.
+///
+/// Whole blocks may be shared with other sequences and the tree, since nobody writes to them again; the block under the pen
+/// never is. Which place a block has can change from step to step: ask [#block] for each step anew.
+public final class SequenceMemory implements Allocation, AutoCloseable {
+
+    /// A state that a step to be launched or under way keeps.
+    record Pending(int position, int slot, CheckpointPoint point) {}
+
+    private final FrameCache cache;
+    private final int slot;
+    private final int reusedTokens;
+    private int[] names;
+    private int blockCount;
+    /// Blocks it may still grow into.
+    private int promised;
+    /// Where it stands in the tree; [PrefixNodes#NONE] when it leaves nothing there.
+    private int node;
+    private final ArrayDeque<Pending> pending = new ArrayDeque<>(2);
+    private boolean closed;
+
+    /// @param names      blocks it begins with, already held for it
+    /// @param blockCount how many
+    SequenceMemory(FrameCache cache, int slot, int reusedTokens, int[] names, int blockCount, int promised, int node) {
+        this.cache = cache;
+        this.slot = slot;
+        this.reusedTokens = reusedTokens;
+        this.names = names;
+        this.blockCount = blockCount;
+        this.promised = promised;
+        this.node = node;
+    }
+
+    @Override
+    public int slot() {
+        return slot;
+    }
+
+    @Override
+    public int blockCount() {
+        return blockCount;
+    }
+
+    @Override
+    public int block(int i) {
+        if (i >= blockCount) {
+            throw new IndexOutOfBoundsException("block " + i + " of a sequence's " + blockCount);
+        }
+        return cache.pool().place(names[i]);
+    }
+
+    /// Tokens at the start that need not be computed: state and blocks of them were there.
+    public int reusedTokens() {
+        return reusedTokens;
+    }
+
+    /// Blocks it may still grow into without asking.
+    public int promisedBlocks() {
+        return promised;
+    }
+
+    /// Makes the blocks cover tokens `[from, to)`, which the next step will write.
+    ///
+    /// @throws IllegalStateException when it would write into a block that others hold, too
+    public Growth reserve(int from, int to) {
+        requireOpen("reserved blocks for");
+        for (int i = from / CacheShape.BLOCK_TOKENS; i < Math.min(blockCount, CacheShape.blocksFor(to)); i++) {
+            if (cache.pool().holders(names[i]) != 1) {
+                throw new IllegalStateException("tokens " + from + " to " + to + " would be written into block " + i
+                        + ", which has " + cache.pool().holders(names[i]) + " holders");
+            }
+        }
+        int missing = CacheShape.blocksFor(to) - blockCount;
+        return missing <= 0 ? Growth.GRANTED : cache.grow(this, missing);
+    }
+
+    /// Has the state kept that the sequence will have reached at the end of the next step.
+    ///
+    /// @param position tokens of the sequence then: a multiple of 128, above those that are kept already
+    /// @return whether it will be: there may be no frame that it would be worth, and a sequence without a partition keeps
+    ///         nothing
+    public boolean checkpoint(int position, CheckpointPoint point) {
+        requireOpen("kept a state of");
+        int kept = node == PrefixNodes.NONE ? 0 : cache.depth(node) * CacheShape.BLOCK_TOKENS;
+        int last = pending.isEmpty() ? kept : pending.getLast().position();
+        if (position % CacheShape.BLOCK_TOKENS != 0 || position <= last) {
+            throw new IllegalArgumentException("a state at " + position + " tokens, where one at " + last + " is kept; it has to be a"
+                    + " multiple of " + CacheShape.BLOCK_TOKENS + " above");
+        }
+        return node != PrefixNodes.NONE && cache.keep(this, position, point);
+    }
+
+    /// Notes that steps of the sequence have completed: what it was asked to keep becomes part of the prefix tree.
+    ///
+    /// @param tokens   of the sequence
+    /// @param computed tokens computed by completed steps
+    public void computed(int[] tokens, int computed) {
+        requireOpen("noted steps of");
+        while (!pending.isEmpty() && pending.getFirst().position() <= computed) {
+            Pending next = pending.removeFirst();
+            node = cache.publish(node, tokens, names, next);
+        }
+    }
+
+    /// A second sequence with the same first `computed` tokens and a state of its own.
+    ///
+    /// Whole blocks are shared. The block that both would write to is copied with the next step, and so is the state.
+    ///
+    /// @param tokens        of the sequence
+    /// @param computed      tokens that the sequence has computed; none of its steps is under way, so its state is the one after
+    ///                      them
+    /// @param promiseTokens as in [MemoryWish]
+    public MemoryAdmission fork(int[] tokens, int computed, int promiseTokens) {
+        requireOpen("forked");
+        return cache.fork(this, tokens, computed, promiseTokens);
+    }
+
+    public boolean isClosed() {
+        return closed;
+    }
+
+    /// Gives everything back. What a launched step may touch is free when every step launched so far has completed.
+    ///
+    /// @throws IllegalStateException when closed before: somebody else may own the blocks by now
+    @Override
+    public void close() {
+        requireOpen("closed");
+        closed = true;
+        cache.giveBack(this);
+    }
+
+    private void requireOpen(String deed) {
+        if (closed) {
+            throw new IllegalStateException(deed + " a sequence whose memory was given back: slot " + slot + ", " + blockCount + " blocks");
+        }
+    }
+
+    // For the cache.
+
+    /// Stands at this depth of the tree from now on, or deeper. A block that two sequences share must lie on the paths of
+    /// both before the tree may hold it, or the tree would count it as its own when one of them has ended.
+    void walk(int[] tokens, int depth) {
+        if (node != PrefixNodes.NONE) {
+            node = cache.walk(node, tokens, depth, names);
+        }
+    }
+
+    int name(int i) {
+        return names[i];
+    }
+
+    int node() {
+        return node;
+    }
+
+    ArrayDeque<Pending> pending() {
+        return pending;
+    }
+
+    void addPromise(int blocks) {
+        promised += blocks;
+    }
+
+    void addBlock(int name) {
+        if (blockCount == names.length) {
+            names = Arrays.copyOf(names, Math.max(16, 2 * blockCount));
+        }
+        names[blockCount++] = name;
+    }
+}

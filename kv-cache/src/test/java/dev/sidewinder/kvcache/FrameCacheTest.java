@@ -1,0 +1,432 @@
+package dev.sidewinder.kvcache;
+
+import static dev.sidewinder.kvcache.CacheShape.BLOCK_TOKENS;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
+import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
+
+import dev.sidewinder.kvcache.MemoryAdmission.Granted;
+import dev.sidewinder.kvcache.MemoryAdmission.NeverFits;
+import dev.sidewinder.kvcache.MemoryAdmission.WaitForOthers;
+import dev.sidewinder.kvcache.MemoryAdmission.WaitForSteps;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import java.util.Random;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class FrameCacheTest {
+
+    private static final Partition ALICE = new Partition(1, 1);
+    private static final Partition BOB = new Partition(1, 2);
+
+    private FrameCache cache = cache(16, 4);
+    private long step;
+
+    private static FrameCache cache(int frames, int blocksPerFrame) {
+        return new FrameCache(new FrameShape(frames, blocksPerFrame), ReuseEstimate.DEFAULT, new Random(7));
+    }
+
+    @AfterEach
+    void booksBalance() {
+        cache.checkInvariants();
+    }
+
+    private static int[] tokens(int count) {
+        int[] tokens = new int[count];
+        for (int i = 0; i < count; i++) {
+            tokens[i] = i * 31 % 1009;
+        }
+        return tokens;
+    }
+
+    private MemoryAdmission ask(Partition partition, int[] tokens, int promise) {
+        return cache.admit(new MemoryWish(Optional.ofNullable(partition), tokens, tokens.length, promise));
+    }
+
+    private SequenceMemory admit(Partition partition, int[] tokens) {
+        return ((Granted) ask(partition, tokens, tokens.length)).memory();
+    }
+
+    /// Runs a step over tokens `[from, to)`, and keeps the state at its end where that is on the grid.
+    private void run(SequenceMemory memory, int[] tokens, int from, int to, boolean keep) {
+        assertThat(memory.reserve(from, to)).isEqualTo(Growth.GRANTED);
+        if (keep && to % BLOCK_TOKENS == 0) {
+            assertThat(memory.checkpoint(to, CheckpointPoint.TURN_START)).isTrue();
+        }
+        cache.launch(++step);
+        cache.stepCompleted(step);
+        memory.computed(tokens, to);
+    }
+
+    /// Computes a whole prompt, keeping the state at every point of the grid, and ends.
+    private void compute(Partition partition, int[] tokens) {
+        SequenceMemory memory = admit(partition, tokens);
+        for (int from = memory.reusedTokens(); from < tokens.length; ) {
+            int to = Math.min(tokens.length, from + BLOCK_TOKENS);
+            run(memory, tokens, from, to, true);
+            from = to;
+        }
+        memory.close();
+    }
+
+    @ParameterizedTest
+    @CsvSource({"1, 0", "127, 0", "128, 0", "129, 128", "255, 128", "256, 128", "257, 256", "384, 256", "385, 384"})
+    void goesOnFromTheLastBlockBeforeTheEndOfAPromptSentTwice(int length, int reused) {
+        int[] prompt = tokens(length);
+        compute(ALICE, prompt);
+
+        SequenceMemory again = admit(ALICE, prompt);
+
+        assertThat(again.reusedTokens()).isEqualTo(reused);
+        assertThat(again.blockCount()).isEqualTo(reused / BLOCK_TOKENS);
+        assertThat(cache.counts().hits()).isEqualTo(reused > 0 ? 1 : 0);
+        again.close();
+    }
+
+    @Test
+    void copiesTheStateForWhoeverGoesOnFromIt() {
+        int[] prompt = tokens(300);
+        compute(ALICE, prompt);
+        SequenceMemory first = admit(ALICE, prompt);
+        SequenceMemory second = admit(ALICE, prompt);
+
+        MemoryWork work = cache.launch(++step);
+        cache.stepCompleted(step);
+
+        assertThat(work.restores()).extracting(StateCopy::to).containsExactly(first.slot(), second.slot());
+        assertThat(work.restores()).extracting(StateCopy::from).containsOnly(work.restores().getFirst().from());
+        assertThat(first.block(0)).as("blocks are shared").isEqualTo(second.block(0));
+        assertThat(first.slot()).isNotEqualTo(second.slot());
+        first.close();
+        second.close();
+    }
+
+    @Test
+    void showsNothingToAnotherPartition() {
+        int[] prompt = tokens(300);
+        compute(ALICE, prompt);
+
+        assertThat(cache.reusableTokens(ALICE, prompt, 300)).isEqualTo(256);
+        assertThat(cache.reusableTokens(BOB, prompt, 300)).isZero();
+        SequenceMemory bob = admit(BOB, prompt);
+        assertThat(bob.reusedTokens()).isZero();
+        bob.close();
+    }
+
+    @Test
+    void neitherGivesNorTakesWithoutAPartition() {
+        int[] prompt = tokens(300);
+        compute(ALICE, prompt);
+        int kept = cache.keptBlocks();
+
+        SequenceMemory alone = admit(null, prompt);
+        assertThat(alone.reusedTokens()).isZero();
+        assertThat(alone.reserve(0, 256)).isEqualTo(Growth.GRANTED);
+        assertThat(alone.checkpoint(256, CheckpointPoint.SYSTEM)).isFalse();
+        alone.computed(prompt, 256);
+        alone.close();
+
+        assertThat(cache.keptBlocks()).isEqualTo(kept);
+        assertThat(cache.counts().lookups()).as("only the first one looked").isEqualTo(1);
+    }
+
+    @ParameterizedTest
+    @CsvSource({"0, 0", "127, 0", "128, 128", "200, 128", "255, 128", "256, 256", "299, 256"})
+    void goesOnFromWhereTokensStillAgree(int firstDifference, int reused) {
+        int[] prompt = tokens(300);
+        compute(ALICE, prompt);
+        int[] other = prompt.clone();
+        other[firstDifference] = 2000;
+
+        SequenceMemory memory = admit(ALICE, other);
+
+        assertThat(memory.reusedTokens()).isEqualTo(reused);
+        memory.close();
+    }
+
+    @Test
+    void needsAStateToGoOnWhereKeysAndValuesAreThere() {
+        // given three blocks and only the state after the first
+        int[] prompt = tokens(400);
+        SequenceMemory memory = admit(ALICE, prompt);
+        run(memory, prompt, 0, 128, true);
+        run(memory, prompt, 128, 384, false);
+        run(memory, prompt, 384, 400, false);
+        memory.close();
+
+        SequenceMemory again = admit(ALICE, prompt);
+        assertThat(again.reusedTokens()).isEqualTo(128);
+        again.close();
+    }
+
+    @Test
+    void keepsWhatIsInTheTreeWithoutWaitingAndFencesWhatAStepMayTouch() {
+        int[] prompt = tokens(256);
+        SequenceMemory memory = admit(ALICE, prompt);
+        run(memory, prompt, 0, 128, true);
+        memory.reserve(128, 256);
+        cache.launch(++step);
+        memory.close();
+
+        assertThat(cache.pool().use().fencedStates()).isEqualTo(1);
+        assertThat(cache.pool().use().fencedBlocks()).as("the second block; the first is the tree's").isEqualTo(1);
+        cache.stepCompleted(step);
+        assertThat(cache.pool().comingBlocks()).isZero();
+        assertThat(cache.keptBlocks()).isEqualTo(1);
+        cache.evictAll();
+        assertThat(cache.pool().freeFrames()).isEqualTo(16);
+    }
+
+    @Test
+    void forgetsAStateWhoseSequenceEndedBeforeItsStepDid() {
+        int[] prompt = tokens(256);
+        SequenceMemory memory = admit(ALICE, prompt);
+        memory.reserve(0, 128);
+        assertThat(memory.checkpoint(128, CheckpointPoint.SYSTEM)).isTrue();
+        memory.close();
+        assertThat(cache.hasWork()).as("the copy is queued still").isTrue();
+        MemoryWork work = cache.launch(++step);
+        assertThat(work.stores()).hasSize(1);
+        assertThat(cache.pool().freeFrames()).isEqualTo(14);
+        cache.stepCompleted(step);
+
+        assertThat(cache.keptStates()).isZero();
+        assertThat(cache.pool().freeFrames()).isEqualTo(16);
+    }
+
+    @Test
+    void sharesWholeBlocksWithAForkAndCopiesTheOneUnderThePen() {
+        int[] prompt = tokens(300);
+        SequenceMemory parent = admit(ALICE, prompt);
+        run(parent, prompt, 0, 300, false);
+
+        SequenceMemory fork = ((Granted) parent.fork(prompt, 300, 320)).memory();
+        MemoryWork work = cache.launch(++step);
+
+        assertThat(fork.reusedTokens()).isEqualTo(300);
+        assertThat(fork.block(0)).isEqualTo(parent.block(0));
+        assertThat(fork.block(1)).isEqualTo(parent.block(1));
+        assertThat(fork.block(2)).isNotEqualTo(parent.block(2));
+        assertThat(work.blocks()).containsExactly(new BlockCopy(parent.block(2), fork.block(2)));
+        assertThat(work.restores()).containsExactly(new StateCopy(parent.slot(), fork.slot()));
+        assertThat(fork.reserve(300, 310)).isEqualTo(Growth.GRANTED);
+        assertThat(parent.reserve(300, 310)).isEqualTo(Growth.GRANTED);
+        cache.stepCompleted(step);
+        parent.close();
+        assertThat(fork.block(0)).isNotNegative();
+        fork.close();
+    }
+
+    @Test
+    void copiesNoBlockForAForkOnTheGrid() {
+        int[] prompt = tokens(256);
+        SequenceMemory parent = admit(ALICE, prompt);
+        run(parent, prompt, 0, 256, false);
+        SequenceMemory fork = ((Granted) parent.fork(prompt, 256, 257)).memory();
+        assertThat(cache.launch(++step).blocks()).isEmpty();
+        cache.stepCompleted(step);
+        parent.close();
+        fork.close();
+    }
+
+    @Test
+    void refusesToWriteIntoABlockThatOthersHold() {
+        int[] prompt = tokens(300);
+        SequenceMemory parent = admit(ALICE, prompt);
+        run(parent, prompt, 0, 300, false);
+        SequenceMemory fork = ((Granted) parent.fork(prompt, 300, 320)).memory();
+
+        assertThatIllegalStateException().isThrownBy(() -> fork.reserve(255, 310)).withMessageContaining("holders");
+        cache.launch(++step);
+        cache.stepCompleted(step);
+        parent.close();
+        fork.close();
+    }
+
+    @Test
+    void evictsKeptStatesBeforeAnybodyWaits() {
+        // given a pool of 6 frames with 3 kept states and 3 blocks
+        cache = cache(6, 4);
+        compute(ALICE, tokens(384));
+        assertThat(cache.keptStates()).isEqualTo(3);
+
+        // when sequences of others begin
+        SequenceMemory first = admit(BOB, tokens(400));
+        SequenceMemory second = admit(BOB, tokens(200));
+        SequenceMemory third = admit(BOB, tokens(200));
+
+        // then kept states have gone for them, and only then somebody waits
+        assertThat(cache.keptStates()).isLessThan(3);
+        assertThat(ask(BOB, tokens(700), 700)).isEqualTo(new WaitForOthers());
+        for (SequenceMemory memory : List.of(first, second, third)) {
+            assertThat(memory.reserve(0, memory == first ? 400 : 200)).isEqualTo(Growth.GRANTED);
+            memory.close();
+        }
+    }
+
+    @Test
+    void evictsTheStateThatSavesLeast() {
+        // given states after 128 and after 512 tokens of two conversations, the short one used twice
+        cache = cache(8, 4);
+        int[] shared = tokens(129);
+        compute(ALICE, shared);
+        admit(ALICE, shared).close();
+        int[] deep = new int[513];
+        Arrays.fill(deep, 5);
+        SequenceMemory memory = admit(BOB, deep);
+        run(memory, deep, 0, 512, true);
+        memory.close();
+
+        // when all frames are asked for
+        SequenceMemory large = admit(null, tokens(3 * 4 * 128));
+        assertThat(large.reserve(0, 3 * 4 * 128)).isEqualTo(Growth.GRANTED);
+        SequenceMemory another = admit(null, tokens(100));
+
+        // then four blocks at one use outweigh one block at two
+        assertThat(cache.reusableTokens(ALICE, shared, 129)).isZero();
+        assertThat(cache.reusableTokens(BOB, deep, 513)).isEqualTo(512);
+        large.close();
+        another.close();
+    }
+
+    @Test
+    void keepsNoStateThatWouldDisplaceAWorthierOne() {
+        cache = cache(4, 4);
+        int[] deep = tokens(513);
+        SequenceMemory memory = admit(ALICE, deep);
+        run(memory, deep, 0, 512, true);
+        memory.close();
+        SequenceMemory other = admit(BOB, tokens(300));
+        assertThat(other.reserve(0, 128)).isEqualTo(Growth.GRANTED);
+        assertThat(cache.pool().freeFrames()).isZero();
+
+        assertThat(other.checkpoint(128, CheckpointPoint.INTERVAL)).isFalse();
+
+        assertThat(cache.counts().refusedStates()).isEqualTo(1);
+        assertThat(cache.reusableTokens(ALICE, deep, 513)).isEqualTo(512);
+        other.close();
+    }
+
+    @Test
+    void takesOverTheLastFrameThereIsInsteadOfCopyingIt() {
+        // given a kept state, a frame with its block, and a third one that somebody runs in
+        cache = cache(3, 3);
+        int[] prompt = tokens(200);
+        SequenceMemory kept = admit(ALICE, prompt);
+        run(kept, prompt, 0, 128, true);
+        kept.close();
+        SequenceMemory other = admit(BOB, tokens(100));
+
+        // when the conversation goes on
+        SequenceMemory again = admit(ALICE, prompt);
+
+        assertThat(again.reusedTokens()).isEqualTo(128);
+        assertThat(cache.counts().takenOverStates()).isEqualTo(1);
+        assertThat(cache.keptStates()).isZero();
+        assertThat(cache.hasWork()).as("nothing to copy").isFalse();
+        again.close();
+        other.close();
+    }
+
+    @Test
+    void saysWhetherOthersHaveToEndOrStepsOrNothingHelps() {
+        cache = cache(4, 2);
+        assertThat(ask(ALICE, tokens(100), 769)).isEqualTo(new NeverFits(new FrameShape.NeverFits(769, 768)));
+
+        SequenceMemory first = admit(ALICE, tokens(300));
+        SequenceMemory second = admit(ALICE, tokens(10));
+        assertThat(ask(ALICE, tokens(10), 10)).isInstanceOf(WaitForOthers.class);
+
+        first.reserve(0, 300);
+        cache.launch(++step);
+        first.close();
+        second.close();
+        assertThat(ask(ALICE, tokens(10), 10)).as("all of it is touched by a step").isInstanceOf(WaitForSteps.class);
+        cache.stepCompleted(step);
+        admit(ALICE, tokens(10)).close();
+    }
+
+    @Test
+    void emptiesAFrameForASequenceThatWaitsForOne() {
+        // given sequences of 3 blocks of which every second ends, so that no frame is free and many blocks are
+        cache = cache(11, 4);
+        var memories = new SequenceMemory[6];
+        for (int i = 0; i < 6; i++) {
+            memories[i] = admit(null, tokens(384));
+        }
+        for (int i = 0; i < 3; i++) {
+            for (SequenceMemory memory : memories) {
+                memory.reserve(i * 128, (i + 1) * 128);
+            }
+        }
+        for (int i = 0; i < 6; i += 2) {
+            memories[i].close();
+            memories[i] = admit(null, tokens(100));
+        }
+        assertThat(cache.pool().freeFrames()).isZero();
+        assertThat(cache.pool().strandedBlocks()).isEqualTo(11);
+
+        // when one more asks, blocks move with the next step, under their sequences
+        List<Integer> before = places(memories);
+        assertThat(ask(null, tokens(100), 100)).isInstanceOf(WaitForSteps.class);
+        assertThat(cache.hasWork()).isTrue();
+        MemoryWork work = cache.launch(++step);
+        assertThat(work.blocks()).isNotEmpty().hasSizeLessThan(4);
+        List<Integer> expected = before.stream().map(place -> work.blocks().stream().filter(copy -> copy.from() == place)
+                .map(BlockCopy::to).findFirst().orElse(place)).toList();
+        assertThat(places(memories)).isEqualTo(expected).isNotEqualTo(before);
+        cache.stepCompleted(step);
+
+        // and then there is a frame
+        admit(null, tokens(100)).close();
+        for (SequenceMemory memory : memories) {
+            memory.close();
+        }
+    }
+
+    private static List<Integer> places(SequenceMemory[] memories) {
+        return Arrays.stream(memories).flatMap(memory -> IntStream.range(0, memory.blockCount()).mapToObj(memory::block)).toList();
+    }
+
+    @Test
+    void refusesAStateOffTheGridOrBehindAKeptOne() {
+        int[] prompt = tokens(300);
+        SequenceMemory memory = admit(ALICE, prompt);
+        run(memory, prompt, 0, 128, true);
+        assertThatIllegalArgumentException().isThrownBy(() -> memory.checkpoint(128, CheckpointPoint.SYSTEM));
+        assertThatIllegalArgumentException().isThrownBy(() -> memory.checkpoint(200, CheckpointPoint.SYSTEM));
+        memory.close();
+        assertThatIllegalStateException().isThrownBy(memory::close);
+        assertThatIllegalStateException().isThrownBy(() -> memory.reserve(0, 1));
+    }
+
+    @Test
+    void holdsAMillionTokensAndGoesOnFromStatesAlongTheWay() {
+        // given a sequence of 2^20 tokens with a state every 65,536
+        int[] prompt = tokens(1 << 20);
+        cache = cache(256, 64);
+        SequenceMemory memory = admit(ALICE, prompt);
+        for (int to = 1 << 13; to <= 1 << 20; to += 1 << 13) {
+            run(memory, prompt, to - (1 << 13), to, to % (1 << 16) == 0);
+        }
+        memory.close();
+        assertThat(cache.keptStates()).isEqualTo(16);
+
+        // then the same prompt begins at the last state, and one that differs late at the one before
+        SequenceMemory again = admit(ALICE, prompt);
+        assertThat(again.reusedTokens()).isEqualTo((1 << 20) - (1 << 16));
+        again.close();
+        int[] other = prompt.clone();
+        other[900_000] = 5000;
+        assertThat(cache.reusableTokens(ALICE, other, other.length)).isEqualTo(900_000 / 65_536 * 65_536);
+        cache.launch(++step);
+        cache.stepCompleted(step);
+        cache.evictAll();
+        assertThat(cache.pool().freeFrames()).isEqualTo(256);
+    }
+}
