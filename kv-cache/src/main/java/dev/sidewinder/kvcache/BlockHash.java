@@ -29,4 +29,13 @@ final class BlockHash {
         }
         return (int) (sum >>> 32);
     }
+
+    /// Hash of a path that goes on with a block: for memories of paths whose nodes are gone.
+    ///
+    /// @param path hash of the path before
+    long path(long path, int[] tokens, int from) {
+        int block = of(0, tokens, from);
+        long mixed = (path ^ block) * 0x9E3779B97F4A7C15L;
+        return mixed ^ mixed >>> 29;
+    }
 }

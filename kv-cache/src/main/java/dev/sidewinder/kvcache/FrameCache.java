@@ -90,6 +90,17 @@ public final class FrameCache {
         return index.lookup(partition, tokens, promptTokens - 1).stateTokens();
     }
 
+    /// What there is for a prompt and why not more, as of now: ask right before [#admit]. Changes nothing.
+    public CacheExplanation explain(MemoryWish wish) {
+        return wish.partition().map(each -> index.explain(each, wish.tokens(), wish.promptTokens() - 1))
+                .orElse(CacheExplanation.DISABLED);
+    }
+
+    /// The states that are kept, with what each is worth, those that go last in front. For operators, not for each step.
+    public List<KeptState> keptStateList() {
+        return index.keptStates();
+    }
+
     /// Gives a sequence a slot, what the tree has of its prompt, and a promise of the blocks it asks for.
     public MemoryAdmission admit(MemoryWish wish) {
         var refusal = shape.neverFits(wish.promiseTokens());

@@ -1,8 +1,11 @@
 package dev.sidewinder.kvcache;
 
 import dev.sidewinder.kvcache.ReuseEstimate.Worth;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.random.RandomGenerator;
 
@@ -33,11 +36,15 @@ final class PrefixIndex {
     private int unlockedBlocks;
     /// Unlocked leaves without a state, those to go first in front.
     private final NodeList dead = new NodeList();
+    private final EvictedKeys evictedBlocks = new EvictedKeys();
+    private final EvictedKeys evictedStates = new EvictedKeys();
+    private final Explainer explainer;
 
     PrefixIndex(FramePool pool, ReuseEstimate estimate, RandomGenerator random) {
         this.pool = pool;
         nodes = new PrefixNodes(new BlockHash(random));
         checkpoints = new Checkpoints(estimate, pool.shape().frames(), pool.shape().blocksPerFrame());
+        explainer = new Explainer(nodes, this);
         followCapacity();
     }
 
@@ -74,13 +81,31 @@ final class PrefixIndex {
         return new PrefixMatch(nodes.depth(node) * TOKENS, deepest == NONE ? 0 : checkpoints.depth(deepest) * TOKENS, deepest);
     }
 
+    /// The same in words. Changes nothing.
+    CacheExplanation explain(Partition partition, int[] tokens, int mostTokens) {
+        return explainer.explain(partition, roots.getOrDefault(partition, NONE), tokens, mostTokens);
+    }
+
+    EvictedKeys evictedBlocks() {
+        return evictedBlocks;
+    }
+
+    EvictedKeys evictedStates() {
+        return evictedStates;
+    }
+
+    /// Why the state at a node was kept.
+    CheckpointPoint point(int node) {
+        return checkpoints.point(slots[node]);
+    }
+
     /// Puts a sequence at the start of a partition.
     ///
     /// @return the node it stands at
     int enter(Partition partition) {
         Integer root = roots.get(partition);
         if (root == null) {
-            root = nodes.addRoot();
+            root = nodes.addRoot(partition);
             followCapacity();
             roots.put(partition, root);
             partitions.put(root, partition);
@@ -245,6 +270,7 @@ final class PrefixIndex {
         int parent = nodes.parent(leaf);
         dead.remove(leaf);
         unlockedBlocks--;
+        evictedBlocks.add(nodes.key(leaf));
         pool.letGo(nodes.block(leaf));
         nodes.remove(leaf);
         if (isDead(parent)) {
@@ -276,6 +302,16 @@ final class PrefixIndex {
         return checkpoints.worth(slot, nodes.childCount(checkpoints.node(slot)) == 0);
     }
 
+    List<KeptState> keptStates() {
+        List<KeptState> states = new ArrayList<>();
+        for (int i = 0; i < checkpoints.size(); i++) {
+            int slot = checkpoints.get(i);
+            states.add(new KeptState(checkpoints.depth(slot) * TOKENS, checkpoints.point(slot), worth(slot)));
+        }
+        states.sort(Comparator.comparingDouble((KeptState state) -> state.worth().value()).reversed());
+        return states;
+    }
+
     /// Gives the slot of a state back.
     void evictState(int slot) {
         detach(slot);
@@ -285,6 +321,7 @@ final class PrefixIndex {
     /// Takes a state out of the tree; the slot is the caller's.
     void detach(int slot) {
         int node = checkpoints.node(slot);
+        evictedStates.add(nodes.key(node));
         slots[node] = NONE;
         checkpoints.remove(slot);
         if (isDead(node)) {

@@ -19,7 +19,12 @@ final class PrefixNodes {
     private int[] depths;
     private int[] blocks;
     private int[] childCounts;
+    private int[] firstChildren;
+    private int[] nextSiblings;
+    private int[] previousSiblings;
     private int[] hashes;
+    /// Hash of the whole path, which does not depend on node numbers.
+    private long[] keys;
     /// Tokens of all nodes, in pages that stay when the other arrays grow.
     private int[][] pages;
     private int[] unused;
@@ -38,7 +43,11 @@ final class PrefixNodes {
         depths = new int[0];
         blocks = new int[0];
         childCounts = new int[0];
+        firstChildren = new int[0];
+        nextSiblings = new int[0];
+        previousSiblings = new int[0];
         hashes = new int[0];
+        keys = new long[0];
         pages = new int[0][];
         unused = new int[0];
         grow();
@@ -94,8 +103,42 @@ final class PrefixNodes {
         return Arrays.equals(pages[node / PAGE_NODES], start, start + TOKENS, tokens, from, from + TOKENS);
     }
 
-    int addRoot() {
+    /// A child of a node, the youngest; [#NONE] when it has none.
+    int firstChild(int node) {
+        return firstChildren[node];
+    }
+
+    /// The child of the same parent that is the next older one.
+    int nextSibling(int node) {
+        return nextSiblings[node];
+    }
+
+    /// Hash of the whole path to a node.
+    long key(int node) {
+        return keys[node];
+    }
+
+    /// The key of a partition's root.
+    static long rootKey(Partition partition) {
+        return partition.high() * 31 + partition.low();
+    }
+
+    /// The key of a path that goes on with the block `tokens[from, from + 128)`.
+    long keyAfter(long key, int[] tokens, int from) {
+        return hash.path(key, tokens, from);
+    }
+
+    /// How many tokens of a node's block `tokens` has from `from` on.
+    int commonTokens(int node, int[] tokens, int from) {
+        int start = node % PAGE_NODES * TOKENS;
+        int end = Math.min(from + TOKENS, tokens.length);
+        int different = Arrays.mismatch(pages[node / PAGE_NODES], start, start + end - from, tokens, from, end);
+        return different < 0 ? end - from : different;
+    }
+
+    int addRoot(Partition partition) {
         int node = newNode();
+        keys[node] = rootKey(partition);
         parents[node] = NONE;
         depths[node] = 0;
         blocks[node] = NONE;
@@ -110,7 +153,8 @@ final class PrefixNodes {
         blocks[node] = block;
         hashes[node] = hash.of(parent, tokens, from);
         System.arraycopy(tokens, from, pages[node / PAGE_NODES], node % PAGE_NODES * TOKENS, TOKENS);
-        childCounts[parent]++;
+        keys[node] = keyAfter(keys[parent], tokens, from);
+        linkSibling(node, parent);
         insert(node);
         return node;
     }
@@ -121,12 +165,37 @@ final class PrefixNodes {
             throw new IllegalStateException("removed node " + node + " with " + childCounts[node] + " children");
         }
         if (parents[node] != NONE) {
-            childCounts[parents[node]]--;
+            unlinkSibling(node, parents[node]);
             delete(node);
         }
         depths[node] = NONE;
         unused[unusedCount++] = node;
         size--;
+    }
+
+    private void linkSibling(int node, int parent) {
+        int older = firstChildren[parent];
+        nextSiblings[node] = older;
+        previousSiblings[node] = NONE;
+        if (older != NONE) {
+            previousSiblings[older] = node;
+        }
+        firstChildren[parent] = node;
+        childCounts[parent]++;
+    }
+
+    private void unlinkSibling(int node, int parent) {
+        int younger = previousSiblings[node];
+        int older = nextSiblings[node];
+        if (younger == NONE) {
+            firstChildren[parent] = older;
+        } else {
+            nextSiblings[younger] = older;
+        }
+        if (older != NONE) {
+            previousSiblings[older] = younger;
+        }
+        childCounts[parent]--;
     }
 
     private int newNode() {
@@ -135,6 +204,7 @@ final class PrefixNodes {
         }
         int node = unused[--unusedCount];
         childCounts[node] = 0;
+        firstChildren[node] = NONE;
         size++;
         return node;
     }
@@ -145,7 +215,11 @@ final class PrefixNodes {
         depths = Arrays.copyOf(depths, larger);
         blocks = Arrays.copyOf(blocks, larger);
         childCounts = Arrays.copyOf(childCounts, larger);
+        firstChildren = Arrays.copyOf(firstChildren, larger);
+        nextSiblings = Arrays.copyOf(nextSiblings, larger);
+        previousSiblings = Arrays.copyOf(previousSiblings, larger);
         hashes = Arrays.copyOf(hashes, larger);
+        keys = Arrays.copyOf(keys, larger);
         pages = Arrays.copyOf(pages, larger / PAGE_NODES);
         for (int page = capacity / PAGE_NODES; page < pages.length; page++) {
             pages[page] = new int[PAGE_NODES * TOKENS];
@@ -222,10 +296,19 @@ final class PrefixNodes {
             }
         }
         for (int node = 0; node < capacity; node++) {
-            expect(!isUsed(node) || children[node] == childCounts[node], "number of children", node);
+            expect(!isUsed(node) || children[node] == childCounts[node] && children[node] == listedChildren(node), "children", node);
         }
         expect(used == size && used + unusedCount == capacity, "number of nodes", used);
         expect(found == tableSize && 2 * tableSize <= table.length, "size of the table", tableSize);
+    }
+
+    private int listedChildren(int node) {
+        int count = 0;
+        for (int child = firstChildren[node]; child != NONE; child = nextSiblings[child]) {
+            expect(parents[child] == node && isUsed(child), "list of children", node);
+            count++;
+        }
+        return count;
     }
 
     private static void expect(boolean holds, String what, int index) {

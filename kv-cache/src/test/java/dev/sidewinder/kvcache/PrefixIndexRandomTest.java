@@ -51,6 +51,8 @@ class PrefixIndexRandomTest {
     private final Map<Path, Known> known = new HashMap<>();
     private final List<Walker> walkers = new ArrayList<>();
     private int[][] letterTokens;
+    /// Where the letters' tokens differ.
+    private int letterPlace;
     private long tick;
 
     static long[] seeds() {
@@ -94,9 +96,9 @@ class PrefixIndexRandomTest {
 
     private int[][] letters() {
         var tokens = new int[LETTERS][CacheShape.BLOCK_TOKENS];
-        int place = List.of(0, 63, 127).get(random.nextInt(3));
+        letterPlace = List.of(0, 63, 127).get(random.nextInt(3));
         for (int letter = 0; letter < LETTERS; letter++) {
-            tokens[letter][place] = letter;
+            tokens[letter][letterPlace] = letter;
         }
         return tokens;
     }
@@ -312,6 +314,19 @@ class PrefixIndexRandomTest {
             }
         }
         assertThat(match).isEqualTo(new PrefixMatch(kv, state, slot));
+        checkExplanation(wanted, most, match);
+    }
+
+    private void checkExplanation(Path wanted, int most, PrefixMatch match) {
+        CacheExplanation explanation = index.explain(partition(wanted.partition()), tokens(wanted.letters()), most);
+        assertThat(explanation.kvTokens()).isEqualTo(match.kvTokens());
+        assertThat(explanation.reusedTokens()).isEqualTo(match.stateTokens());
+        assertThat(explanation.point().isPresent()).isEqualTo(match.hasState());
+        assertThat(explanation.reason() == MissReason.NONE).isEqualTo(most >= 128 && match.stateTokens() + 128 > most);
+        int kv = match.kvTokens() / 128;
+        boolean others = known.keySet().stream().anyMatch(path -> path.partition() == wanted.partition() && path.depth() == kv + 1
+                && path.letters().startsWith(wanted.letters().substring(0, kv)));
+        explanation.divergedAt().ifPresent(at -> assertThat(at).isEqualTo(match.kvTokens() + (others ? letterPlace : 0)));
     }
 
     private void checkCounts() {
