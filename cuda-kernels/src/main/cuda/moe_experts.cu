@@ -292,6 +292,7 @@ __device__ __forceinline__ void up_stream(typename FORMAT::Token* middle, const 
     float inverse_scale = is_e4m3<Token> ? inverse_of(weights.input_scale, unit) : 1.0f;
     int pieces = shape.hidden / 8;
     for (int i = threadIdx.x; i < tokens * pieces; i += EXPERT_THREADS) {
+        grid_dependency_wait();  // whoever waits for this kernel waits for the one before it too
         int column = i / pieces;
         int piece = i % pieces;
         size_t token = tiles.slot_source[first + column] >> 8;

@@ -1,6 +1,6 @@
 // block.cpp: fibers, their order, and their end. Warp operations are in warp.cpp, copies in copies.cpp.
 
-#include "block.h"
+#include "launch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -89,7 +89,11 @@ void Worker::run_block(Launch& launch, uint64_t linear_index) {
         if (next != nullptr) {
             resume_from_home(*next);
         } else if (!deliver_one_bulk_copy()) {
-            report_hang();
+            if (at_grid_wait_.empty()) {
+                report_hang();
+            } else {
+                wait_for_predecessor();
+            }
         }
     }
     set_deadline(0);
@@ -134,6 +138,7 @@ void Worker::begin_block(Launch& launch, uint64_t linear_index) {
         thread.number = i;
         thread.fiber = nullptr;
         thread.exchange = nullptr;
+        thread.waited_for_grid = false;
         thread.copies.clear();
         thread.group_ends.clear();
         thread.deferred.clear();
@@ -170,6 +175,7 @@ void Worker::end_block() {
     }
     bulk_copies_.clear();
     at_mbarrier_.clear();
+    at_grid_wait_.clear();
     named_barriers_.clear();
     launch_ = nullptr;
 }
@@ -255,6 +261,25 @@ void Worker::suspend(Thread::State state, Site site) {
 
 void Worker::pause(Site site) { suspend(Thread::State::READY, site); }
 
+// ---- launches that overlap ------------------------------------------------------------------------------------------
+
+void Worker::grid_wait(Site site) {
+    current_->waited_for_grid = true;
+    if (launch_->predecessor_runs) {
+        at_grid_wait_.push_back(current_);
+        suspend(Thread::State::AT_GRID_WAIT, site);
+    }
+}
+
+// No thread of the block can go on before the predecessor's end.
+void Worker::wait_for_predecessor() {
+    launch_->early->wait_for_predecessor();
+    for (Thread* thread : at_grid_wait_) {
+        make_ready(*thread);
+    }
+    at_grid_wait_.clear();
+}
+
 // Body of every fiber: runs CUDA threads one after another. A thread that never waits costs no switch.
 void Worker::fiber_main() {
     Worker& worker = *worker_of_this_thread;
@@ -284,6 +309,11 @@ void Worker::fiber_main() {
 
 void Worker::end_thread(Thread& thread) {
     release_exchange(thread);
+    if (launch_->overlapping && !thread.waited_for_grid) {
+        launch_->fail(CUDA_ERROR_LAUNCH_FAILED,
+                      where(thread) + " ended without grid_dependency_wait() in a launch that may begin before its predecessor "
+                                      "has ended; the kernels behind it would not wait for that one either");
+    }
     thread.state = Thread::State::ENDED;
     alive_--;
     Warp& warp = warps_[thread.number / 32];

@@ -20,6 +20,8 @@
 
 namespace emulator {
 
+class EarlyBlock;
+
 // One launch of a kernel, shared by the workers that run its blocks.
 struct Launch {
     const KernelDescription* kernel;
@@ -34,6 +36,9 @@ struct Launch {
     double limit_seconds;  // processor time of one block
     const Memory* memory;
     uint64_t seed;
+    bool overlapping = false;  // may begin before its predecessor has ended, so every thread has to wait for that
+    EarlyBlock* early = nullptr;  // runs the block that begins before; null: none does
+    std::atomic<bool> predecessor_runs{false};
 
     std::atomic<bool> failed{false};
     std::mutex failure_lock;
@@ -72,7 +77,7 @@ struct Exchange {
 };
 
 struct Thread : ThreadView {
-    enum class State { READY, IN_EXCHANGE, AT_BLOCK_BARRIER, AT_NAMED_BARRIER, AT_MBARRIER, ENDED };
+    enum class State { READY, IN_EXCHANGE, AT_BLOCK_BARRIER, AT_NAMED_BARRIER, AT_MBARRIER, AT_GRID_WAIT, ENDED };
 
     unsigned number;
     State state;
@@ -82,6 +87,7 @@ struct Thread : ThreadView {
     uint64_t* mbarrier;
     uint32_t parity;
     int barrier_result;
+    bool waited_for_grid;
     std::vector<PendingCopy> copies;
     std::vector<size_t> group_ends;  // into copies
     std::vector<DeferredWork> deferred;
@@ -121,6 +127,7 @@ public:
     const Slot* exchange(uint32_t mask, const void* value, size_t bytes, Combine combine, const void* context,
                          bool whole_warp, Site site);
     void pause(Site site);
+    void grid_wait(Site site);
     void copy_async(void* shared, const void* global, size_t bytes, bool valid, Site site);
     void copy_commit();
     void copy_wait(int newest);
@@ -174,6 +181,7 @@ private:
     bool is_shared(const void* pointer, size_t bytes) const;
     void land_copy(const PendingCopy& copy);
     bool deliver_one_bulk_copy();
+    void wait_for_predecessor();
     void mbarrier_step(uint64_t* barrier, uint64_t state);
     uint64_t mbarrier_state(uint64_t* barrier, Site site);
 
@@ -216,6 +224,7 @@ private:
     int barrier_predicates_ = 0;
     std::map<int, NamedBarrier> named_barriers_;
     std::vector<Thread*> at_mbarrier_;
+    std::vector<Thread*> at_grid_wait_;
     std::vector<PendingCopy> bulk_copies_;
 
     std::vector<std::unique_ptr<Exchange>> exchanges_;

@@ -143,6 +143,22 @@ extern "C" __attribute__((visibility("default"))) const char* sidewinder_emulato
     return keep(Driver::instance().last.text);
 }
 
+// Begins to record launches, captured ones too: a line each of kernel, grid, threads, dynamic shared memory, 1 where it may
+// overlap its predecessor, and the arguments' bits.
+extern "C" __attribute__((visibility("default"))) int sidewinder_emulator_record() {
+    auto guard = locked();
+    Driver::instance().recording = true;
+    Driver::instance().recorded.clear();
+    return SUCCESS;
+}
+
+// What was recorded, which ends the recording.
+extern "C" __attribute__((visibility("default"))) const char* sidewinder_emulator_recorded() {
+    auto guard = locked();
+    Driver::instance().recording = false;
+    return Driver::instance().recorded.c_str();
+}
+
 // Device allocations that nobody has freed.
 extern "C" __attribute__((visibility("default"))) int64_t sidewinder_emulator_live_allocations() {
     auto guard = locked();

@@ -14,7 +14,6 @@ using namespace emulator;
 
 namespace {
 
-constexpr int NODE_KERNEL = 0;
 constexpr int SHARED_LIMIT_BYTES = 227 * 1024;
 constexpr unsigned BLOCK_LIMIT_THREADS = 1024;
 
@@ -168,37 +167,83 @@ Failure check_pointers(const Function& function, void** arguments) {
     return {};
 }
 
-Failure run_kernel(const Function& function, Index grid, Index block, size_t shared_bytes, ArgumentBlock& arguments) {
-    Driver& driver = Driver::instance();
-    Failure refused = check_pointers(function, arguments.pointers());
-    if (refused.code != SUCCESS) {
-        return refused;
+// A launch that was made, to run once or, in a graph, many times.
+struct Prepared {
+    const Function& function;
+    Index grid;
+    Index block;
+    size_t shared_bytes;
+    bool overlapping;
+    ArgumentBlock arguments;
+    std::unique_ptr<Launch> begun;  // one block of it has begun
+    uint64_t begun_block = BlockRunner::NO_BLOCK;
+
+    std::unique_ptr<Launch> launch() {
+        Driver& driver = Driver::instance();
+        auto launch = std::make_unique<Launch>();
+        launch->kernel = function.kernel;
+        launch->grid = grid;
+        launch->block = block;
+        launch->shared_bytes = shared_bytes;
+        launch->arguments = arguments.pointers();
+        launch->static_shared_module = function.module->static_shared_module;
+        launch->static_shared_bytes = function.module->static_shared_bytes;
+        launch->code_begin = function.module->code_begin;
+        launch->code_end = function.module->code_end;
+        launch->limit_seconds = driver.settings.block_limit_seconds;
+        launch->memory = driver.memory.get();
+        launch->seed = driver.next_seed();
+        launch->overlapping = overlapping;
+        return launch;
     }
-    Launch launch;
-    launch.kernel = function.kernel;
-    launch.grid = grid;
-    launch.block = block;
-    launch.shared_bytes = shared_bytes;
-    launch.arguments = arguments.pointers();
-    launch.static_shared_module = function.module->static_shared_module;
-    launch.static_shared_bytes = function.module->static_shared_bytes;
-    launch.code_begin = function.module->code_begin;
-    launch.code_end = function.module->code_end;
-    launch.limit_seconds = driver.settings.block_limit_seconds;
-    launch.memory = driver.memory.get();
-    launch.seed = driver.next_seed();
-    driver.runner.run(launch, driver.settings.workers);
-    if (launch.failed) {
-        return {launch.failure_code, launch.failure_text};
+
+    void begin() {
+        if (!known(&function) || check_pointers(function, arguments.pointers()).code != SUCCESS) {
+            return;  // the launch itself will say so
+        }
+        begun = launch();
+        uint64_t blocks = static_cast<uint64_t>(grid.x) * grid.y * grid.z;
+        begun_block = Random(begun->seed).next() % blocks;
+        Driver::instance().runner.idle_early_block().begin(*begun, begun_block);
     }
-    std::string damage = driver.memory->damage();
-    if (!damage.empty()) {
-        return {ILLEGAL_ADDRESS, title(function) + ", grid (" + std::to_string(grid.x) + ", " + std::to_string(grid.y) + ", " +
-                                     std::to_string(grid.z) + "), block of " + std::to_string(block.x * block.y * block.z) +
-                                     " threads, wrote " + damage};
+
+    void abandon() {
+        if (begun != nullptr) {
+            begun->fail(LAUNCH_FAILED, "the kernel before it has failed");
+            begun->early->release();
+            begun->early->finish();
+            begun = nullptr;
+        }
     }
-    return {};
-}
+
+    Failure run() {
+        Driver& driver = Driver::instance();
+        Failure refused = check_pointers(function, arguments.pointers());
+        if (refused.code != SUCCESS) {
+            abandon();
+            return refused;
+        }
+        std::unique_ptr<Launch> launch = begun != nullptr ? std::move(begun) : this->launch();
+        uint64_t without = launch->early != nullptr ? begun_block : BlockRunner::NO_BLOCK;
+        if (launch->early != nullptr) {
+            launch->early->release();
+        }
+        driver.runner.run(*launch, driver.settings.workers, without);
+        if (launch->early != nullptr) {
+            launch->early->finish();
+        }
+        if (launch->failed) {
+            return {launch->failure_code, launch->failure_text};
+        }
+        std::string damage = driver.memory->damage();
+        if (!damage.empty()) {
+            return {ILLEGAL_ADDRESS, title(function) + ", grid (" + std::to_string(grid.x) + ", " + std::to_string(grid.y) + ", " +
+                                         std::to_string(grid.z) + "), block of " + std::to_string(block.x * block.y * block.z) +
+                                         " threads, wrote " + damage};
+        }
+        return {};
+    }
+};
 
 int check_shape(const Function& function, Index grid, Index block, size_t shared_bytes) {
     Driver& driver = Driver::instance();
@@ -245,8 +290,23 @@ int unpack_buffer(const Function& function, void** extra, std::vector<void*>& va
     return SUCCESS;
 }
 
+void record(const Function& function, Index grid, Index block, unsigned shared_bytes, bool overlapping, void** values) {
+    Driver& driver = Driver::instance();
+    if (driver.recording) {
+        std::string arguments;
+        for (int i = 0; i < function.kernel->parameter_count; i++) {
+            int64_t value = 0;
+            memcpy(&value, values[i], std::min<size_t>(sizeof(value), function.kernel->parameters[i].bytes));
+            arguments += "," + std::to_string(value);
+        }
+        driver.recorded += std::string(function.kernel->name) + "," + std::to_string(grid.x) + "," + std::to_string(grid.y) + "," +
+                           std::to_string(grid.z) + "," + std::to_string(block.x) + "," + std::to_string(shared_bytes) + "," +
+                           (overlapping ? "1" : "0") + arguments + "\n";
+    }
+}
+
 int launch(const char* call, Function* function, Index grid, Index block, unsigned shared_bytes, void* handle, void** values,
-           void** extra) {
+           void** extra, bool overlapping) {
     auto guard = locked();
     Driver& driver = Driver::instance();
     if (int code = driver.enter(call)) {
@@ -273,13 +333,19 @@ int launch(const char* call, Function* function, Index grid, Index block, unsign
         return driver.refuse(INVALID_VALUE, std::string(call) + " of " + title(*function) + " without arguments; it has " +
                                                 std::to_string(function->kernel->parameter_count) + " parameters");
     }
-    auto arguments = std::make_shared<ArgumentBlock>(*function->kernel, values);
+    record(*function, grid, block, shared_bytes, overlapping, values);
+    std::shared_ptr<Prepared> prepared(
+        new Prepared{*function, grid, block, shared_bytes, overlapping, ArgumentBlock(*function->kernel, values)});
+    std::shared_ptr<EarlyStart> early;
+    if (overlapping) {
+        early.reset(new EarlyStart{[=] { prepared->begin(); }, [=] { prepared->abandon(); }});
+    }
     return driver.submit(call, *stream, NODE_KERNEL, [=] {
         if (!known(function)) {
             return Failure{INVALID_HANDLE, "a kernel's module was unloaded before the kernel ran"};
         }
-        return run_kernel(*function, grid, block, shared_bytes, *arguments);
-    });
+        return prepared->run();
+    }, early);
 }
 
 }  // namespace
@@ -445,7 +511,7 @@ DRIVER_CALL cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int* blocks, Fu
 DRIVER_CALL cuLaunchKernel(Function* function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x, unsigned block_y,
                            unsigned block_z, unsigned shared_bytes, void* stream, void** values, void** extra) {
     return launch("cuLaunchKernel", function, {grid_x, grid_y, grid_z}, {block_x, block_y, block_z}, shared_bytes, stream, values,
-                  extra);
+                  extra, false);
 }
 
 // CUlaunchConfig and CUlaunchAttribute of CUDA 12.
@@ -454,6 +520,7 @@ struct LaunchAttribute {
     char padding[4];
     union {
         char bytes[64];
+        int integer;
         struct {
             unsigned x, y, z;
         } cluster;
@@ -468,6 +535,7 @@ struct LaunchConfig {
 };
 
 DRIVER_CALL cuLaunchKernelEx(const LaunchConfig* config, Function* function, void** values, void** extra) {
+    bool overlapping = false;
     for (unsigned i = 0; i < config->attribute_count; i++) {
         const LaunchAttribute& attribute = config->attributes[i];
         bool single = attribute.id == LAUNCH_ATTRIBUTE_CLUSTER && attribute.value.cluster.x * attribute.value.cluster.y *
@@ -477,7 +545,9 @@ DRIVER_CALL cuLaunchKernelEx(const LaunchConfig* config, Function* function, voi
             return Driver::instance().refuse(NOT_SUPPORTED, "cuLaunchKernelEx: launch attribute " + std::to_string(attribute.id) +
                                                                 " is not emulated (clusters are not)");
         }
+        overlapping = overlapping || (attribute.id == LAUNCH_ATTRIBUTE_PROGRAMMATIC && attribute.value.integer != 0);
     }
     return launch("cuLaunchKernelEx", function, {config->grid_x, config->grid_y, config->grid_z},
-                  {config->block_x, config->block_y, config->block_z}, config->shared_bytes, config->stream, values, extra);
+                  {config->block_x, config->block_y, config->block_z}, config->shared_bytes, config->stream, values, extra,
+                  overlapping);
 }

@@ -52,6 +52,8 @@ void Driver::reset(const Settings& wanted) {
     primary = nullptr;
     primary_uses = 0;
     legacy = Stream{};
+    recording = false;
+    recorded.clear();
     captures.clear();
     auto clear = [](auto& handles) {
         for (auto* handle : handles) {
@@ -100,9 +102,15 @@ Stream* Driver::stream_of(void* handle) {
     return streams.count(stream) != 0 ? stream : nullptr;
 }
 
-int Driver::run(const Work& work) {
+int Driver::run(const Work& work, EarlyStart* next) {
+    if (next != nullptr) {
+        next->begin();
+    }
     Failure failure = work();
     if (failure.code != SUCCESS) {
+        if (next != nullptr) {
+            next->abandon();
+        }
         sticky = failure;
         last = failure;
         legacy.queue.clear();
@@ -128,13 +136,13 @@ int Driver::drain_others_for(Stream& stream) {
     return SUCCESS;
 }
 
-int Driver::submit(const char* call, Stream& stream, int node_type, Work work) {
+int Driver::submit(const char* call, Stream& stream, int node_type, Work work, std::shared_ptr<EarlyStart> early) {
     if (stream.capture != nullptr) {
         Capture& capture = *stream.capture;
         if (capture.invalid) {
             return refuse(CAPTURE_INVALIDATED, std::string(call) + ": the capture was invalidated by an earlier error");
         }
-        capture.graph->nodes.push_back({std::move(work), stream.capture_tails, node_type});
+        capture.graph->nodes.push_back({std::move(work), stream.capture_tails, node_type, std::move(early)});
         stream.capture_tails = {capture.graph->nodes.size() - 1};
         return SUCCESS;
     }
@@ -149,7 +157,7 @@ int Driver::submit(const char* call, Stream& stream, int node_type, Work work) {
     if (int code = drain_others_for(stream)) {
         return code;
     }
-    stream.queue.push_back({Operation::Kind::WORK, std::move(work)});
+    stream.queue.push_back({Operation::Kind::WORK, std::move(work), nullptr, 0, node_type, std::move(early)});
     return settings.lazy ? static_cast<int>(SUCCESS) : drain(stream);
 }
 
@@ -203,11 +211,14 @@ int Driver::drain(Stream& stream) {
         Operation operation = std::move(stream.queue.front());
         stream.queue.pop_front();
         switch (operation.kind) {
-            case Operation::Kind::WORK:
-                if (int code = run(operation.work)) {
+            case Operation::Kind::WORK: {
+                const Operation* next = stream.queue.empty() ? nullptr : &stream.queue.front();
+                bool overlaps = operation.type == NODE_KERNEL && next != nullptr && next->early != nullptr;
+                if (int code = run(operation.work, overlaps ? next->early.get() : nullptr)) {
                     return code;
                 }
                 break;
+            }
             case Operation::Kind::RECORD:
                 if (events.count(operation.event) != 0) {
                     operation.event->completed = std::max(operation.event->completed, operation.ticket);

@@ -63,6 +63,13 @@ struct Settings {
 
 using Work = std::function<Failure()>;
 
+// A launch that may overlap its predecessor can be begun before that runs. Whoever does so goes on to run the launch, or
+// abandons it.
+struct EarlyStart {
+    std::function<void()> begin;
+    std::function<void()> abandon;
+};
+
 struct Event {
     uint64_t recorded = 0;   // how often cuEventRecord was called
     uint64_t completed = 0;  // the newest record whose work has run
@@ -79,13 +86,18 @@ struct Operation {
     Work work;
     Event* event = nullptr;
     uint64_t ticket = 0;  // which record of the event
+    int type = 0;         // of work, as graphs have it
+    std::shared_ptr<EarlyStart> early = nullptr;
 };
 
 struct GraphNode {
     Work work;
     std::set<size_t> dependencies;
     int type;
+    std::shared_ptr<EarlyStart> early = nullptr;
 };
+
+constexpr int NODE_KERNEL = 0;
 
 struct Graph {
     std::vector<GraphNode> nodes;
@@ -176,7 +188,7 @@ public:
     // ---- streams ----
     Stream* stream_of(void* handle);  // null when there is none
     // Hands work to a stream: captures, queues, or runs it.
-    int submit(const char* call, Stream& stream, int node_type, Work work);
+    int submit(const char* call, Stream& stream, int node_type, Work work, std::shared_ptr<EarlyStart> early = nullptr);
     int record(Stream& stream, Event& event);
     int wait(Stream& stream, Event& event);
     int drain(Stream& stream);
@@ -187,8 +199,12 @@ public:
     void invalidate(Capture& capture) { capture.invalid = true; }
     Random random{1};
 
+    // What was launched since it was asked for, a line each; see sidewinder_emulator_record.
+    bool recording = false;
+    std::string recorded;
+
 private:
-    int run(const Work& work);
+    int run(const Work& work, EarlyStart* next);
     int drain_others_for(Stream& stream);
 };
 

@@ -95,6 +95,19 @@ std::set<size_t> ancestors(const Graph& graph, const std::set<size_t>& tails) {
     return seen;
 }
 
+// The node that may begin while this one runs; it is the only one behind it.
+EarlyStart* overlapping_successor(const Graph& graph, size_t node) {
+    EarlyStart* successor = nullptr;
+    int behind = 0;
+    for (const GraphNode& other : graph.nodes) {
+        if (other.dependencies.count(node) != 0) {
+            behind++;
+            successor = other.dependencies.size() == 1 ? other.early.get() : nullptr;
+        }
+    }
+    return behind == 1 && graph.nodes[node].type == NODE_KERNEL ? successor : nullptr;
+}
+
 // Runs the nodes in an order drawn from the seed among those that the dependencies allow: one too few shows.
 Failure run_graph(const Graph& graph, Random random) {
     std::vector<bool> done(graph.nodes.size(), false);
@@ -111,8 +124,15 @@ Failure run_graph(const Graph& graph, Random random) {
         }
         size_t choice = ready[random.below(static_cast<uint32_t>(ready.size()))];
         done[choice] = true;
+        EarlyStart* next = overlapping_successor(graph, choice);
+        if (next != nullptr) {
+            next->begin();
+        }
         Failure failure = graph.nodes[choice].work();
         if (failure.code != SUCCESS) {
+            if (next != nullptr) {
+                next->abandon();
+            }
             failure.text = "node " + std::to_string(choice) + " of a graph: " + failure.text;
             return failure;
         }

@@ -222,5 +222,7 @@ inline T load_readonly(const T* pointer) {
 
 // ---- programmatic dependent launch: a kernel begins when the one before it has ended --------------------------------
 
-inline void grid_dependency_wait() {}
+// Where the order of work is known ahead (in graphs, and with lazy streams) one block of an overlapping launch begins before
+// the kernel in front of it: what it reads there before this wait is old, what it writes there is lost.
+inline void grid_dependency_wait(EMULATOR_SITE_PARAMETERS) { emulator_grid_wait(EMULATOR_SITE("grid_dependency_wait")); }
 inline void grid_dependency_launch() {}

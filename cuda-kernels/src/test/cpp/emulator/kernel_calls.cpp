@@ -23,6 +23,8 @@ KERNEL_CALL const Slot* emulator_exchange(uint32_t mask, const void* value, size
     return worker().exchange(mask, value, bytes, combine, context, whole_warp, site);
 }
 
+KERNEL_CALL void emulator_grid_wait(Site site) { worker().grid_wait(site); }
+
 KERNEL_CALL void emulator_copy_async(void* shared, const void* global, size_t bytes, bool valid, Site site) {
     worker().copy_async(shared, global, bytes, valid, site);
 }

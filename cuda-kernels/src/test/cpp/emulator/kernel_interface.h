@@ -91,6 +91,9 @@ void emulator_defer_commit();
 void emulator_defer_wait(int newest);
 bool emulator_is_deferred(const void* key);
 
+// Waits for the end of the kernel before this one, if that one still runs.
+void emulator_grid_wait(emulator::Site site);
+
 // Lets other threads of the block run first.
 void emulator_pause(emulator::Site site);
 

@@ -68,9 +68,65 @@ void Watchdog::watch() {
     }
 }
 
+// ---- a block before its time ----------------------------------------------------------------------------------------
+
+void EarlyBlock::begin(Launch& launch, uint64_t block) {
+    std::unique_lock guard(lock_);
+    if (!started_) {
+        started_ = true;
+        start_thread([this] { run_blocks(); });
+    }
+    launch.early = this;
+    launch.predecessor_runs = true;
+    launch_ = &launch;
+    block_ = block;
+    state_ = State::RUNNING;
+    changed_.notify_all();
+    changed_.wait(guard, [this] { return state_ != State::RUNNING; });
+}
+
+void EarlyBlock::release() {
+    std::lock_guard guard(lock_);
+    launch_->predecessor_runs = false;
+    if (state_ == State::WAITING) {
+        state_ = State::RUNNING;
+        changed_.notify_all();
+    }
+}
+
+void EarlyBlock::finish() {
+    std::unique_lock guard(lock_);
+    changed_.wait(guard, [this] { return state_ == State::ENDED; });
+    state_ = State::IDLE;
+    launch_ = nullptr;
+}
+
+void EarlyBlock::wait_for_predecessor() {
+    std::unique_lock guard(lock_);
+    state_ = State::WAITING;
+    changed_.notify_all();
+    changed_.wait(guard, [this] { return state_ == State::RUNNING; });
+}
+
+void EarlyBlock::run_blocks() {
+    SignalStack stack;
+    Worker& worker = Worker::current();
+    std::unique_lock guard(lock_);
+    for (;;) {
+        changed_.wait(guard, [this] { return state_ == State::RUNNING; });
+        guard.unlock();
+        watchdog_.add(worker);
+        worker.run_block(*launch_, block_);
+        watchdog_.remove(worker);
+        guard.lock();
+        state_ = State::ENDED;
+        changed_.notify_all();
+    }
+}
+
 // ---- launches -------------------------------------------------------------------------------------------------------
 
-void BlockRunner::run(Launch& launch, int workers) {
+void BlockRunner::run(Launch& launch, int workers, uint64_t without) {
     uint64_t blocks = static_cast<uint64_t>(launch.grid.x) * launch.grid.y * launch.grid.z;
     Random random(launch.seed ^ 0x5851f42d4c957f2du);
     std::vector<uint32_t> order = shuffled(blocks, random);
@@ -80,7 +136,9 @@ void BlockRunner::run(Launch& launch, int workers) {
         Worker& worker = Worker::current();
         watchdog_.add(worker);
         for (uint64_t i = next++; i < blocks && !launch.failed; i = next++) {
-            worker.run_block(launch, order[i]);
+            if (order[i] != without) {
+                worker.run_block(launch, order[i]);
+            }
         }
         watchdog_.remove(worker);
     };
@@ -101,6 +159,16 @@ void BlockRunner::run(Launch& launch, int workers) {
     wanted_ = 0;
     done_.wait(guard, [this] { return running_ == 0; });
     job_ = nullptr;
+}
+
+EarlyBlock& BlockRunner::idle_early_block() {
+    for (auto& block : early_) {
+        if (block->is_idle()) {
+            return *block;
+        }
+    }
+    early_.push_back(std::make_unique<EarlyBlock>(watchdog_));
+    return *early_.back();
 }
 
 void BlockRunner::ensure_helpers(int count) {

@@ -48,6 +48,19 @@ extern "C" __global__ __launch_bounds__(64) void divergent_barrier(float* y, int
 }
 KERNEL(divergent_barrier);
 
+// y = x + 1. `kind` 0: never waits for the kernel before it; 1: reads before it waits; 2: as it should be; 3: its first thread
+// does not wait.
+extern "C" __global__ __launch_bounds__(64) void follow_f32(float* y, const float* x, int kind) {
+    size_t i = static_cast<size_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+    grid_dependency_launch();
+    float early = kind == 1 ? x[i] : 0.0f;
+    if (kind != 0 && (kind != 3 || threadIdx.x > 0)) {
+        grid_dependency_wait();
+    }
+    y[i] = (kind == 1 ? early : x[i]) + 1.0f;
+}
+KERNEL(follow_f32);
+
 // Thread `who` of block `which` reads x[index].
 extern "C" __global__ __launch_bounds__(64) void read_at(float* y, const float* x, int64_t index, int which, int who) {
     bool chosen = static_cast<int>(blockIdx.x) == which && static_cast<int>(threadIdx.x) == who;

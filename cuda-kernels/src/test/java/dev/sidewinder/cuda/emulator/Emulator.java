@@ -4,6 +4,7 @@ import dev.sidewinder.cuda.device.Device;
 import dev.sidewinder.cuda.device.Driver;
 import dev.sidewinder.cuda.kernel.KernelImages;
 import dev.sidewinder.cuda.kernel.Kernels;
+import java.util.List;
 
 /// A device that exists on the CPU only, with the kernels of this build.
 ///
@@ -53,6 +54,13 @@ public final class Emulator implements AutoCloseable {
     /// Allocations on the device that were never freed, since the last reset.
     public static long liveAllocations() {
         return EmulatorLibrary.get().liveAllocations();
+    }
+
+    /// The launches that `work` makes, whether they run or are captured.
+    public static List<RecordedLaunch> recording(Runnable work) {
+        EmulatorLibrary.get().record();
+        work.run();
+        return EmulatorLibrary.get().recorded().lines().map(RecordedLaunch::parse).toList();
     }
 
     public Device device() {

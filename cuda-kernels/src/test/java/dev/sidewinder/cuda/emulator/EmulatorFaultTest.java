@@ -66,6 +66,81 @@ class EmulatorFaultTest {
         });
     }
 
+    // ---- launches that overlap -----------------------------------------------------------------------------------------
+
+    /// Three kernels in a row, of which the latter two may begin before their predecessor has ended.
+    private static void chain(Emulator emulator, DeviceBuffer values, int kind) {
+        for (int i = 0; i < 3; i++) {
+            Arguments arguments = kernel(emulator, "follow_f32")
+                    .pointer(values.at(256 * 4L * (i + 1))).pointer(values.at(256 * 4L * i)).int32(i == 0 ? 2 : kind);
+            if (i == 0) {
+                arguments.launch(emulator.device().stream(), shape(4, 64, 0));
+            } else {
+                arguments.launchOverlapping(emulator.device().stream(), shape(4, 64, 0));
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    void whatIsReadBeforeThePredecessorsEndIsOld(boolean graph) {
+        for (long seed = 1; seed <= SEEDS; seed++) {
+            for (int kind : new int[] {1, 2}) {
+                try (Emulator emulator = Emulator.open(EmulatorSettings.withSeed(seed).lazily());
+                        DeviceBuffer values = emulator.device().allocate(4 * 4 * 256)) {
+                    Device device = emulator.device();
+                    device.stream().fill(values.address(), (byte) 0, 4 * 4 * 256);
+                    if (graph) {
+                        try (var captured = device.stream().capture(() -> chain(emulator, values, kind))) {
+                            captured.launch(device.stream());
+                            device.stream().synchronize();
+                        }
+                    } else {
+                        chain(emulator, values, kind);
+                    }
+                    float[] last = Arrays.copyOfRange(Floats.download(values, device), 768, 1024);
+                    if (kind == 2) {
+                        assertThat(last).as("seed %d", seed).containsOnly(3f);
+                    } else {
+                        assertThat(last).as("seed %d", seed).contains(1f);
+                    }
+                }
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {0, 3})
+    void anOverlappingLaunchWhoseThreadsDoNotWaitIsReported(int kind) {
+        underManySeeds(emulator -> {
+            try (DeviceBuffer values = Floats.upload(emulator.device(), new float[1024])) {
+                assertThatThrownBy(() -> chain(emulator, values, kind))
+                        .isInstanceOf(CudaException.class)
+                        .hasMessageContaining("kernel follow_f32, block (")
+                        .hasMessageContaining("grid_dependency_wait");
+            }
+        });
+    }
+
+    @Test
+    void aFailureOfThePredecessorEndsWhatHasBegun() {
+        for (long seed = 1; seed <= SEEDS; seed++) {
+            try (Emulator emulator = Emulator.open(EmulatorSettings.withSeed(seed).lazily());
+                    DeviceBuffer values = emulator.device().allocate(4 * 4 * 256)) {
+                Device device = emulator.device();
+                kernel(emulator, "read_at").pointer(values.address()).pointer(values.address()).int64(1L << 40).int32(0).int32(0)
+                        .launch(device.stream(), shape(1, 32, 0));
+                kernel(emulator, "follow_f32").pointer(values.at(1024)).pointer(values.address()).int32(2)
+                        .launchOverlapping(device.stream(), shape(4, 64, 0));
+                assertThatThrownBy(() -> device.stream().synchronize()).isInstanceOf(CudaException.class)
+                        .hasMessageContaining("kernel read_at");
+            } catch (CudaException closing) {
+                // the device stays broken until the next emulator
+                assertThat(closing).hasMessageContaining("read_at");
+            }
+        }
+    }
+
     @Test
     void aMissingBarrierBehindTheReadsShowsOverSeveralRounds() {
         List<Long> shown = new ArrayList<>();

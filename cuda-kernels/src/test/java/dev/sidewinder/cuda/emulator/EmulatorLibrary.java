@@ -26,6 +26,7 @@ final class EmulatorLibrary {
 
     private static final String FOLDER = "native/";
     private static final long LONGEST_REPORT_BYTES = 1 << 16;
+    private static final long LONGEST_RECORD_BYTES = 1 << 24;
 
     /// A native library cannot be unloaded: one for the process, made when first asked for.
     private static final class Holder {
@@ -36,6 +37,8 @@ final class EmulatorLibrary {
     private final MethodHandle reset;
     private final MethodHandle liveAllocations;
     private final MethodHandle report;
+    private final MethodHandle record;
+    private final MethodHandle recorded;
 
     private EmulatorLibrary(Path path) {
         this.path = path;
@@ -44,6 +47,8 @@ final class EmulatorLibrary {
                 JAVA_DOUBLE);
         this.liveAllocations = find(symbols, "sidewinder_emulator_live_allocations", JAVA_LONG);
         this.report = find(symbols, "sidewinder_emulator_report", ADDRESS);
+        this.record = find(symbols, "sidewinder_emulator_record", JAVA_INT);
+        this.recorded = find(symbols, "sidewinder_emulator_recorded", ADDRESS);
     }
 
     static EmulatorLibrary get() {
@@ -120,6 +125,23 @@ final class EmulatorLibrary {
     String report() {
         try {
             return ((MemorySegment) report.invokeExact()).reinterpret(LONGEST_REPORT_BYTES).getString(0);
+        } catch (Throwable e) {
+            throw failed(e);
+        }
+    }
+
+    void record() {
+        try {
+            int _ = (int) record.invokeExact();
+        } catch (Throwable e) {
+            throw failed(e);
+        }
+    }
+
+    /// A line for each launch since [#record].
+    String recorded() {
+        try {
+            return ((MemorySegment) recorded.invokeExact()).reinterpret(LONGEST_RECORD_BYTES).getString(0);
         } catch (Throwable e) {
             throw failed(e);
         }
