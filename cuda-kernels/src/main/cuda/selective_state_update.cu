@@ -249,8 +249,11 @@ __device__ __forceinline__ void selective_state_update_body(const UpdateArgument
     constexpr bool PLAIN = STATE == 0;
     DYN_SMEM(UpdateShared, shared);
     const int row = blockIdx.y;
+    // The next kernel's weights may come as soon as all blocks of this one have begun.
+    grid_dependency_launch();
     const int slot = a.slot[row];
     if (slot < 0) {
+        grid_dependency_wait();  // whoever waits for this kernel waits for the one before it too
         return;
     }
     const int rows = PLAIN ? a.head_dim : ROWS;
@@ -298,7 +301,6 @@ __device__ __forceinline__ void selective_state_update_body(const UpdateArgument
     } else {
         state.advance(access, y, x, b, c, time_step, decay, a.skip[head]);
     }
-    grid_dependency_launch();
 
     const unsigned blocks = a.heads_per_group() * slices;
     if (arrive_last(a.arrivals + (size_t) row * a.groups + group, blocks, shared->last)) {

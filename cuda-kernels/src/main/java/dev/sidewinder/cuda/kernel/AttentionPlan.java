@@ -92,7 +92,7 @@ public final class AttentionPlan {
         prompt.arguments()
                 .pointer(plan).pointer(step.start()).pointer(step.position()).pointer(step.slot()).int32(step.sequences())
                 .int32(mostTiles(shape, step.sequences(), rows)).int32(shape.tileTokens())
-                .launch(stream, LaunchShape.of(1, THREADS));
+                .launchOverlapping(stream, LaunchShape.of(1, THREADS));
     }
 
     /// Cuts the contexts of a decode step.
@@ -113,6 +113,6 @@ public final class AttentionPlan {
             case SplitPolicy.Balanced() -> { }
             case SplitPolicy.Invariant(int chunkBlocks, int mostChunks) -> arguments.int32(chunkBlocks).int32(mostChunks);
         }
-        arguments.launch(stream, LaunchShape.of(1, THREADS));
+        arguments.launchOverlapping(stream, LaunchShape.of(1, THREADS));
     }
 }

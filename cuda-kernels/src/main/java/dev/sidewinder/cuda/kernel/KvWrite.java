@@ -51,7 +51,7 @@ public final class KvWrite {
                 .int64(cache.blockStride()).int64(cache.layerOffset()).int64(keys.stride()).int64(values.stride())
                 .int32(rows).int32(step.sequences()).int32(step.maxBlocks()).int32(cache.kvHeads()).int32(cache.headDim())
                 .int32(keys.isFloat()).float32(cache.keyScale()).float32(cache.valueScale())
-                .launch(stream, LaunchShape.of(Math.toIntExact(Math.ceilDiv(threads, THREADS)), THREADS));
+                .launchOverlapping(stream, LaunchShape.of(Math.toIntExact(Math.ceilDiv(threads, THREADS)), THREADS));
     }
 
     private Kernel kernel(CacheType type, int width) {

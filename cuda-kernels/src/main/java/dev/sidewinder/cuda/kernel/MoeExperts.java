@@ -170,7 +170,7 @@ public final class MoeExperts {
             combine.arguments().pointer(io.residual()).pointer(io.sum()).pointer(io.sumBf16()).pointer(io.rows())
                     .pointer(maps.choiceSlot()).pointer(maps.choiceExpert()).pointer(maps.choiceWeight())
                     .int32(shape.hidden()).int32(shape.parts()).int32(shape.active()).float32(scale)
-                    .launch(stream, new LaunchShape(tokens, Math.ceilDiv(shape.hidden(), THREADS), 1, THREADS, 0));
+                    .launchOverlapping(stream, new LaunchShape(tokens, Math.ceilDiv(shape.hidden(), THREADS), 1, THREADS, 0));
         }
     }
 
@@ -193,7 +193,6 @@ public final class MoeExperts {
         }
     }
 
-    /// Both kernels begin while the one before them ends: they wait for it before they touch what it wrote.
     private void stream(Stream stream, Pair pair, ExpertMaps maps, int tokens, Weights weights, Activations io, float scale) {
         ExpertShape shape = maps.shape();
         Arguments up = pair.up().arguments().pointer(io.middle()).pointer(io.x());
@@ -215,10 +214,10 @@ public final class MoeExperts {
         int sharedBytes = upSharedBytes(way, weights.format(), shape);
         Arguments up = pair.up().arguments().pointer(io.middle()).pointer(io.x());
         sizes(tiles(matrices(up, weights.up()).pointer(weights.down().inputScales()), maps), weights.up(), shape)
-                .launch(stream, new LaunchShape(Math.ceilDiv(shape.width(), TILE_ROWS), tiles, 1, THREADS, sharedBytes));
+                .launchOverlapping(stream, new LaunchShape(Math.ceilDiv(shape.width(), TILE_ROWS), tiles, 1, THREADS, sharedBytes));
         Arguments down = pair.down().arguments().pointer(io.rows()).pointer(io.middle());
         sizes(tiles(matrices(down, weights.down()), maps), weights.down(), shape)
-                .launch(stream, new LaunchShape(Math.ceilDiv(shape.hidden(), TILE_ROWS), tiles, 1, THREADS, sharedBytes));
+                .launchOverlapping(stream, new LaunchShape(Math.ceilDiv(shape.hidden(), TILE_ROWS), tiles, 1, THREADS, sharedBytes));
     }
 
     private void plain(Stream stream, Pair pair, ExpertMaps maps, int tokens, Weights weights, Activations io) {
@@ -227,11 +226,11 @@ public final class MoeExperts {
         Arguments up = pair.up().arguments().pointer(io.middle()).pointer(io.x());
         tiles(matrices(up, weights.up()).pointer(weights.down().inputScales()), maps).pointer(maps.choiceExpert());
         sizes(up, weights.up(), shape).int32(shape.units()).int32(shape.active())
-                .launch(stream, new LaunchShape(slots, Math.ceilDiv(shape.width(), PLAIN_ROWS), 1, PLAIN_THREADS, 0));
+                .launchOverlapping(stream, new LaunchShape(slots, Math.ceilDiv(shape.width(), PLAIN_ROWS), 1, PLAIN_THREADS, 0));
         Arguments down = pair.down().arguments().pointer(io.rows()).pointer(io.middle());
         tiles(matrices(down, weights.down()), maps).pointer(maps.choiceExpert());
         sizes(down, weights.down(), shape).int32(shape.units()).int32(shape.active())
-                .launch(stream, new LaunchShape(slots, Math.ceilDiv(shape.hidden(), PLAIN_ROWS), 1, PLAIN_THREADS, 0));
+                .launchOverlapping(stream, new LaunchShape(slots, Math.ceilDiv(shape.hidden(), PLAIN_ROWS), 1, PLAIN_THREADS, 0));
     }
 
     private static Arguments matrices(Arguments arguments, Matrices matrices) {

@@ -127,7 +127,7 @@ public final class MoeRoute {
                 .int32(rows.tokens()).int32(rows.hidden()).int32(shape.experts()).int32(shape.active())
                 .int32(choosing.groups()).int32(choosing.activeGroups()).int32(choosing.normalise() ? 1 : 0)
                 .int32(shape.parts()).int32(oneLaunch ? tileTokens : 0).float32(weights.norm().epsilon())
-                .launch(stream, new LaunchShape(Math.ceilDiv(rows.tokens(), form.rows),
+                .launchOverlapping(stream, new LaunchShape(Math.ceilDiv(rows.tokens(), form.rows),
                         Math.ceilDiv(shape.experts(), WARPS * form.experts), 1, THREADS,
                         sharedBytes(form, rows.hidden(), shape, choosing)));
         if (!oneLaunch) {
@@ -147,11 +147,11 @@ public final class MoeRoute {
                 .pointer(maps.unitFirst()).pointer(maps.tileUnit()).pointer(maps.tileFirst()).pointer(maps.tileCount())
                 .pointer(counters).pointer(maps.chunkCount()).pointer(maps.arrivals()).pointer(maps.choiceExpert())
                 .int32(tokens).int32(shape.experts()).int32(shape.active()).int32(shape.parts()).int32(tileTokens)
-                .launch(stream, chunks);
+                .launchOverlapping(stream, chunks);
         place.arguments()
                 .pointer(maps.slotSource()).pointer(maps.choiceSlot()).pointer(maps.unitFirst()).pointer(maps.chunkCount())
                 .pointer(maps.choiceExpert()).int32(tokens).int32(shape.experts()).int32(shape.active()).int32(shape.parts())
-                .launch(stream, chunks);
+                .launchOverlapping(stream, chunks);
     }
 
     private static void checkTile(int tileTokens) {

@@ -126,7 +126,7 @@ public final class PagedAttention {
                 .int32(step.sequences()).int32(step.maxBlocks()).int32(workspace.slots()).int32(shape.queryHeads())
                 .int32(shape.kvHeads()).int32(queries.isFloat()).int32(split.chunkBlocks()).int32(split.mostChunks())
                 .float32(scoreScale).float32(cache.keyScale()).float32(cache.valueScale()).float32(result.scale())
-                .launch(stream, LaunchShape.of(split.workers(), THREADS).withShared(decodeSharedBytes(shape, cache.type())));
+                .launchOverlapping(stream, LaunchShape.of(split.workers(), THREADS).withShared(decodeSharedBytes(shape, cache.type())));
     }
 
     /// Attention of pieces of prompts.

@@ -112,7 +112,7 @@ public final class RmsNorm {
         boolean byBlock = isByBlock(rows.width());
         checkAligned(byBlock, rows, weight, out, 0);
         Arguments arguments = (byBlock ? blockToE4m3 : warpToE4m3).arguments(weight.type()).pointer(out);
-        common(arguments, byBlock, rows, weight).float32(inverse).launch(stream, shape(byBlock, rows));
+        common(arguments, byBlock, rows, weight).float32(inverse).launchOverlapping(stream, shape(byBlock, rows));
     }
 
     /// @param out fp32 `[rows, width]`; not the residual itself
@@ -124,7 +124,7 @@ public final class RmsNorm {
     }
 
     private static void launch(Stream stream, Arguments arguments, boolean byBlock, Rows rows, Weight weight) {
-        common(arguments, byBlock, rows, weight).launch(stream, shape(byBlock, rows));
+        common(arguments, byBlock, rows, weight).launchOverlapping(stream, shape(byBlock, rows));
     }
 
     private static Arguments common(Arguments arguments, boolean byBlock, Rows rows, Weight weight) {

@@ -105,6 +105,6 @@ public final class SelectiveStateUpdate {
                 .int64(state.slotStride()).int64(state.historyOffset()).int64(state.recurrentOffset())
                 .int32(shape.heads()).int32(shape.headDim()).int32(shape.groups()).int32(shape.stateDim())
                 .int32(shape.taps()).int32(shape.rowWidth()).float32(epsilon).float32(out.inverseScale())
-                .launch(stream, grid);
+                .launchOverlapping(stream, grid);
     }
 }
