@@ -7,6 +7,9 @@
 //   rows             int32 [num_tokens] or null     in; which row of x token t takes; -1: token t is neither read nor written
 //   weights0..2      [columns of the part, inputs]  in; bf16, e4m3, or NVFP4 (two e2m1 codes a byte, even k in the low nibble)
 //   block_scales0..2 e4m3 [columns, inputs / 16]    in; NVFP4 only
+//   residual         fp32 [any, inputs] or null     in; not null (linear_skinny only, at most 4 tokens): x is not read, but made
+//   norm_weight      fp32 [inputs]                  in; from these rows by their norm (row_norm.cuh, with `norm_threads` for
+//                                                   a row), times inverse_source_scale where it becomes e4m3
 //   scratch, counters                               fp32 and uint32, for linear_tiled with splits > 1; counters are 0 before and after
 //
 // Kernels: linear_skinny (1 to 16 tokens; weights go straight from memory into registers), linear_tiled (any number; weights and
@@ -25,7 +28,7 @@
 //
 // Needs sm_80 or later. Source of the number formats: OCP 8-bit floating point 1.0; OCP microscaling formats 1.0 (e2m1).
 
-#include "common.cuh"
+#include "row_norm.cuh"
 
 enum class Numbers { BF16, E4M3, E4M3_BF16, NVFP4 };  // of weights and activations; one name where activations follow from it
 
@@ -76,6 +79,12 @@ struct Problem {
     float scale1;
     float scale2;
     float inverse_out_scale;
+    const float* residual;
+    const float* norm_weight;
+    int norm_threads;
+    float inverse_width;
+    float epsilon;
+    float inverse_source_scale;
 
     // The row of x that a token takes, or -1.
     __device__ __forceinline__ int source_row(int token) const { return rows == nullptr ? token : rows[token]; }
@@ -294,6 +303,65 @@ __device__ __forceinline__ void stage_source(unsigned char* target, const void* 
     }
 }
 
+constexpr int NORMED_TOKENS = 4;
+
+// Normalises rows of the residual stream into shared memory, as stage_source leaves activations there. Every block does this for
+// itself while its first weights are on their way: 10.8 KB a row of 2688 out of the second-level cache, where a kernel of its
+// own would cost a boundary and a start. Two walks over the rows, the second one out of the first-level cache: values held
+// in registers in between would have to share them with those weights. `scratch` has 8 sums for each token. Ends without a barrier.
+template <Numbers NUMBERS>
+__device__ __forceinline__ void stage_normed(unsigned char* target, float* scratch, const Problem& p) {
+    int stride = source_stride<NUMBERS>(p.inputs);
+    int part_bytes = p.num_tokens * stride;
+    int thread = static_cast<int>(threadIdx.x) % p.norm_threads;
+    int first = static_cast<int>(threadIdx.x) / p.norm_threads;
+    int together = SKINNY_WARPS * WARP / p.norm_threads;
+    for (int token = first; token < p.num_tokens; token += together) {
+        int row = p.source_row(token);
+        float squares = 0.0f;
+        if (row >= 0) {
+            const float* x = p.residual + static_cast<size_t>(row) * p.inputs;
+#pragma unroll 4
+            for (int column = 4 * thread; column < p.inputs; column += 4 * p.norm_threads) {
+                squares = add_squares(squares, *reinterpret_cast<const float4*>(x + column));
+            }
+        }
+        float sum = warp_sum(squares);
+        if (thread % WARP == 0) {
+            scratch[token * SKINNY_WARPS + thread / WARP] = sum;
+        }
+    }
+    __syncthreads();
+    int padded = ceil_div(p.inputs, Format<NUMBERS>::STEP) * Format<NUMBERS>::STEP;
+    for (int token = first; token < p.num_tokens; token += together) {
+        int row = p.source_row(token);
+        float squares = 0.0f;
+        for (int warp = 0; warp < p.norm_threads / WARP; warp++) {
+            squares += scratch[token * SKINNY_WARPS + warp];
+        }
+        float scale = row_scale(squares, p.inverse_width, p.epsilon);
+        for (int column = 4 * thread; column < padded; column += 4 * p.norm_threads) {
+            unsigned char* place = target + token * stride + piece_place<NUMBERS>(column / 8) * PIECE_BYTES + column % 8 * 2;
+            float4 y = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+            if (row >= 0 && column < p.inputs) {
+                float4 x = *reinterpret_cast<const float4*>(p.residual + static_cast<size_t>(row) * p.inputs + column);
+                y = scaled_by(x, scale, load_readonly(reinterpret_cast<const float4*>(p.norm_weight + column)));
+            }
+            if constexpr (Format<NUMBERS>::NARROW_SOURCE) {
+                uint32_t codes = quantised_to_e4m3(y, p.inverse_source_scale);
+                *reinterpret_cast<uint2*>(place) = make_uint2(e4m3x2_to_f16x2(static_cast<uint16_t>(codes)),
+                                                              e4m3x2_to_f16x2(static_cast<uint16_t>(codes >> 16)));
+            } else {
+                uint2 rounded = rounded_to_bf16(y);
+                *reinterpret_cast<uint2*>(place) = rounded;
+                if (p.x_low != nullptr) {
+                    *reinterpret_cast<uint2*>(place + part_bytes) = lost_in_bf16(y, rounded);
+                }
+            }
+        }
+    }
+}
+
 // Adds one step of k to the sums of a unit. `source` is the lane's place in the step's activations of its first token.
 template <Numbers NUMBERS, int TOKEN_TILES>
 __device__ __forceinline__ void multiply_step(float (&sums)[TOKEN_TILES][4], const WeightVector& low, const WeightVector& high,
@@ -352,12 +420,17 @@ __device__ __forceinline__ void skinny(const Problem& p) {
     grid_dependency_wait();
     int part_bytes = p.num_tokens * source_stride<NUMBERS>(p.inputs);
     int source_parts = p.x_low == nullptr ? 1 : 2;
-    stage_source<NUMBERS>(source, p.x, p);
-    if (source_parts == 2) {
-        stage_source<NUMBERS>(source + part_bytes, p.x_low, p);
+    if (p.residual != nullptr) {
+        static_assert(NORMED_TOKENS * SKINNY_WARPS <= 2 * SKINNY_WARPS * UNIT_SUMS, "sums of squares lie where partial sums will");
+        stage_normed<NUMBERS>(source, partial_sums, p);
+    } else {
+        stage_source<NUMBERS>(source, p.x, p);
+        if (source_parts == 2) {
+            stage_source<NUMBERS>(source + part_bytes, p.x_low, p);
+        }
+        cp_async_commit();
+        cp_async_wait<0>();
     }
-    cp_async_commit();
-    cp_async_wait<0>();
     __syncthreads();
 
     // a lane's token in each fragment; those beyond the last one compute its sums again, which nobody reads
@@ -817,10 +890,12 @@ __device__ __forceinline__ void plain(const Problem& p) {
         const void* weights1, const void* weights2, const e4m3* block_scales0, const e4m3* block_scales1,                 \
         const e4m3* block_scales2, float* scratch, uint32_t* counters, int64_t stride0, int64_t stride1, int64_t stride2, \
         int num_tokens, int end0, int end1, int outputs, int inputs, int segment, int mode0, int mode1, int mode2,        \
-        float scale0, float scale1, float scale2, float inverse_out_scale) {                                              \
+        float scale0, float scale1, float scale2, float inverse_out_scale, const float* residual,                         \
+        const float* norm_weight, int norm_threads, float inverse_width, float epsilon, float inverse_source_scale) {     \
         BODY({out0, out1, out2, x, x_low, rows, weights0, weights1, weights2, block_scales0, block_scales1,               \
               block_scales2, scratch, counters, stride0, stride1, stride2, num_tokens, end0, end1, outputs, inputs,       \
-              segment, mode0, mode1, mode2, scale0, scale1, scale2, inverse_out_scale});                                  \
+              segment, mode0, mode1, mode2, scale0, scale1, scale2, inverse_out_scale, residual, norm_weight,             \
+              norm_threads, inverse_width, epsilon, inverse_source_scale});                                               \
     }                                                                                                                     \
     KERNEL(NAME);
 

@@ -13,12 +13,12 @@
 //
 // Two forms, chosen by width alone, so that a row's order of sums depends on nothing else:
 //   _by_block  a block per row, blockDim.x <= 256, four values at a time: width a multiple of 4, all addresses of 16 bytes.
-//              Rows of up to 16 values per thread are read once and held in registers. Shared memory: 8 floats.
+//              Order of sums: row_norm.cuh. Rows of up to 16 values per thread are read once and held in registers. Shared memory: 8 floats.
 //   _by_warp   a warp per row, 4 rows per block of 128 threads, any width. No shared memory.
 // Grid: ceil(rows / rows per block). Sums in fp32. Needs sm_80 or later. Waits for the grid dependency before it reads.
 // Source: Zhang and Sennrich 2019 (arXiv:1910.07467), the definition of RMSNorm.
 
-#include "common.cuh"
+#include "row_norm.cuh"
 
 constexpr int BLOCK = 256;
 constexpr int WARP_ROWS = 4;
@@ -38,13 +38,10 @@ struct Bf16Rows {
     }
 
     __device__ __forceinline__ void store4(size_t at, float4 y) const {
-        uint2 rounded = make_uint2(pack_bf16x2(y.x, y.y), pack_bf16x2(y.z, y.w));
+        uint2 rounded = rounded_to_bf16(y);
         *reinterpret_cast<uint2*>(high + at) = rounded;
         if (low != nullptr) {
-            float2 first = unpack_bf16x2(rounded.x);
-            float2 second = unpack_bf16x2(rounded.y);
-            *reinterpret_cast<uint2*>(low + at) = make_uint2(pack_bf16x2(y.x - first.x, y.y - first.y),
-                                                             pack_bf16x2(y.z - second.x, y.w - second.y));
+            *reinterpret_cast<uint2*>(low + at) = lost_in_bf16(y, rounded);
         }
     }
 };
@@ -56,9 +53,7 @@ struct E4m3Rows {
     __device__ __forceinline__ void store(size_t at, float y) const { quantised[at] = to_e4m3(y * inverse_scale); }
 
     __device__ __forceinline__ void store4(size_t at, float4 y) const {
-        uint32_t first = pack_e4m3x2(y.x * inverse_scale, y.y * inverse_scale);
-        uint32_t second = pack_e4m3x2(y.z * inverse_scale, y.w * inverse_scale);
-        *reinterpret_cast<uint32_t*>(quantised + at) = first | second << 16;
+        *reinterpret_cast<uint32_t*>(quantised + at) = quantised_to_e4m3(y, inverse_scale);
     }
 };
 
@@ -85,10 +80,6 @@ __device__ __forceinline__ float weight_at(const float* weight, int at) { return
 
 __device__ __forceinline__ float weight_at(const bf16* weight, int at) { return to_float(weight[at]); }
 
-__device__ __forceinline__ float scale_of(float squares, float inverse_width, float epsilon) {
-    return rsqrtf(__fmaf_rn(squares, inverse_width, epsilon));
-}
-
 // Four values of the residual row, with what is to be added, which is written back.
 __device__ __forceinline__ float4 take4(float* residual, const float* added, size_t at) {
     float4 x = *reinterpret_cast<const float4*>(residual + at);
@@ -100,14 +91,9 @@ __device__ __forceinline__ float4 take4(float* residual, const float* added, siz
     return x;
 }
 
-__device__ __forceinline__ float add_squares(float squares, float4 x) {
-    return __fmaf_rn(x.w, x.w, __fmaf_rn(x.z, x.z, __fmaf_rn(x.y, x.y, __fmaf_rn(x.x, x.x, squares))));
-}
-
 template <typename Weight, typename Out>
 __device__ __forceinline__ void store_scaled4(Out out, size_t at, float4 x, float scale, const Weight* weight, int column) {
-    float4 w = weights_at(weight, column);
-    out.store4(at, make_float4(x.x * scale * w.x, x.y * scale * w.y, x.z * scale * w.z, x.w * scale * w.w));
+    out.store4(at, scaled_by(x, scale, weights_at(weight, column)));
 }
 
 template <typename Weight, typename Out>
@@ -139,7 +125,7 @@ __device__ __forceinline__ void norm_by_block(Out out, float* residual, const fl
     for (int column = first + HELD * stride; column < width; column += stride) {
         squares = add_squares(squares, take4(residual, added, from + column));
     }
-    float scale = scale_of(block_sum(squares, scratch), inverse_width, epsilon);
+    float scale = row_scale(block_sum(squares, scratch), inverse_width, epsilon);
 
     // Scale and store.
 #pragma unroll
@@ -182,7 +168,7 @@ __device__ __forceinline__ void norm_by_warp(Out out, float* residual, const flo
         }
         squares = __fmaf_rn(x, x, squares);
     }
-    float scale = scale_of(warp_sum(squares), inverse_width, epsilon);
+    float scale = row_scale(warp_sum(squares), inverse_width, epsilon);
     for (int column = lane; column < width; column += WARP) {
         out.store(to + column, residual[from + column] * scale * weight_at(weight, column));
     }

@@ -154,6 +154,8 @@ public final class Linear {
     private static final String FAMILY = "linear";
     private static final int MOST_PARTS = 3;
     private static final int ALIGNMENT = 16;
+    /// Every block normalises all rows: with more, reading them takes longer than a launch of its own would.
+    private static final int MOST_NORMED_TOKENS = 4;
 
     private final Kernels kernels;
     private final long workspace;
@@ -205,6 +207,43 @@ public final class Linear {
         LinearPlan.Size size = size(source, parts);
         LinearPlan plan = LinearPlan.of(size, kernels.device().info(), workspaceBytes);
         launch(stream, source, parts, size, plan);
+    }
+
+    /// Whether a product can normalise the rows it multiplies itself, see [#multiplyNormed].
+    public boolean normalises(Source source, RmsNorm.Rows rows, RmsNorm.Weight weight, List<Part> parts) {
+        LinearPlan.Size size = size(source, parts);
+        return size.tokens() <= MOST_NORMED_TOKENS && rows.added() == 0 && weight.type() == RmsNorm.WeightType.F32
+                && RmsNorm.isByBlock(size.inputs())
+                && LinearPlan.of(size, kernels.device().info(), workspaceBytes) instanceof LinearPlan.Skinny;
+    }
+
+    /// Computes a product of normalised rows in one launch: the same bits as [RmsNorm] and then [#multiply].
+    ///
+    /// @param source in which form the rows are multiplied; what its addresses hold is neither read nor written
+    /// @param rows   of the residual stream, as many as `source` has tokens
+    /// @throws IllegalArgumentException unless [#normalises]
+    public void multiplyNormed(Stream stream, Source source, RmsNorm.Rows rows, RmsNorm.Weight weight, List<Part> parts) {
+        LinearPlan.Size size = size(source, parts);
+        if (!normalises(source, rows, weight, parts) || rows.rows() != source.tokens() || rows.width() != size.inputs()) {
+            throw new IllegalArgumentException("a product of %d tokens of width %d that normalises %d rows of width %d with a weight in %s; it takes up to %d rows and a weight in F32"
+                    .formatted(source.tokens(), size.inputs(), rows.rows(), rows.width(), weight.type(), MOST_NORMED_TOKENS));
+        }
+        if ((rows.residual() | weight.address()) % ALIGNMENT != 0) {
+            throw new IllegalArgumentException("rows at 0x%x and the weight of their norm at 0x%x; the kernels load 16 bytes at a time"
+                    .formatted(rows.residual(), weight.address()));
+        }
+        launch(stream, source.at(rows.index()), Norm.of(rows, weight), parts, size,
+                LinearPlan.of(size, kernels.device().info(), workspaceBytes));
+    }
+
+    /// What a product does to rows before it multiplies them.
+    private record Norm(long residual, long weight, int threads, float inverseWidth, float epsilon) {
+
+        static final Norm NONE = new Norm(0, 0, 0, 0, 0);
+
+        static Norm of(RmsNorm.Rows rows, RmsNorm.Weight weight) {
+            return new Norm(rows.residual(), weight.address(), RmsNorm.blockThreads(rows.width()), 1f / rows.width(), weight.epsilon());
+        }
     }
 
     static LinearPlan.Size size(Source source, List<Part> parts) {
@@ -259,6 +298,10 @@ public final class Linear {
 
     /// Launches by a given plan, which fits the size, the device and the workspace.
     void launch(Stream stream, Source source, List<Part> parts, LinearPlan.Size size, LinearPlan plan) {
+        launch(stream, source, Norm.NONE, parts, size, plan);
+    }
+
+    private void launch(Stream stream, Source source, Norm norm, List<Part> parts, LinearPlan.Size size, LinearPlan plan) {
         Part first = parts.getFirst();
         Part second = parts.size() > 1 ? parts.get(1) : first;
         Part third = parts.size() > 2 ? parts.get(2) : second;
@@ -279,6 +322,8 @@ public final class Linear {
                 .float32(first.weights().scale() * source.scale()).float32(second.weights().scale() * source.scale())
                 .float32(third.weights().scale() * source.scale())
                 .float32(1 / outScale(parts))
+                .pointer(norm.residual()).pointer(norm.weight()).int32(norm.threads()).float32(norm.inverseWidth())
+                .float32(norm.epsilon()).float32(1 / source.scale())
                 .launchOverlapping(stream, LinearPlan.shape(size, plan));
     }
 

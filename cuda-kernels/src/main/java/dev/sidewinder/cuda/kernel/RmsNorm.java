@@ -135,7 +135,8 @@ public final class RmsNorm {
         return arguments.int32(rows.width()).float32(1f / rows.width()).float32(weight.epsilon());
     }
 
-    private static boolean isByBlock(int width) {
+    /// Whether a block normalises a row of this width, and not a warp.
+    static boolean isByBlock(int width) {
         return width > WIDEST_BY_WARP && width % VECTOR == 0;
     }
 
@@ -143,11 +144,16 @@ public final class RmsNorm {
         if (!byBlock) {
             return LaunchShape.of((rows.rows() - 1) / WARP_ROWS + 1, WARP_THREADS);
         }
+        return LaunchShape.of(rows.rows(), blockThreads(rows.width()));
+    }
+
+    /// Threads that normalise a row of this width.
+    static int blockThreads(int width) {
         int threads = FEWEST_THREADS;
-        while (threads < MOST_THREADS && threads * VALUES_PER_THREAD < rows.width()) {
+        while (threads < MOST_THREADS && threads * VALUES_PER_THREAD < width) {
             threads *= 2;
         }
-        return LaunchShape.of(rows.rows(), threads);
+        return threads;
     }
 
     private static void checkAligned(boolean byBlock, Rows rows, Weight weight, long out, long low) {

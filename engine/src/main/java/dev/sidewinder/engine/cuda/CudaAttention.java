@@ -97,8 +97,8 @@ final class CudaAttention implements CudaLayer {
         Products products = runtime.products();
         int rows = pass.rows();
         for (Launch launch : launches) {
-            products.normalise(launch.normed(), RmsNorm.Rows.all(runtime.residual(), rows, runtime.hidden()), weights.norm());
-            products.multiply(launch.normed(), rows, launch.parts());
+            products.multiplyNormed(launch.normed(), RmsNorm.Rows.all(runtime.residual(), rows, runtime.hidden()), weights.norm(),
+                    launch.parts());
         }
         kvWrite.write(runtime.stream(), cache, key.rows(), value.rows(), pass.sequences(), rows);
         switch (pass) {

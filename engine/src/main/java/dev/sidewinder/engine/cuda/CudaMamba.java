@@ -75,8 +75,8 @@ final class CudaMamba implements CudaLayer {
     public void launch(Pass pass) {
         Products products = runtime.products();
         int rows = pass.rows();
-        products.normalise(normed, RmsNorm.Rows.all(runtime.residual(), rows, runtime.hidden()), weights.norm());
-        products.multiply(normed, rows, weights.inProjection(), new Linear.Output(projected, shape.rowWidth(),
+        products.multiplyNormed(normed, RmsNorm.Rows.all(runtime.residual(), rows, runtime.hidden()), weights.norm(),
+                weights.inProjection(), new Linear.Output(projected, shape.rowWidth(),
                 projectedFormat == FloatFormat.F32 ? Finish.STORE_F32 : Finish.STORE_BF16));
         switch (pass) {
             case Pass.Decode decode -> update(decode);

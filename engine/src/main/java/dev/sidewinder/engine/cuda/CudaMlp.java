@@ -21,7 +21,7 @@ final class CudaMlp implements CudaLayer {
     @Override
     public void launch(Pass pass) {
         Products products = runtime.products();
-        products.normalise(normed, RmsNorm.Rows.all(runtime.residual(), pass.rows(), runtime.hidden()), weights.norm());
-        products.addSquaredRelu(normed, pass.rows(), weights.dense(), middle, runtime.residual());
+        products.addSquaredReluNormed(normed, RmsNorm.Rows.all(runtime.residual(), pass.rows(), runtime.hidden()), weights.norm(),
+                weights.dense(), middle, runtime.residual());
     }
 }

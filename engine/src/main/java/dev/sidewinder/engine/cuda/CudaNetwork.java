@@ -65,8 +65,7 @@ final class CudaNetwork {
     /// @param index  int32 `[rows]`, which rows of the residual stream; 0 for the first ones in their order
     void launchHead(long logits, long index, int rows) {
         RmsNorm.Rows chosen = RmsNorm.Rows.all(runtime.residual(), rows, runtime.hidden());
-        runtime.products().normalise(headInput, index == 0 ? chosen : chosen.at(index), weights.finalNorm());
-        runtime.products().multiply(headInput, rows, weights.head(),
+        runtime.products().multiplyNormed(headInput, index == 0 ? chosen : chosen.at(index), weights.finalNorm(), weights.head(),
                 new Linear.Output(logits, weights.head().outputs(), Finish.STORE_F32));
     }
 }
