@@ -252,9 +252,30 @@ __device__ __forceinline__ void stage_eight(e4m3* target, const uint4& values, f
     *reinterpret_cast<uint2*>(target) = quantise_eight(values, inverse_scale);
 }
 
+// While the router runs, which takes microseconds and hardly any memory, the shared expert's weights come into the second-level
+// cache: those of up by the blocks that will multiply them, those of down by blocks that do not know their expert yet.
+constexpr uint32_t AHEAD_BYTES = 1024;
+
+template <typename FORMAT>
+__device__ __forceinline__ void fetch_ahead(const Matrix& matrix, int first_row) {
+    int row = first_row + static_cast<int>(threadIdx.x) % WARP;
+    if (static_cast<int>(threadIdx.x) % WARP < MMA_ROWS && row < matrix.rows) {
+        prefetch_l2(matrix.codes + row * matrix.pitch, static_cast<uint32_t>(FORMAT::weight_bytes(matrix.inner)));
+    }
+}
+
+__device__ __forceinline__ void fetch_ahead(const uint8_t* ahead, int64_t ahead_bytes, int block) {
+    int64_t at = (static_cast<int64_t>(block) * EXPERT_THREADS + threadIdx.x) * AHEAD_BYTES;
+    if (at < ahead_bytes) {
+        int64_t left = ahead_bytes - at;
+        prefetch_l2(ahead + at, static_cast<uint32_t>(left < AHEAD_BYTES ? left : AHEAD_BYTES));
+    }
+}
+
 template <typename FORMAT>
 __device__ __forceinline__ void up_stream(typename FORMAT::Token* middle, const bf16* x, const Weights& weights,
-                                          const float* down_input_scale, const Tiles& tiles, const Shape& shape) {
+                                          const float* down_input_scale, const uint8_t* ahead_codes, int64_t ahead_bytes,
+                                          const Tiles& tiles, const Shape& shape) {
     using Token = typename FORMAT::Token;
     DYN_SMEM(uint8_t, staged);
     int tile = blockIdx.y;
@@ -262,6 +283,7 @@ __device__ __forceinline__ void up_stream(typename FORMAT::Token* middle, const 
     // With at most 8 tokens the first tiles are the shared expert's, whatever the router says: their weights need not wait.
     bool known = tile < shape.parts;
     if (!known) {
+        fetch_ahead(ahead_codes, ahead_bytes, (tile - shape.parts) * static_cast<int>(gridDim.x) + static_cast<int>(blockIdx.x));
         grid_dependency_wait();
         if (tile >= tiles.count[0]) {
             return;
@@ -270,6 +292,7 @@ __device__ __forceinline__ void up_stream(typename FORMAT::Token* middle, const 
     int unit = known ? tile : tiles.unit[tile];
     Matrix matrix = matrix_of<FORMAT, true>(weights, shape, unit);
     if (static_cast<int>(blockIdx.x) * TILE_ROWS >= matrix.rows) {
+        grid_dependency_wait();  // whoever waits for this kernel waits for the one before it too
         return;
     }
     int first_row = (blockIdx.x * EXPERT_WARPS + threadIdx.x / WARP) * MMA_ROWS;
@@ -278,6 +301,7 @@ __device__ __forceinline__ void up_stream(typename FORMAT::Token* middle, const 
     Window<FORMAT> ahead;
     ahead.load(rows, 0, blocks);
     if (known) {
+        fetch_ahead<FORMAT>(matrix, first_row);
         grid_dependency_wait();
         if (tile >= tiles.count[0]) {
             return;
@@ -292,7 +316,6 @@ __device__ __forceinline__ void up_stream(typename FORMAT::Token* middle, const 
     float inverse_scale = is_e4m3<Token> ? inverse_of(weights.input_scale, unit) : 1.0f;
     int pieces = shape.hidden / 8;
     for (int i = threadIdx.x; i < tokens * pieces; i += EXPERT_THREADS) {
-        grid_dependency_wait();  // whoever waits for this kernel waits for the one before it too
         int column = i / pieces;
         int piece = i % pieces;
         size_t token = tiles.slot_source[first + column] >> 8;
@@ -337,10 +360,18 @@ __device__ __forceinline__ void down_stream(const Outputs& outputs, const typena
     int group = lane / 4;
     int quarter = lane % 4;
     grid_dependency_launch();
+    // As in up_stream the first tiles are the shared expert's.
+    int first_tile = threadIdx.x / WARP;
+    bool known = first_tile < shape.parts;
+    Window<FORMAT> ahead;
+    if (known) {
+        Matrix matrix = matrix_of<FORMAT, false>(weights, shape, first_tile);
+        ahead.load(rows_of<FORMAT>(matrix, first_row), 0, matrix.inner / FORMAT::K_BLOCK);
+    }
     grid_dependency_wait();
 
     int count = tiles.count[0];
-    for (int tile = threadIdx.x / WARP; tile < count; tile += EXPERT_WARPS) {
+    for (int tile = first_tile; tile < count; tile += EXPERT_WARPS) {
         int unit = tiles.unit[tile];
         int first = tiles.first[tile];
         int columns = tiles.unit_first[unit + 1] - first;
@@ -348,8 +379,9 @@ __device__ __forceinline__ void down_stream(const Outputs& outputs, const typena
         Matrix matrix = matrix_of<FORMAT, false>(weights, shape, unit);
         int blocks = matrix.inner / FORMAT::K_BLOCK;
         WeightRows rows = rows_of<FORMAT>(matrix, first_row);
-        Window<FORMAT> ahead;
-        ahead.load(rows, 0, blocks);
+        if (!known || tile != first_tile) {
+            ahead.load(rows, 0, blocks);
+        }
         const uint8_t* token = nullptr;
         if (group < columns) {
             token = reinterpret_cast<const uint8_t*>(middle + static_cast<size_t>(first + group) * shape.width)
@@ -705,8 +737,8 @@ __device__ __forceinline__ void plain(typename FORMAT::Token* middle, float* tar
 #define STREAM_KERNELS(SUFFIX, FORMAT)                                                                                    \
     extern "C" __global__ __launch_bounds__(EXPERT_THREADS, 2) void moe_experts_up_stream_##SUFFIX(                       \
             FORMAT::Token* middle, const bf16* x, WEIGHT_ARGUMENTS, const float* down_input_scale, TILE_ARGUMENTS,        \
-            SIZE_ARGUMENTS) {                                                                                             \
-        up_stream<FORMAT>(middle, x, WEIGHTS, down_input_scale, TILES, SHAPE);                                            \
+            SIZE_ARGUMENTS, const uint8_t* ahead, int64_t ahead_bytes) {                                                  \
+        up_stream<FORMAT>(middle, x, WEIGHTS, down_input_scale, ahead, ahead_bytes, TILES, SHAPE);                        \
     }                                                                                                                     \
     KERNEL(moe_experts_up_stream_##SUFFIX);                                                                               \
     extern "C" __global__ __launch_bounds__(EXPERT_THREADS, 2) void moe_experts_down_stream_##SUFFIX(                     \

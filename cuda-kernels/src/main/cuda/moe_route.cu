@@ -45,6 +45,8 @@
 // units (about 100 us on an H100 at their full rate). fp32 and not tensor cores because near ties decide experts.
 // Source: the published model's own code; DeepSeek-V3 (arXiv:2412.19437), section 2.1.2, for scores and groups.
 
+#include <type_traits>
+
 #include "common.cuh"
 
 namespace {
@@ -85,6 +87,10 @@ __device__ __forceinline__ float4 four_values(const bf16* row, int k, int length
                        k + 2 < length ? to_float(row[k + 2]) : 0.0f, k + 3 < length ? to_float(row[k + 3]) : 0.0f);
 }
 
+__device__ __forceinline__ float norm_factor(float squares, int hidden, float epsilon) {
+    return static_cast<float>(1.0 / sqrt(static_cast<double>(squares / hidden + epsilon)));
+}
+
 __device__ __forceinline__ void store_four(bf16* row, int k, int length, float4 v) {
     if (length % 4 == 0) {
         *reinterpret_cast<uint2*>(row + k) = make_uint2(pack_bf16x2(v.x, v.y), pack_bf16x2(v.z, v.w));
@@ -97,6 +103,114 @@ __device__ __forceinline__ void store_four(bf16* row, int k, int length, float4 
             row[k + j] = to_bf16(values[j]);
         }
     }
+}
+
+// What a block of one row can load before its predecessor has ended: the norm's weight, and the gate of the warp's expert. Both
+// would otherwise cost a trip to memory each, one behind the other.
+template <typename GATE>
+struct HeldWeights {
+    static constexpr int NORM = 4;                         // times 4 values a thread: rows of up to 4096
+    static constexpr int EXPERT = sizeof(GATE) == 2 ? 24 : 12;  // times 4 values a lane: up to 3072 or 1536; the rest comes later
+    using Raw = std::conditional_t<sizeof(GATE) == 2, uint2, float4>;
+
+    float4 norm[NORM];
+    Raw gate[EXPERT];
+
+    __device__ __forceinline__ void load(const void* norm_weight, bool norm_is_bf16, const GATE* gate_row, int hidden) {
+        if (hidden % 4 != 0) {
+            return;
+        }
+#pragma unroll
+        for (int i = 0; i < NORM; i++) {
+            int k = 4 * (threadIdx.x + i * ROUTE_THREADS);
+            if (k < hidden) {
+                norm[i] = norm_is_bf16 ? four_values(static_cast<const bf16*>(norm_weight), k, hidden)
+                                       : four_values(static_cast<const float*>(norm_weight), k, hidden);
+            }
+        }
+#pragma unroll
+        for (int i = 0; i < EXPERT; i++) {
+            int k = 4 * (threadIdx.x % WARP + i * WARP);
+            if (k < hidden) {
+                gate[i] = load_readonly(reinterpret_cast<const Raw*>(gate_row + k));
+            }
+        }
+    }
+
+    static __device__ __forceinline__ float4 widened(uint2 pairs) {
+        float2 low = unpack_bf16x2(pairs.x);
+        float2 high = unpack_bf16x2(pairs.y);
+        return make_float4(low.x, low.y, high.x, high.y);
+    }
+
+    static __device__ __forceinline__ float4 widened(float4 values) { return values; }
+};
+
+// The normalised row of one block, as `normalise` makes it; hidden is a multiple of 4.
+template <typename GATE>
+__device__ __forceinline__ void normalise_held(float* row, float* scratch, bf16* x, const float* residual,
+                                               const HeldWeights<GATE>& held, int hidden, float epsilon) {
+    constexpr int COUNT = HeldWeights<GATE>::NORM;
+    float4 values[COUNT];
+    float squares = 0.0f;
+#pragma unroll
+    for (int i = 0; i < COUNT; i++) {
+        int k = 4 * (threadIdx.x + i * ROUTE_THREADS);
+        if (k < hidden) {
+            values[i] = four_values(residual, k, hidden);
+        }
+    }
+#pragma unroll
+    for (int i = 0; i < COUNT; i++) {
+        if (4 * static_cast<int>(threadIdx.x + i * ROUTE_THREADS) < hidden) {
+            squares = __fmaf_rn(values[i].x, values[i].x, squares);
+            squares = __fmaf_rn(values[i].y, values[i].y, squares);
+            squares = __fmaf_rn(values[i].z, values[i].z, squares);
+            squares = __fmaf_rn(values[i].w, values[i].w, squares);
+        }
+    }
+    float factor = norm_factor(block_sum(squares, scratch), hidden, epsilon);
+#pragma unroll
+    for (int i = 0; i < COUNT; i++) {
+        int k = 4 * (threadIdx.x + i * ROUTE_THREADS);
+        if (k < hidden) {
+            float4 v = values[i];
+            v.x = __fmul_rn(__fmul_rn(v.x, factor), held.norm[i].x);
+            v.y = __fmul_rn(__fmul_rn(v.y, factor), held.norm[i].y);
+            v.z = __fmul_rn(__fmul_rn(v.z, factor), held.norm[i].z);
+            v.w = __fmul_rn(__fmul_rn(v.w, factor), held.norm[i].w);
+            *reinterpret_cast<float4*>(row + k) = v;
+            if (x != nullptr) {
+                store_four(x, k, hidden, v);
+            }
+        }
+    }
+    __syncthreads();
+}
+
+// The warp's logit, in the order of gate_product.
+template <typename GATE>
+__device__ __forceinline__ float held_product(const float* row, const HeldWeights<GATE>& held, const GATE* gate_row, int hidden) {
+    int lane = threadIdx.x % WARP;
+    float sum = 0.0f;
+    auto add = [&](float4 v, float4 w) {
+        sum = __fmaf_rn(v.x, w.x, sum);
+        sum = __fmaf_rn(v.y, w.y, sum);
+        sum = __fmaf_rn(v.z, w.z, sum);
+        sum = __fmaf_rn(v.w, w.w, sum);
+    };
+#pragma unroll
+    for (int i = 0; i < HeldWeights<GATE>::EXPERT; i++) {
+        int k = 4 * (lane + i * WARP);
+        if (k < hidden) {
+            add(*reinterpret_cast<const float4*>(row + k), HeldWeights<GATE>::widened(held.gate[i]));
+        }
+    }
+#pragma unroll 4
+    for (int k = 4 * (lane + HeldWeights<GATE>::EXPERT * WARP); k < hidden; k += 4 * WARP) {
+        add(*reinterpret_cast<const float4*>(row + k), four_values(gate_row, k, hidden));
+    }
+    return warp_sum(sum);
 }
 
 // Normalises ROWS rows into `rows` (pitch: hidden rounded up to 4, zeros behind) and, in one block of each row tile, to x.
@@ -134,7 +248,7 @@ __device__ void normalise(float* rows, float* scratch, bf16* x, const float* res
         for (int warp = 0; warp < ROUTE_WARPS; warp++) {
             sum = __fadd_rn(sum, scratch[r * ROUTE_WARPS + warp]);
         }
-        float factor = static_cast<float>(1.0 / sqrt(static_cast<double>(sum / hidden + epsilon)));
+        float factor = norm_factor(sum, hidden, epsilon);
         for (int k = 4 * threadIdx.x; k < hidden; k += 4 * ROUTE_THREADS) {
             float* at = rows + r * pitch + k;
             float4 w = norm_is_bf16 ? four_values(static_cast<const bf16*>(norm_weight), k, hidden)
@@ -215,16 +329,8 @@ __device__ int best_of(const uint32_t* keys, int count) {
             index = i;
         }
     }
-#pragma unroll
-    for (int offset = WARP / 2; offset > 0; offset /= 2) {
-        uint32_t other = __shfl_xor_sync(ALL_LANES, best, offset);
-        int other_index = __shfl_xor_sync(ALL_LANES, index, offset);
-        if (other > best || (other == best && other_index < index)) {
-            best = other;
-            index = other_index;
-        }
-    }
-    return index;
+    uint32_t largest = warp_max(best);
+    return static_cast<int>(warp_min(static_cast<uint32_t>(best == largest ? index : count)));
 }
 
 // Sets the values (as bits) of all but the best groups to zero. `keys` is scratch for one number a group.
@@ -476,14 +582,28 @@ __device__ __forceinline__ void route(
     int first_row = blockIdx.x * ROWS;
     int warp = threadIdx.x / WARP;
     int experts = maps.experts;
-    grid_dependency_launch();
-    grid_dependency_wait();
-
-    normalise<ROWS>(rows, warp_sums, blockIdx.y == 0 ? x : nullptr, residual, norm_weight, norm_is_bf16, first_row,
-                    tokens, hidden, epsilon);
     int first_expert = (blockIdx.y * ROUTE_WARPS + warp) * EXPERTS;
-    if (first_expert < experts) {
-        gate_product<ROWS, EXPERTS>(logits, rows, gate, first_row, tokens, hidden, first_expert, experts);
+    grid_dependency_launch();
+    if (ROWS == 1 && hidden % 4 == 0 && hidden <= 4 * ROUTE_THREADS * HeldWeights<GATE>::NORM) {
+        const GATE* gate_row = gate + static_cast<size_t>(first_expert < experts ? first_expert : 0) * hidden;
+        HeldWeights<GATE> held;
+        held.load(norm_weight, norm_is_bf16, gate_row, hidden);
+        grid_dependency_wait();
+        size_t at = static_cast<size_t>(first_row) * hidden;
+        normalise_held(rows, warp_sums, blockIdx.y == 0 ? x + at : nullptr, residual + at, held, hidden, epsilon);
+        if (first_expert < experts) {
+            float logit = held_product(rows, held, gate_row, hidden);
+            if (threadIdx.x % WARP == 0) {
+                logits[static_cast<size_t>(first_row) * experts + first_expert] = logit;
+            }
+        }
+    } else {
+        grid_dependency_wait();
+        normalise<ROWS>(rows, warp_sums, blockIdx.y == 0 ? x : nullptr, residual, norm_weight, norm_is_bf16, first_row,
+                        tokens, hidden, epsilon);
+        if (first_expert < experts) {
+            gate_product<ROWS, EXPERTS>(logits, rows, gate, first_row, tokens, hidden, first_expert, experts);
+        }
     }
     if (!arrives_last(arrivals + 1 + blockIdx.x, gridDim.y)) {
         return;

@@ -360,6 +360,19 @@ __device__ __forceinline__ T load_readonly(const T* pointer) {
     return value;
 }
 
+// Asks for memory that will be read soon to come into the second-level cache. The address and `bytes` are multiples of 16.
+// Nothing below sm_90.
+__device__ __forceinline__ void prefetch_l2(const void* pointer, uint32_t bytes) {
+#if __CUDA_ARCH__ >= 900
+    asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" :: "l"(pointer), "r"(bytes) : "memory");
+#endif
+}
+
+// ---- over a warp ----------------------------------------------------------------------------------------------------
+
+__device__ __forceinline__ uint32_t warp_max(uint32_t value) { return __reduce_max_sync(0xffffffffu, value); }
+__device__ __forceinline__ uint32_t warp_min(uint32_t value) { return __reduce_min_sync(0xffffffffu, value); }
+
 // ---- programmatic dependent launch ----------------------------------------------------------------------------------
 
 // Before the first access to what an earlier kernel of the stream writes or still reads.

@@ -220,7 +220,26 @@ inline T load_readonly(const T* pointer) {
     return *pointer;
 }
 
-// ---- programmatic dependent launch: a kernel begins when the one before it has ended --------------------------------
+inline void prefetch_l2(const void* pointer, uint32_t bytes, EMULATOR_SITE_PARAMETERS) {
+    emulator_require_global(pointer, bytes, 16, EMULATOR_SITE("prefetch_l2"));
+    if (bytes % 16 != 0) {
+        emulator_fail(EMULATOR_SITE("prefetch_l2"), "the size is no multiple of 16");
+    }
+}
+
+// ---- over a warp ----------------------------------------------------------------------------------------------------
+
+inline uint32_t warp_max(uint32_t value) {
+    for (int offset = 16; offset > 0; offset /= 2) {
+        uint32_t other = __shfl_xor_sync(0xffffffffu, value, offset);
+        value = value > other ? value : other;
+    }
+    return value;
+}
+
+inline uint32_t warp_min(uint32_t value) { return ~warp_max(~value); }
+
+// ---- programmatic dependent launch ----------------------------------------------------------------------------------
 
 // Where the order of work is known ahead (in graphs, and with lazy streams) one block of an overlapping launch begins before
 // the kernel in front of it: what it reads there before this wait is old, what it writes there is lost.

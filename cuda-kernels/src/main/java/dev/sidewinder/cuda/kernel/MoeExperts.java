@@ -196,7 +196,11 @@ public final class MoeExperts {
     private void stream(Stream stream, Pair pair, ExpertMaps maps, int tokens, Weights weights, Activations io, float scale) {
         ExpertShape shape = maps.shape();
         Arguments up = pair.up().arguments().pointer(io.middle()).pointer(io.x());
+        // What the shared expert's down product will read is fetched while the router runs.
+        long ahead = shape.sharedWidth() == 0 ? 0
+                : weights.format().weightBytes((long) shape.hidden() * shape.sharedWidth()) / VECTOR_BYTES * VECTOR_BYTES;
         sizes(tiles(matrices(up, weights.up()).pointer(weights.down().inputScales()), maps), weights.up(), shape)
+                .pointer(ahead == 0 ? 0 : weights.down().sharedCodes()).int64(ahead)
                 .launchOverlapping(stream, new LaunchShape(Math.ceilDiv(shape.width(), TILE_ROWS),
                         shape.tiles(tokens, Way.STREAM.tileTokens()), 1, THREADS,
                         upSharedBytes(Way.STREAM, weights.format(), shape)));
