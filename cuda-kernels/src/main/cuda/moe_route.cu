@@ -105,6 +105,21 @@ __device__ __forceinline__ void store_four(bf16* row, int k, int length, float4 
     }
 }
 
+template <int ROWS, int EXPERTS>
+__device__ __forceinline__ void add_products(float (&sum)[ROWS][EXPERTS], const float* rows, int pitch, int k, const float4 (&w)[EXPERTS]) {
+#pragma unroll
+    for (int r = 0; r < ROWS; r++) {
+        float4 v = *reinterpret_cast<const float4*>(rows + r * pitch + k);
+#pragma unroll
+        for (int e = 0; e < EXPERTS; e++) {
+            sum[r][e] = __fmaf_rn(v.x, w[e].x, sum[r][e]);
+            sum[r][e] = __fmaf_rn(v.y, w[e].y, sum[r][e]);
+            sum[r][e] = __fmaf_rn(v.z, w[e].z, sum[r][e]);
+            sum[r][e] = __fmaf_rn(v.w, w[e].w, sum[r][e]);
+        }
+    }
+}
+
 // What a block of one row can load before its predecessor has ended: the norm's weight, and the gate of the warp's expert. Both
 // would otherwise cost a trip to memory each, one behind the other.
 template <typename GATE>
@@ -144,6 +159,57 @@ struct HeldWeights {
     }
 
     static __device__ __forceinline__ float4 widened(float4 values) { return values; }
+};
+
+// A warp's EXPERTS rows of the gate for several rows of activations: loads run ahead of their use, the first ones before the
+// predecessor has ended. hidden is a multiple of 4.
+template <int EXPERTS, typename GATE>
+struct GateStream {
+    static constexpr int AHEAD = sizeof(GATE) == 2 ? 4 : 2;
+    using Raw = typename HeldWeights<GATE>::Raw;
+
+    const GATE* gate;
+    int first_expert;
+    int experts;
+    int hidden;
+    Raw raw[AHEAD][EXPERTS];
+
+    __device__ __forceinline__ void load(int place, int k) {
+        if (k < hidden) {
+#pragma unroll
+            for (int e = 0; e < EXPERTS; e++) {
+                int expert = first_expert + e < experts ? first_expert + e : experts - 1;
+                raw[place][e] = load_readonly(reinterpret_cast<const Raw*>(gate + static_cast<size_t>(expert) * hidden + k));
+            }
+        }
+    }
+
+    __device__ __forceinline__ void begin() {
+#pragma unroll
+        for (int i = 0; i < AHEAD; i++) {
+            load(i, 4 * (threadIdx.x % WARP + i * WARP));
+        }
+    }
+
+    // Adds up in the order of gate_product.
+    template <int ROWS>
+    __device__ __forceinline__ void multiply(float (&sum)[ROWS][EXPERTS], const float* rows) {
+        for (int first = 4 * (threadIdx.x % WARP); first < hidden; first += 4 * WARP * AHEAD) {
+#pragma unroll
+            for (int i = 0; i < AHEAD; i++) {
+                int k = first + 4 * WARP * i;
+                if (k < hidden) {
+                    float4 w[EXPERTS];
+#pragma unroll
+                    for (int e = 0; e < EXPERTS; e++) {
+                        w[e] = HeldWeights<GATE>::widened(raw[i][e]);
+                    }
+                    load(i, k + 4 * WARP * AHEAD);
+                    add_products<ROWS, EXPERTS>(sum, rows, hidden, k, w);
+                }
+            }
+        }
+    }
 };
 
 // The normalised row of one block, as `normalise` makes it; hidden is a multiple of 4.
@@ -267,44 +333,35 @@ __device__ void normalise(float* rows, float* scratch, bf16* x, const float* res
     __syncthreads();
 }
 
-// The warp's EXPERTS logits of each row.
+// Gives the logits of a warp's sums.
+template <int ROWS, int EXPERTS>
+__device__ __forceinline__ void store_logits(float* logits, const float (&sum)[ROWS][EXPERTS], int first_row, int tokens,
+                                             int first_expert, int experts) {
+#pragma unroll
+    for (int r = 0; r < ROWS; r++) {
+#pragma unroll
+        for (int e = 0; e < EXPERTS; e++) {
+            float logit = warp_sum(sum[r][e]);
+            if (threadIdx.x % WARP == 0 && first_row + r < tokens && first_expert + e < experts) {
+                logits[static_cast<size_t>(first_row + r) * experts + first_expert + e] = logit;
+            }
+        }
+    }
+}
+
+// The warp's EXPERTS products of each row, for any width.
 template <int ROWS, int EXPERTS, typename GATE>
-__device__ void gate_product(float* logits, const float* rows, const GATE* gate, int first_row, int tokens, int hidden,
-                             int first_expert, int experts) {
-    int lane = threadIdx.x % WARP;
+__device__ void gate_product(float (&sum)[ROWS][EXPERTS], const float* rows, const GATE* gate, int hidden, int first_expert,
+                             int experts) {
     int pitch = ceil_div(hidden, 4) * 4;
-    float sum[ROWS][EXPERTS] = {};
-    // With one row a warp has a single stream of loads: several of them are under way together.
-    constexpr int UNROLL = ROWS == 1 ? 8 : 1;
-#pragma unroll UNROLL
-    for (int k = 4 * lane; k < hidden; k += 4 * WARP) {
+    for (int k = 4 * (threadIdx.x % WARP); k < hidden; k += 4 * WARP) {
         float4 w[EXPERTS];
 #pragma unroll
         for (int e = 0; e < EXPERTS; e++) {
             int expert = first_expert + e < experts ? first_expert + e : experts - 1;
             w[e] = four_values(gate + static_cast<size_t>(expert) * hidden, k, hidden);
         }
-#pragma unroll
-        for (int r = 0; r < ROWS; r++) {
-            float4 v = *reinterpret_cast<const float4*>(rows + r * pitch + k);
-#pragma unroll
-            for (int e = 0; e < EXPERTS; e++) {
-                sum[r][e] = __fmaf_rn(v.x, w[e].x, sum[r][e]);
-                sum[r][e] = __fmaf_rn(v.y, w[e].y, sum[r][e]);
-                sum[r][e] = __fmaf_rn(v.z, w[e].z, sum[r][e]);
-                sum[r][e] = __fmaf_rn(v.w, w[e].w, sum[r][e]);
-            }
-        }
-    }
-#pragma unroll
-    for (int r = 0; r < ROWS; r++) {
-#pragma unroll
-        for (int e = 0; e < EXPERTS; e++) {
-            float logit = warp_sum(sum[r][e]);
-            if (lane == 0 && first_row + r < tokens && first_expert + e < experts) {
-                logits[static_cast<size_t>(first_row + r) * experts + first_expert + e] = logit;
-            }
-        }
+        add_products<ROWS, EXPERTS>(sum, rows, pitch, k, w);
     }
 }
 
@@ -598,11 +655,22 @@ __device__ __forceinline__ void route(
             }
         }
     } else {
+        bool streaming = ROWS > 1 && hidden % 4 == 0;
+        GateStream<EXPERTS, GATE> stream = {gate, first_expert, experts, hidden};
+        if (streaming) {
+            stream.begin();
+        }
         grid_dependency_wait();
         normalise<ROWS>(rows, warp_sums, blockIdx.y == 0 ? x : nullptr, residual, norm_weight, norm_is_bf16, first_row,
                         tokens, hidden, epsilon);
         if (first_expert < experts) {
-            gate_product<ROWS, EXPERTS>(logits, rows, gate, first_row, tokens, hidden, first_expert, experts);
+            float sum[ROWS][EXPERTS] = {};
+            if (streaming) {
+                stream.template multiply<ROWS>(sum, rows);
+            } else {
+                gate_product<ROWS, EXPERTS>(sum, rows, gate, hidden, first_expert, experts);
+            }
+            store_logits<ROWS, EXPERTS>(logits, sum, first_row, tokens, first_expert, experts);
         }
     }
     if (!arrives_last(arrivals + 1 + blockIdx.x, gridDim.y)) {

@@ -4,7 +4,7 @@ import dev.sidewinder.cuda.device.Stream;
 
 /// Launches `moe_route.cu`: normalises the residual stream, chooses each token's experts and groups tokens by expert.
 ///
-/// Up to 128 tokens one launch does it all; more take three. Up to 4 tokens the gate is spread over many blocks, from there
+/// Up to 128 tokens one launch does it all; more take three. Up to 16 tokens the gate is spread over many blocks, from there
 /// on a block takes 8 rows (2 where 8 do not fit into shared memory). A token's choice has the same bits in each form.
 /// Asynchronous: buffers stay alive until the stream has passed.
 public final class MoeRoute {
@@ -12,7 +12,9 @@ public final class MoeRoute {
     private static final String FAMILY = "moe_route";
     private static final int THREADS = 256;
     private static final int WARPS = THREADS / 32;
-    private static final int FEW_TOKENS = 4;
+    /// A block of eight rows and 32 experts goes through 172 KB of the gate, most of that time waiting for its products: as
+    /// long as one row and eight experts for each block make no more than two blocks a multiprocessor, they are done sooner.
+    private static final int FEW_TOKENS = 16;
 
     /// Rows of a block, and experts of a warp.
     private enum Form {
