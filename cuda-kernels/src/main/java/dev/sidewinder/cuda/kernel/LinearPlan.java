@@ -85,10 +85,26 @@ sealed interface LinearPlan {
         }
         int tiles = tiles(size, tokens);
         int segments = segments(size.numbers(), size.outputs(), size.inputs());
-        int splits = Math.min(Math.ceilDiv(multiprocessors, tiles), segments);
-        Tiled split = new Tiled(tokens, splits);
+        Tiled split = new Tiled(tokens, splits(tiles, segments, multiprocessors));
         boolean fits = tiles <= COUNTERS && workspaceBytes(size, split) <= workspaceBytes;
         return fits ? split : new Tiled(tokens, 1);
+    }
+
+    /// Into how many parts the inputs are cut where tiles alone leave multiprocessors idle: so that rounds of blocks, one for each
+    /// multiprocessor, take the shortest time together. (Of 21 tiles on 132, 6 parts are one round of 126; 7 would be a round
+    /// and 15 blocks more.) The fewest parts that do, because each of them leaves sums in memory.
+    private static int splits(int tiles, int segments, int multiprocessors) {
+        int best = 1;
+        int bestRounds = 1;
+        int most = tiles < multiprocessors ? Math.min(segments, Math.ceilDiv(multiprocessors, tiles) + 1) : 1;
+        for (int splits = 2; splits <= most; splits++) {
+            int rounds = Math.ceilDiv(splits * tiles, multiprocessors);
+            if (rounds * best < bestRounds * splits) {
+                best = splits;
+                bestRounds = rounds;
+            }
+        }
+        return best;
     }
 
     /// As many blocks as run at a time if there is work for all their warps, else one for each multiprocessor, else one for

@@ -89,8 +89,11 @@ class LinearPlanTest {
 
     @Test
     void productsOfFewTilesAreSharedOut() {
-        // 21 tiles of 128 columns for 132 multiprocessors: 7 splits of the 8 segments
-        assertThat(LinearPlan.of(new Size(Numbers.E4M3, 64, 2_688, 4_096, 1), H100, WORKSPACE)).isEqualTo(new Tiled(64, 7));
+        // 21 tiles of 128 columns for 132 multiprocessors: 6 splits of the 8 segments make one round of 126 blocks
+        assertThat(LinearPlan.of(new Size(Numbers.E4M3, 64, 2_688, 4_096, 1), H100, WORKSPACE)).isEqualTo(new Tiled(64, 6));
+        // 81 tiles: in two rounds a third of the inputs each is less than in one round all of them, or in two a half
+        assertThat(LinearPlan.of(new Size(Numbers.E4M3, 64, 10_304, 2_688, 1), H100, WORKSPACE)).isEqualTo(new Tiled(64, 3));
+        assertThat(LinearPlan.of(new Size(Numbers.E4M3, 256, 10_304, 2_688, 1), H100, WORKSPACE)).isEqualTo(new Tiled(128, 1));
         assertThat(LinearPlan.of(new Size(Numbers.E4M3, 64, 2_688, 4_096, 1), H100, 0)).isEqualTo(new Tiled(64, 1));
         assertThat(LinearPlan.of(new Size(Numbers.E4M3, 8_192, 2_688, 4_096, 1), H100, WORKSPACE)).isEqualTo(new Tiled(128, 1));
     }
