@@ -58,6 +58,8 @@ public final class Embedding {
             case BF16 -> byFour ? bf16ByFour : bf16;
             case F32 -> byFour ? f32ByFour : f32;
         };
+        // In order, at the head of a step: the kernels behind it may read the step's tables before they wait for their
+        // predecessor, so whatever writes those has to have ended when this one begins.
         kernel.arguments()
                 .pointer(residual)
                 .pointer(tokens)

@@ -28,13 +28,21 @@ record CudaMemory(DeviceWeights weights, CudaNetwork network, StepTables.Size de
     static final int LOGIT_ROWS = 128;
 
     /// Products that are shared out over blocks keep partial sums; more than this is not worth its memory.
-    private static final long MOST_PRODUCT_BYTES = 64L << 20;
+    static final long MOST_PRODUCT_BYTES = 64L << 20;
 
     /// How much workspace a model needs with these options. The same steps as for real, without memory.
     static long counted(CudaDevice device, ModelConfig config, DeviceWeights weights, CudaOptions options) {
         Workspace workspace = Workspace.counting();
         plan(device, config, weights, options, workspace, WeightSink.ALIGNMENT, WeightSink.ALIGNMENT, ProductMemory.NONE);
         return workspace.keptBytes() + workspace.scratchBytes() + productBytes(device, config, weights, options);
+    }
+
+    /// All of it without memory but for split products, with addresses that look like real ones. A step that is launched from
+    /// it can be captured and looked at, and may not run.
+    static CudaMemory withoutMemory(CudaDevice device, ModelConfig config, DeviceWeights weights, CudaOptions options,
+            DeviceBuffer products) {
+        return plan(device, config, weights, options, Workspace.counting(), WeightSink.ALIGNMENT, WeightSink.ALIGNMENT,
+                new ProductMemory(products.address(), Math.min(products.bytes(), productBytes(device, config, weights, options))));
     }
 
     /// Scratch memory of split products.

@@ -2,6 +2,7 @@ package dev.sidewinder.engine.cuda;
 
 import static dev.sidewinder.engine.cuda.EmulatedBackend.ODD;
 import static dev.sidewinder.engine.cuda.EmulatedBackend.ROUND;
+import static dev.sidewinder.engine.cuda.EmulatedBackend.WIDE;
 import static dev.sidewinder.engine.cuda.EmulatedBackend.options;
 import static dev.sidewinder.engine.cuda.EmulatedBackend.randomTokens;
 import static dev.sidewinder.engine.cuda.EmulatedBackend.run;
@@ -28,7 +29,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 /// In batch-invariant mode a sequence's logits have the same bits whatever happens around it.
 @Timeout(900)
 @ParameterizedClass
-@ValueSource(strings = {ROUND, ODD, ROUND + "?format=fp8"})
+@ValueSource(strings = {ROUND, ODD, ROUND + "?format=fp8", WIDE})
 class CudaBitwiseTest {
 
     private static final CacheShape SHAPE = new CacheShape(18, 6);

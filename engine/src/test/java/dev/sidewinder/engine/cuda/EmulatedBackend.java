@@ -28,6 +28,10 @@ final class EmulatedBackend {
     static final String SMALLEST = "synthetic:tiny,layers=M*E,hidden=32,vocab=64,mamba-heads=2,mamba-head-dim=16,groups=1,"
             + "state=64,query-heads=2,kv-heads=1,head-dim=64,dense=32,experts=4,active=2,intermediate=32,shared=32";
 
+    /// A hidden width whose rows are normalised by blocks: with up to four of them inside the products that read them.
+    static final String WIDE = "synthetic:tiny,layers=M*E-,hidden=288,vocab=64,mamba-heads=2,mamba-head-dim=16,groups=1,"
+            + "state=64,query-heads=2,kv-heads=1,head-dim=64,dense=32,experts=4,active=2,intermediate=32,shared=32";
+
     private EmulatedBackend() {}
 
     /// Batch-invariant, with graphs, keys and values in bf16.
