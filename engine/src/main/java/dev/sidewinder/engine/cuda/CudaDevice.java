@@ -62,10 +62,8 @@ public final class CudaDevice implements AutoCloseable {
     /// @throws BackendUnavailableException when the model does not fit, or the kernels cannot run it
     public CudaMemoryPlan plan(ModelConfig config, ModelWeights weights, CudaOptions options, CudaMemoryPlan.Wish wish) {
         try {
-            var counting = new WeightSink.Counting();
-            DeviceWeights counted = new WeightPlacement(config, counting).place(weights);
-            long workspaceBytes = CudaMemory.counted(this, config, counted, options);
-            return CudaMemoryPlan.of(device.freeBytes(), counting.bytes(), workspaceBytes,
+            CudaFootprint footprint = counted(config, weights, options);
+            return CudaMemoryPlan.of(footprint.deviceBytes(), footprint.weightBytes(), footprint.workspaceBytes(),
                     CacheLayout.of(config, options.kvFormat()), wish);
         } catch (CudaUnavailableException e) {
             throw new BackendUnavailableException(e.getMessage(), e);
@@ -76,12 +74,36 @@ public final class CudaDevice implements AutoCloseable {
         }
     }
 
+    /// What of a model fits into this device, whatever is wished for. Loads the kernels that the model needs, allocates
+    /// nothing.
+    ///
+    /// @throws BackendUnavailableException when the kernels cannot run it
+    public CudaFootprint footprint(ModelConfig config, ModelWeights weights, CudaOptions options) {
+        try {
+            return counted(config, weights, options);
+        } catch (CudaUnavailableException | CudaException | IllegalArgumentException e) {
+            throw new BackendUnavailableException("the kernels cannot run this model: " + e.getMessage(), e);
+        }
+    }
+
+    private CudaFootprint counted(ModelConfig config, ModelWeights weights, CudaOptions options) {
+        var counting = new WeightSink.Counting();
+        DeviceWeights counted = new WeightPlacement(config, counting).place(weights);
+        return CudaFootprint.of(device.freeBytes(), counting.bytes(), CudaMemory.counted(this, config, counted, options), false,
+                CacheLayout.of(config, options.kvFormat()));
+    }
+
     Device device() {
         return device;
     }
 
     Kernels kernels() {
         return kernels;
+    }
+
+    /// Memory of the device that nobody has taken.
+    public long freeBytes() {
+        return device.freeBytes();
     }
 
     /// What it is, in one line.

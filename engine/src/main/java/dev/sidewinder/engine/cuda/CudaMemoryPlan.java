@@ -25,7 +25,7 @@ public record CudaMemoryPlan(long weightBytes, long workspaceBytes, MemoryPlan c
 
     /// @throws CudaUnavailableException when it does not fit; the message has both numbers
     static CudaMemoryPlan of(long freeBytes, long weightBytes, long workspaceBytes, CacheLayout layout, Wish wish) {
-        long driverBytes = Math.min(DRIVER_BYTES, freeBytes / DRIVER_SHARE);
+        long driverBytes = driverBytes(freeBytes);
         long left = freeBytes - driverBytes - weightBytes - workspaceBytes;
         long cacheBytes = wish.cacheBytes() > 0 ? wish.cacheBytes() : left;
         String needs = mebibytes(weightBytes) + " for weights and " + mebibytes(workspaceBytes) + " of workspace";
@@ -41,6 +41,11 @@ public record CudaMemoryPlan(long weightBytes, long workspaceBytes, MemoryPlan c
             throw new CudaUnavailableException("the device has " + mebibytes(freeBytes) + " free, beside " + needs + ", "
                     + e.getMessage(), e);
         }
+    }
+
+    /// What is left to the driver of a device with so many bytes free.
+    static long driverBytes(long freeBytes) {
+        return Math.min(DRIVER_BYTES, freeBytes / DRIVER_SHARE);
     }
 
     /// Everything that is allocated at start.

@@ -20,7 +20,7 @@ import java.util.stream.Collectors;
 final class Inspection {
 
     /// Lengths for which the table says how many sequences fit: short chats to the longest published contexts.
-    private static final List<Long> LENGTHS = List.of(1_024L, 4_096L, 16_384L, 65_536L, 262_144L, 1_048_576L);
+    static final List<Integer> LENGTHS = List.of(1_024, 4_096, 16_384, 65_536, 262_144, 1_048_576);
     /// What the CPU backend keeps with its default arithmetic: fp32 states, bf16 keys and values.
     private static final CacheFootprint.Types TYPES = new CacheFootprint.Types(4, 4, 2);
 
@@ -56,6 +56,19 @@ final class Inspection {
     }
 
     String text() {
+        List<String> lines = facts();
+        lines.addAll(fits());
+        return String.join(System.lineSeparator(), lines);
+    }
+
+    /// With what fits into a GPU in place of what fits into this machine.
+    String text(DeviceInspection device) {
+        List<String> lines = facts();
+        lines.addAll(device.lines());
+        return String.join(System.lineSeparator(), lines);
+    }
+
+    private List<String> facts() {
         List<String> lines = new ArrayList<>();
         lines.add(name + (synthetic ? " (random weights)" : ""));
         lines.add(row("layers", config.layers().size() + ": " + kinds()));
@@ -77,8 +90,7 @@ final class Inspection {
         lines.add(row("text", text(tokenizer, chatTemplate)));
         lines.add(row("a sequence", Progress.size(summary.cache().stateBytes(TYPES)) + " of state, and "
                 + number(summary.cache().kvBytesPerToken(TYPES)) + " B a token (bf16 keys and values)"));
-        lines.addAll(fits());
-        return String.join(System.lineSeparator(), lines);
+        return lines;
     }
 
     private List<String> fits() {
@@ -95,6 +107,22 @@ final class Inspection {
     }
 
     String json() {
+        ObjectNode root = jsonFacts();
+        root.put("memory_bytes", memoryBytes);
+        ArrayNode fits = root.putArray("fits");
+        for (long length : LENGTHS) {
+            fits.addObject().put("tokens", length).put("sequences", sequences(length));
+        }
+        return root.toString();
+    }
+
+    String json(DeviceInspection device) {
+        ObjectNode root = jsonFacts();
+        device.addTo(root);
+        return root.toString();
+    }
+
+    private ObjectNode jsonFacts() {
         ObjectNode root = new ObjectMapper().createObjectNode();
         root.put("model", name).put("synthetic", synthetic);
         root.put("number_format", summary.formats().getFirst().format());
@@ -113,12 +141,7 @@ final class Inspection {
         root.put("tokenizer", tokenizer).put("chat_template", chatTemplate);
         root.put("state_bytes", summary.cache().stateBytes(TYPES));
         root.put("kv_bytes_per_token", summary.cache().kvBytesPerToken(TYPES));
-        root.put("memory_bytes", memoryBytes);
-        ArrayNode fits = root.putArray("fits");
-        for (long length : LENGTHS) {
-            fits.addObject().put("tokens", length).put("sequences", sequences(length));
-        }
-        return root.toString();
+        return root;
     }
 
     private long room() {
