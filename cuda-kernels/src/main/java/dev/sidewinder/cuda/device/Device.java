@@ -33,6 +33,7 @@ public final class Device implements AutoCloseable {
     private Thread owner = Thread.currentThread();
     private boolean closed;
     private boolean failed;
+    private long launches;
 
     private Device(DriverCalls calls, int ordinal, CUdevice device, CUcontext context, DeviceInfo info) {
         this.calls = calls;
@@ -165,6 +166,11 @@ public final class Device implements AutoCloseable {
         return LoadedModule.load(this, name, image);
     }
 
+    /// Kernels that were launched or captured by themselves, since the device was opened; a graph's launch is none.
+    public long launches() {
+        return launches;
+    }
+
     /// Memory that is free on the device now, in bytes.
     public long freeBytes() {
         enter();
@@ -247,6 +253,10 @@ public final class Device implements AutoCloseable {
             case 214, 220, 700, 702, 709, 710, 714, 715, 716, 717, 718, 719, 999 -> true;
             default -> false;
         };
+    }
+
+    void countLaunch() {
+        launches++;
     }
 
     DriverCalls calls() {

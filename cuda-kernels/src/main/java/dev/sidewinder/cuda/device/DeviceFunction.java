@@ -173,6 +173,7 @@ public final class DeviceFunction {
         config.set(JAVA_LONG, STREAM, stream.address());
         boolean overlapping = start == Start.OVERLAPPING && device.info().hasDependentLaunch();
         config.set(JAVA_INT, ATTRIBUTE_COUNT, overlapping ? 1 : 0);
+        device.countLaunch();
         int code = device.calls().launch(config.address(), handle.address(), pointers.address());
         if (code != DriverCalls.SUCCESS) {
             device.check("cuLaunchKernelEx of %s, grid %d x %d x %d, block %d, %d bytes of shared memory".formatted(name,

@@ -19,10 +19,12 @@ import dev.sidewinder.scheduler.BatchEntry;
 import dev.sidewinder.scheduler.TokenSource;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayDeque;
+import java.util.Arrays;
 import java.util.Deque;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.TreeMap;
 
 /// The forward pass on a CUDA device, through our own kernels.
@@ -53,6 +55,7 @@ public final class CudaBackend implements Backend {
     private final PinnedMemory decodeLogits;
     private final PinnedMemory promptLogits;
     private final Map<Integer, CudaGraph> graphs = new TreeMap<>();
+    private final Map<Integer, Integer> graphKernels = new TreeMap<>();
     private final ExpertLoad expertLoad;
     private final ExpertCounters expertCounters;
     private Thread thread = Thread.currentThread();
@@ -114,11 +117,19 @@ public final class CudaBackend implements Backend {
 
     private void capture() {
         for (int rows : DecodeBuckets.upTo(options.maxSequences())) {
+            long launches = cuda.device().launches();
             CudaGraph graph = stream.capture(() -> launchDecode(rows));
+            graphKernels.put(rows, (int) (cuda.device().launches() - launches));
             closing.push(graph::close);
             graphs.put(rows, graph);
             graph.upload(stream);
         }
+    }
+
+    /// How many kernels a step runs that generates a token for so many sequences; empty without graphs.
+    public OptionalInt kernelsPerStep(int sequences) {
+        Integer kernels = graphKernels.get(DecodeBuckets.of(sequences));
+        return kernels == null ? OptionalInt.empty() : OptionalInt.of(kernels);
     }
 
     @Override
@@ -204,7 +215,9 @@ public final class CudaBackend implements Backend {
         } else {
             launchDecode(rows);
         }
-        stream.copyToHost(decodeLogits.segment(), memory.decodeLogits(), decodeSequences * rowBytes());
+        if (Arrays.stream(decodeTarget, 0, decodeSequences).anyMatch(target -> target >= 0)) {
+            stream.copyToHost(decodeLogits.segment(), memory.decodeLogits(), decodeSequences * rowBytes());
+        }
     }
 
     /// What a graph holds: from the step tables to logits of every row.
