@@ -63,7 +63,11 @@ public final class WholeSteps {
 
         /// Steps of both kinds that a batch size runs.
         private int stepsOfABatch() {
-            return 2 * (WARM_UP + repeats);
+            return 2 * (warmUp() + repeats);
+        }
+
+        private int warmUp() {
+            return Math.min(WARM_UP, repeats);
         }
 
         /// Tokens of a sequence of the batches at most.
@@ -130,15 +134,14 @@ public final class WholeSteps {
             try (CudaBackend started = start(model, opened)) {
                 backend = started;
                 steps = new BackendSteps(backend);
-                String memory = memory(freeBefore, opened);
-                progress.println(backend.description() + "; " + memory);
+                progress.println(backend.description() + "; " + memory(freeBefore, opened));
                 begin("steps of batches at a context of " + number(settings.context()));
                 batches();
                 begin("prompts");
                 prompts();
                 if (settings.longTokens() > 0) {
                     begin("one sequence of " + number(settings.longTokens()) + " tokens");
-                    longSequence(memory(freeBefore, opened));
+                    longSequence(() -> memory(freeBefore, opened));
                 }
             }
         }
@@ -217,12 +220,12 @@ public final class WholeSteps {
     private void measure(List<Sequence> sequences, String where, String note) {
         String shape = "B=" + sequences.size() + " " + where;
         double[] decode = new double[settings.repeats()];
-        for (int i = -WARM_UP; i < settings.repeats(); i++) {
+        for (int i = -settings.warmUp(); i < settings.repeats(); i++) {
             double micros = steps.decode(sequences);
             decode[Math.max(0, i)] = micros;
         }
         report("decode", shape, sequences, decode, kernels(sequences.size()) + note);
-        steps.generate(sequences, WARM_UP);
+        steps.generate(sequences, settings.warmUp());
         report("generate", shape, sequences, steps.generate(sequences, settings.repeats()), "greedy" + note);
     }
 
@@ -280,7 +283,9 @@ public final class WholeSteps {
     }
 
     /// As far as the time allows, and then steps at the context that was reached.
-    private void longSequence(String memory) {
+    ///
+    /// @param memory says what is taken then: nothing allocates in between, so it is the peak
+    private void longSequence(Supplier<String> memory) {
         int wanted = settings.longTokens();
         try (Sequence sequence = steps.admit(wanted + settings.stepsOfABatch() + 1, SEED)) {
             double micros = 0;
@@ -299,7 +304,7 @@ public final class WholeSteps {
             if (sequence.length() > 0) {
                 rows.accept(prompt(number(sequence.length()) + " tokens", new Spread(micros, micros), cost, floor, sequence.length(),
                         "; in pieces of " + number(settings.pieceTokens())));
-                measure(List.of(sequence), "at " + number(sequence.length()), "; " + memory);
+                measure(List.of(sequence), "at " + number(sequence.length()), "; " + memory.get());
             }
         }
     }

@@ -69,7 +69,7 @@ class WholeStepsTest {
     }
 
     private List<String> run(Duration partLimit) {
-        var settings = new WholeSteps.Settings(MODEL, KvFormat.E4M3, List.of(1, 3), 130, List.of(100, 300), 400, 256, 3, partLimit);
+        var settings = new WholeSteps.Settings(MODEL, KvFormat.E4M3, List.of(1, 3), 130, List.of(100, 300), 400, 256, 2, partLimit);
         return new WholeSteps(() -> EmulatedDevices.open(5), CEILINGS, rows::add, new PrintStream(progress)).run(settings);
     }
 
