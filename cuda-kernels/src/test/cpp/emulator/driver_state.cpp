@@ -2,6 +2,8 @@
 
 #include "driver_state.h"
 
+#include "planted_fault.h"
+
 #include <dlfcn.h>
 #include <stdio.h>
 #include <time.h>
@@ -84,6 +86,13 @@ int Driver::enter(const char* call, bool needs_context) {
     }
     if (!initialized) {
         return refuse(NOT_INITIALIZED, std::string(call) + " before cuInit");
+    }
+    if (int planted = planted_fault(call)) {
+        Failure failure{planted, std::string(call) + ": a planted fault"};
+        if (loses_context(planted)) {
+            sticky = failure;
+        }
+        return refuse(planted, failure.text);
     }
     if (needs_context && contexts.count(current_context()) == 0) {
         return refuse(INVALID_CONTEXT, std::string(call) + ": no context is current on this thread");

@@ -3,6 +3,7 @@ package dev.sidewinder.engine;
 import dev.sidewinder.engine.EngineException.Kind;
 import dev.sidewinder.engine.EngineObserver.Refusal;
 import dev.sidewinder.scheduler.Scheduler;
+import java.util.Optional;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.LongSupplier;
@@ -144,6 +145,11 @@ public final class Engine implements AutoCloseable {
     /// What the engine is doing, from memory.
     public EngineStatus status() {
         return loop.counts().status(state(), reservedPlaces.get(), clock.getAsLong());
+    }
+
+    /// What the engine failed with, when it has failed and not merely been closed.
+    public Optional<Throwable> failure() {
+        return loop.failure();
     }
 
     private EngineStatus.State state() {

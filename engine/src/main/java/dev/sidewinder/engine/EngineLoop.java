@@ -10,6 +10,7 @@ import dev.sidewinder.scheduler.Scheduler;
 import dev.sidewinder.scheduler.Sequence;
 import dev.sidewinder.scheduler.TokenSource;
 import java.lang.System.Logger.Level;
+import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.function.LongSupplier;
 
@@ -51,6 +52,7 @@ final class EngineLoop implements Runnable {
     private boolean closing;
 
     private volatile LoopCounts counts;
+    private volatile Throwable failure;
     private volatile EngineException end;
 
     EngineLoop(Backend backend, EngineLimits limits, EngineObserver observer, QueuePlaces places, LongSupplier clock) {
@@ -88,6 +90,11 @@ final class EngineLoop implements Runnable {
         return end != null && end.kind() == EngineException.Kind.ENGINE_FAILED;
     }
 
+    /// What it failed with. Any thread.
+    Optional<Throwable> failure() {
+        return Optional.ofNullable(failure);
+    }
+
     @Override
     public void run() {
         try {
@@ -105,9 +112,10 @@ final class EngineLoop implements Runnable {
             live.failAll(closed);
             finishUnderWay();
             endAll(closed);
-        } catch (Throwable failure) {
+        } catch (Throwable thrown) {
+            failure = thrown;
             LOG.log(Level.ERROR, () -> "engine failed in step " + (completedSteps + 1) + " with " + live.size()
-                    + " requests: " + counts, failure);
+                    + " requests: " + counts, thrown);
             endAll(new EngineException(EngineException.Kind.ENGINE_FAILED, "the engine has failed"));
         }
     }

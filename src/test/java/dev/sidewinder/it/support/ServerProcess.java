@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
@@ -27,12 +28,14 @@ public final class ServerProcess implements AutoCloseable {
     private final List<String> log = new CopyOnWriteArrayList<>();
     private final Thread reader;
 
-    /// @param options of the JVM, beside those that every test needs
-    private ServerProcess(List<String> options, List<String> flags) {
+    /// @param environment variables to add
+    /// @param options     of the JVM, beside those that every test needs
+    private ServerProcess(Map<String, String> environment, List<String> options, List<String> flags) {
         try {
             Path folder = Files.createTempDirectory("sidewinder-it");
             var builder = new ProcessBuilder(command(options, flags)).directory(folder.toFile()).redirectErrorStream(true);
             builder.environment().keySet().removeIf(name -> name.startsWith("SIDEWINDER_"));
+            builder.environment().putAll(environment);
             process = builder.start();
         } catch (IOException e) {
             throw new UncheckedIOException(e);
@@ -71,6 +74,16 @@ public final class ServerProcess implements AutoCloseable {
 
     /// Starts a server on a free port and does not wait.
     public static ServerProcess launch(String... flags) {
+        return launch(Map.of(), flags);
+    }
+
+    /// Starts a server on a free port, with more in its environment, and waits until it is ready.
+    public static ServerProcess start(Map<String, String> environment, String... flags) {
+        return ready(launch(environment, flags));
+    }
+
+    /// Starts a server on a free port, with more in its environment, and does not wait.
+    public static ServerProcess launch(Map<String, String> environment, String... flags) {
         List<String> all = new ArrayList<>(List.of(flags));
         if (!all.contains("--port")) {
             all.addAll(List.of("--port", "0"));
@@ -79,12 +92,12 @@ public final class ServerProcess implements AutoCloseable {
             // most tests need any model, and this one is made in a moment
             all.addAll(List.of("--model", "synthetic:demo"));
         }
-        return new ServerProcess(List.of(), all);
+        return new ServerProcess(environment, List.of(), all);
     }
 
     /// Starts a server as `./sidewinder serve` does, without a name for the model, and waits until it is ready.
     public static ServerProcess startDefault() {
-        return ready(new ServerProcess(List.of("-Dsidewinder.root=" + Launcher.REPOSITORY), List.of("--port", "0")));
+        return ready(new ServerProcess(Map.of(), List.of("-Dsidewinder.root=" + Launcher.REPOSITORY), List.of("--port", "0")));
     }
 
     /// Where it listens. Waits until it does.

@@ -112,12 +112,13 @@ public final class Device implements AutoCloseable {
         return info;
     }
 
-    /// Makes the calling thread the owner. The thread before must have no call under way and make none from now on.
+    /// Makes the calling thread the owner. The thread before must have no call under way and make none from now on. Works
+    /// after a failure too, so that what is open can be closed.
     public void moveToThisThread() {
         if (closed) {
             throw new IllegalStateException(this + " is closed");
         }
-        check("cuCtxSetCurrent", JCudaDriver.cuCtxSetCurrent(context));
+        release("cuCtxSetCurrent", JCudaDriver.cuCtxSetCurrent(context));
         owner = Thread.currentThread();
     }
 

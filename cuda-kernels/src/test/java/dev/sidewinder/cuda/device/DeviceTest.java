@@ -50,6 +50,20 @@ class DeviceTest {
     }
 
     @Test
+    void tellsBrokenHardwareFromBrokenPrograms() {
+        for (int code : new int[] {214, 220, 714}) {
+            assertThat(new CudaException("cuStreamSynchronize", code, "").isHardwareFault()).as("code %d", code).isTrue();
+        }
+        for (int code : new int[] {1, 2, 100, 213, 215, 700, 719, 999}) {
+            assertThat(new CudaException("cuStreamSynchronize", code, "").isHardwareFault()).as("code %d", code).isFalse();
+        }
+        for (int code : new int[] {200, 209, 218, 222}) {
+            assertThat(new CudaException("cuModuleLoadData", code, "").isImageRefused()).as("code %d", code).isTrue();
+        }
+        assertThat(new CudaException("cuModuleLoadData", 2, "").isImageRefused()).isFalse();
+    }
+
+    @Test
     void memoryIsCountedAndComesBack() {
         try (Device device = open()) {
             long before = device.freeBytes();

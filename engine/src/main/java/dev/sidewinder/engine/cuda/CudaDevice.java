@@ -68,7 +68,10 @@ public final class CudaDevice implements AutoCloseable {
         } catch (CudaUnavailableException e) {
             throw new BackendUnavailableException(e.getMessage(), e);
         } catch (CudaException e) {
-            throw new BackendUnavailableException("the kernels cannot be loaded: " + e.getMessage(), e);
+            throw new BackendUnavailableException(e.isImageRefused()
+                    ? "the driver, which is for CUDA " + summary().driver() + ", does not take the kernels " + kernelOrigin + ": "
+                            + e.getMessage() + "; install a newer driver, or build with the nvcc of this one"
+                    : "the kernels cannot be loaded: " + e.getMessage(), e);
         } catch (IllegalArgumentException e) {
             throw new BackendUnavailableException("the kernels do not take this model: " + e.getMessage(), e);
         }

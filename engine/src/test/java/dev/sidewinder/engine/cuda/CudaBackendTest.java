@@ -283,7 +283,8 @@ class CudaBackendTest {
             // a device with too little memory for what was asked for
             var tiny = EmulatorSettings.withSeed(14).withTotalBytes(1 << 17);
             assertThatThrownBy(() -> EmulatedBackend.open(model, SHAPE, options(256, SHAPE), tiny))
-                    .hasMessageContaining("CUDA_ERROR_OUT_OF_MEMORY");
+                    .hasMessageContaining("CUDA_ERROR_OUT_OF_MEMORY")
+                    .satisfies(failure -> assertThat(DeviceFault.of(failure)).contains(DeviceFault.OUT_OF_MEMORY));
             assertThat(Emulator.liveAllocations()).isZero();
         }
     }

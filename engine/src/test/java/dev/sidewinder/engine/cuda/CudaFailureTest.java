@@ -64,6 +64,9 @@ class CudaFailureTest {
                 Thread.onSpinWait();
             }
             assertThat(engine.status().state()).isEqualTo(EngineStatus.State.FAILED);
+            assertThat(engine.failure()).containsSame(backend.thrown);
+            assertThat(DeviceFault.of(new IllegalStateException(backend.thrown))).contains(DeviceFault.PROGRAM);
+            assertThat(DeviceFault.of(new IllegalStateException("another one"))).isEmpty();
             engine.close();
         }
     }

@@ -9,6 +9,7 @@ import dev.sidewinder.engine.cuda.CudaBackend;
 import dev.sidewinder.engine.cuda.CudaDevice;
 import dev.sidewinder.engine.cuda.CudaMemoryPlan;
 import dev.sidewinder.engine.cuda.CudaOptions;
+import dev.sidewinder.engine.cuda.DeviceFault;
 import dev.sidewinder.engine.cuda.KvFormat;
 import dev.sidewinder.engine.stub.StubBackend;
 import dev.sidewinder.engine.stub.StubShape;
@@ -37,6 +38,9 @@ final class Backends {
                 try {
                     yield cuda(model, settings);
                 } catch (BackendUnavailableException e) {
+                    if (DeviceFault.of(e).filter(DeviceFault.HARDWARE::equals).isPresent()) {
+                        throw e;
+                    }
                     throw new SettingsException("sidewinder.engine.backend=cuda is not to be had: " + e.getMessage());
                 }
             }

@@ -6,6 +6,7 @@ import dev.sidewinder.engine.Engine;
 import dev.sidewinder.engine.EngineLimits;
 import dev.sidewinder.engine.Timeouts;
 import dev.sidewinder.engine.MemoryPlan;
+import dev.sidewinder.engine.cuda.DeviceFault;
 import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.model.Model;
 import dev.sidewinder.server.api.RequestPlanner;
@@ -21,6 +22,7 @@ import java.security.SecureRandom;
 import java.time.InstantSource;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicReference;
 
@@ -74,7 +76,12 @@ public final class ModelLoader {
         try {
             new SelfTest(engine.get(), backend.vocabSize()).run();
         } catch (RuntimeException | InterruptedException e) {
+            Optional<Throwable> failure = engine.get().failure();
             engine.get().close();
+            DeviceFault fault = failure.flatMap(DeviceFault::of).orElse(null);
+            if (fault != null) {
+                throw EngineFailure.atStart(config.model().location(), fault, failure.get());
+            }
             throw e;
         }
         var reader = new RequestReader(config.api(), plan.maxModelTokens(), model.config().vocabSize());

@@ -1,5 +1,6 @@
 package dev.sidewinder.server.ops;
 
+import dev.sidewinder.engine.cuda.DeviceFault;
 import dev.sidewinder.model.checkpoint.CheckpointException;
 import dev.sidewinder.server.rest.FrontDoor;
 import dev.sidewinder.server.rest.Listener;
@@ -20,6 +21,7 @@ public final class ServeApplication implements QuarkusApplication {
     static final int DRAINED = 0;
     static final int REFUSED_TO_START = 1;
     static final int ENGINE_FAILED = 70;
+    static final int HARDWARE_FAULT = 71;
     static final int SELF_TEST_FAILED = 75;
     static final int SECOND_SIGNAL = 143;
 
@@ -80,6 +82,9 @@ public final class ServeApplication implements QuarkusApplication {
         } catch (OutOfMemoryError e) {
             throw new StartException(REFUSED_TO_START, "cannot load " + config.model().location()
                     + ": the heap is too small (" + e.getMessage() + "); give the JVM more with -Xmx");
+        } catch (RuntimeException e) {
+            throw DeviceFault.of(e).<RuntimeException>map(fault -> EngineFailure.atStart(config.model().location(), fault, e))
+                    .orElse(e);
         }
     }
 
@@ -100,21 +105,26 @@ public final class ServeApplication implements QuarkusApplication {
     }
 
     private int failed() throws InterruptedException {
-        Log.error("the engine has failed; the process ends");
+        EngineFailure failure = EngineFailure.of(serving.failure());
+        Log.error(failure.message());
         serving.fail();
         // a device call that never returns must not keep the process
-        Thread.ofPlatform().daemon().start(ServeApplication::haltLater);
-        drain.giveUp();
-        return ENGINE_FAILED;
+        Thread.ofPlatform().daemon().start(() -> haltLater(failure.exitCode()));
+        try {
+            drain.giveUp();
+        } catch (RuntimeException e) {
+            Log.warn("what the engine held could not be given back", e);
+        }
+        return failure.exitCode();
     }
 
-    private static void haltLater() {
+    private static void haltLater(int exitCode) {
         try {
             Thread.sleep(LAST_RESORT_MILLIS);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         }
-        Runtime.getRuntime().halt(ENGINE_FAILED);
+        Runtime.getRuntime().halt(exitCode);
     }
 
     /// The first signal drains, the second ends the process as it stands.

@@ -65,6 +65,12 @@ public final class Serving {
         return failed || served != null && served.engine().status().state() == EngineStatus.State.FAILED;
     }
 
+    /// What the engine failed with; empty as long as it has not, or where it computed nonsense without noticing.
+    Optional<Throwable> failure() {
+        RunningModel served = model;
+        return served == null ? Optional.empty() : served.engine().failure();
+    }
+
     public boolean isStarted() {
         return ready;
     }
