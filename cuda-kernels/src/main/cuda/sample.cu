@@ -885,14 +885,11 @@ KERNEL(sample);
 // Hands the tokens of a step to the next one, before the host has seen them.
 //
 //   input_ids  int32 [rows]   in place: the token to run; stays as the host wrote it where `source` is -1
-//   positions  int32 [rows]   in place: its position
 //   slots      int32 [rows]   in place: becomes -1 where the source row has no token, so that the row is a padded one
 //   tokens     int32 []       in: `tokens` of `sample`
-//   before     int32 []       in: the positions of the step before; must not be `positions`
 //   source     int32 [rows]   in: the row of the step before that this row goes on with; -1 = none
 extern "C" __global__ __launch_bounds__(256)
-void next_step(int32_t* input_ids, int32_t* positions, int32_t* slots, const int32_t* tokens, const int32_t* before,
-               const int32_t* source, int rows) {
+void next_step(int32_t* input_ids, int32_t* slots, const int32_t* tokens, const int32_t* source, int rows) {
     grid_dependency_wait();
     grid_dependency_launch();
     int index = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
@@ -900,7 +897,6 @@ void next_step(int32_t* input_ids, int32_t* positions, int32_t* slots, const int
         return;
     }
     int token = tokens[source[index]];
-    positions[index] = before[source[index]] + 1;
     input_ids[index] = token < 0 ? 0 : token;
     if (token < 0) {
         slots[index] = -1;

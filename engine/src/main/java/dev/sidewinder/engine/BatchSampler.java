@@ -77,7 +77,7 @@ final class BatchSampler implements RowSampler {
             if (!choice.sampling().fits(rows)) {
                 return false;
             }
-            choice.sampling().describe(rows, at, sequence, -1);
+            choice.sampling().describe(rows, at, sequence);
         }
         return true;
     }

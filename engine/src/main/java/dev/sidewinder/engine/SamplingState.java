@@ -145,17 +145,12 @@ final class SamplingState {
 
     /// Describes the choice's next token to a device, which then chooses as [Sampler] does.
     ///
-    /// A step may be launched before the host knows the token of the one before. Such a sequence is one token behind; what
-    /// depends on that token is left to the device. A guide must know it: see [#mask].
-    ///
-    /// @param row    of the step
-    /// @param behind the row of the step before whose token the sequence lacks; -1 = it lacks none
-    void describe(SampleRows rows, int row, Sequence<?> sequence, int behind) {
-        boolean isBehind = behind >= 0;
+    /// @param row of the step
+    void describe(SampleRows rows, int row, Sequence<?> sequence) {
         rows.begin(row);
         if (!isGreedy()) {
             rows.draw(params.temperature(), params.topK(), Math.max(0, params.topP()), params.minP());
-            rows.random(params.seed(), choice, sequence.length() + (isBehind ? 1 : 0));
+            rows.random(params.seed(), choice, sequence.length());
         }
         if (params.logprobs() >= 0) {
             rows.logprobs(params.logprobs());
@@ -167,7 +162,7 @@ final class SamplingState {
         for (int token : allowedTokens) {
             rows.allow(token);
         }
-        describeBans(rows, sequence, isBehind);
+        describeBans(rows, sequence);
         for (int i = 0; i < biases.length; i++) {
             rows.bias(biasedTokens[i], biases[i]);
         }
@@ -177,23 +172,16 @@ final class SamplingState {
                 rows.penalty(counts.token(i), counts.generated(i));
             }
         }
-        if (isBehind && (penalties || badWords.length > 0)) {
-            rows.uncounted(behind);
-        }
     }
 
-    private void describeBans(SampleRows rows, Sequence<?> sequence, boolean isBehind) {
+    private void describeBans(SampleRows rows, Sequence<?> sequence) {
         for (int[] word : badWords) {
             int last = word.length - 1;
-            if (!isBehind || last == 0) {
-                if (endsWith(sequence, word, last)) {
-                    rows.ban(word[last]);
-                }
-            } else if (endsWith(sequence, word, last - 1)) {
-                rows.banAfter(word[last], word[last - 1]);
+            if (endsWith(sequence, word, last)) {
+                rows.ban(word[last]);
             }
         }
-        if (sequence.generatedTokens() + (isBehind ? 1 : 0) < minTokens) {
+        if (masksStops(sequence)) {
             for (int token : stopTokens) {
                 rows.ban(token);
             }

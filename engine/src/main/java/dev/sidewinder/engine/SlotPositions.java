@@ -3,6 +3,7 @@ package dev.sidewinder.engine;
 import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.scheduler.Batch;
 import dev.sidewinder.scheduler.BatchEntry;
+import dev.sidewinder.scheduler.TokenSource;
 
 /// How many tokens the state in each slot has seen: a batch that does not go on where its slot stands would give
 /// plausible nonsense, so it is refused.
@@ -21,7 +22,8 @@ public final class SlotPositions {
     public void check(BatchEntry entry, CacheShape cache) {
         int slot = entry.allocation().slot();
         int end = entry.from() + entry.count();
-        if (entry.count() < 1 || entry.from() < 0 || end > entry.tokens().length) {
+        boolean known = entry.source() != TokenSource.UNREAD;
+        if (entry.count() < 1 || entry.from() < 0 || known && end > entry.tokens().length) {
             throw new IllegalArgumentException("sequence " + entry.sequence() + ": tokens " + entry.from() + " to " + end
                     + " of " + entry.tokens().length);
         }
@@ -40,7 +42,7 @@ public final class SlotPositions {
         }
     }
 
-    /// Notes that a batch has run.
+    /// Notes that a batch has run, or will before any other.
     public void advance(Batch batch) {
         for (BatchEntry entry : batch.entries()) {
             tokens[entry.allocation().slot()] = entry.from() + entry.count();

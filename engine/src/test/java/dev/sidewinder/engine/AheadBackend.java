@@ -152,12 +152,12 @@ final class AheadBackend implements Backend {
             if (!sampled || awaited) {
                 throw new IllegalStateException("step " + step + " awaited twice or before it was sampled");
             }
-            awaited = true;
             // The step behind may or may not have begun.
             int behind = latest == this ? 0 : 1;
             while (queue.size() > behind) {
                 queue.remove().run();
             }
+            awaited = true;
             return samples;
         }
     }
@@ -208,7 +208,7 @@ final class AheadBackend implements Backend {
 
     @Override
     public void close() {
-        if (!queue.isEmpty()) {
+        if (latest != null && latest.awaited && !queue.isEmpty()) {
             throw new IllegalStateException("closed with work in the queue");
         }
         closed = true;

@@ -9,6 +9,7 @@ import dev.sidewinder.cuda.kernel.SampleResults;
 import dev.sidewinder.cuda.kernel.SampleRows;
 import dev.sidewinder.model.grammar.TokenGuide;
 import dev.sidewinder.model.grammar.TokenMask;
+import dev.sidewinder.scheduler.Sequence;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -28,29 +29,31 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /// The kernel that samples against the sampler of the CPU: the same token and the same bits of the log-probabilities,
-/// whatever a request asks for, also when the host does not know the sequence's last token yet.
+/// whatever a request asks for.
 @Timeout(300)
 class DeviceSamplingTest {
 
     private static final int ROWS = 32;
 
     /// A choice that is about to get its next token.
-    ///
-    /// @param generated the last one is what the host may not know
-    private record Case(float[] logits, GenerationRequest request, int[] generated, boolean behind) {
+    private record Case(float[] logits, GenerationRequest request, int[] generated) {
 
-        SamplingState state(int count) {
-            return SamplerTest.state(request, logits.length, Arrays.copyOf(generated, count));
+        SamplingState state() {
+            return SamplerTest.state(request, logits.length, generated);
+        }
+
+        Sequence<?> sequence() {
+            return SamplerTest.sequence(request.prompt(), generated);
         }
 
         @Override
         public String toString() {
-            return request + " after " + Arrays.toString(generated) + (behind ? ", the last of them not known, from " : " from ")
+            return request + " after " + Arrays.toString(generated) + " from "
                     + Arrays.toString(Arrays.copyOf(logits, Math.min(logits.length, 300)));
         }
 
         Sample onCpu(Sampler sampler) {
-            return sampler.sample(logits, 0, state(generated.length), SamplerTest.sequence(request.prompt(), generated));
+            return sampler.sample(logits, 0, state(), sequence());
         }
     }
 
@@ -121,7 +124,7 @@ class DeviceSamplingTest {
         Optional<Supplier<TokenGuide>> guides = random.nextInt(3) > 0 ? Optional.empty() : Optional.of(new ConstantGuideSupplier(mask(random, vocabSize)));
         Set<Integer> stops = random.ints(3, 0, vocabSize).boxed().collect(Collectors.toSet());
         var request = new GenerationRequest("r", prompt, 100, isPlain ? 0 : random.nextInt(14), stops, 1, -1, params, guides);
-        return new Case(logits, request, generated, generated.length > 0 && random.nextBoolean());
+        return new Case(logits, request, generated);
     }
 
     private record ConstantGuideSupplier(TokenMask mask) implements Supplier<TokenGuide> {
@@ -166,7 +169,6 @@ class DeviceSamplingTest {
         private final MemorySegment hostRows;
         private final MemorySegment hostLists;
         private final MemorySegment hostMasks;
-        private final MemorySegment hostLast;
         private final MemorySegment hostResults;
         private final List<DeviceBuffer> buffers = new ArrayList<>();
 
@@ -178,10 +180,11 @@ class DeviceSamplingTest {
             this.hostRows = arena.allocate((long) ROWS * SampleRows.ROW_BYTES, 8);
             this.hostLists = arena.allocate(64 * 1024, 8);
             this.hostMasks = arena.allocate(ROWS * SampleRows.maskBytes(vocabSize), 8);
-            this.hostLast = arena.allocate(ROWS * 4L, 8);
             this.hostResults = arena.allocate((long) ROWS * SampleResults.ROW_BYTES, 8);
-            for (MemorySegment segment : List.of(hostLogits, hostRows, hostLists, hostMasks, hostLast, hostResults, hostLists, hostLast, hostLast)) {
-                buffers.add(kernels.device().allocate(segment.byteSize()));
+            // the last three: saved logits, tokens, slots
+            for (long bytes : new long[] {hostLogits.byteSize(), hostRows.byteSize(), hostLists.byteSize(), hostMasks.byteSize(),
+                    hostResults.byteSize(), hostLists.byteSize(), ROWS * 4L, ROWS * 4L}) {
+                buffers.add(kernels.device().allocate(bytes));
             }
         }
 
@@ -190,22 +193,17 @@ class DeviceSamplingTest {
             for (int row = 0; row < ROWS; row++) {
                 Case wanted = cases.get(row);
                 MemorySegment.copy(wanted.logits(), 0, hostLogits, ValueLayout.JAVA_FLOAT, (long) row * vocabSize * Float.BYTES, vocabSize);
-                int known = wanted.generated().length - (wanted.behind() ? 1 : 0);
-                int lastRow = ROWS - 1 - row;
-                hostLast.setAtIndex(ValueLayout.JAVA_INT, lastRow, wanted.behind() ? wanted.generated()[known] : -1);
-                wanted.state(known).describe(rows, row, SamplerTest.sequence(wanted.request().prompt(), Arrays.copyOf(wanted.generated(), known)),
-                        wanted.behind() ? lastRow : -1);
+                wanted.state().describe(rows, row, wanted.sequence());
             }
             upload(0, hostLogits, hostLogits.byteSize());
             upload(1, hostRows, rows.rowBytes());
             upload(2, hostLists, rows.listBytes());
             upload(3, hostMasks, rows.maskBytes());
-            upload(4, hostLast, hostLast.byteSize());
-            stream.fillWords(buffers.get(8).address(), 0, ROWS);
-            sample.choose(stream, new dev.sidewinder.cuda.kernel.Sample.Tensors(buffers.get(5).address(), buffers.get(7).address(),
-                    buffers.get(0).address(), vocabSize, buffers.get(1).address(), buffers.get(2).address(), buffers.get(6).address(),
-                    buffers.get(8).address(), buffers.get(4).address()), ROWS);
-            stream.copyToHost(hostResults, buffers.get(5).address(), hostResults.byteSize());
+            stream.fillWords(buffers.get(7).address(), 0, ROWS);
+            sample.choose(stream, new dev.sidewinder.cuda.kernel.Sample.Tensors(buffers.get(4).address(), buffers.get(6).address(),
+                    buffers.get(0).address(), vocabSize, buffers.get(1).address(), buffers.get(2).address(), buffers.get(5).address(),
+                    buffers.get(7).address(), 0), ROWS);
+            stream.copyToHost(hostResults, buffers.get(4).address(), hostResults.byteSize());
             stream.synchronize();
             SampleResults results = new SampleResults(hostResults);
             List<Sample> samples = new ArrayList<>();

@@ -15,7 +15,7 @@ public final class PatternGuide implements TokenGuide {
     private int sum;
 
     /// @param vocabSize its last token is never allowed alone: in some tests it is poison
-    PatternGuide(int vocabSize, int kind) {
+    public PatternGuide(int vocabSize, int kind) {
         this.vocabSize = vocabSize;
         this.kind = kind;
     }

@@ -7,6 +7,7 @@ import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.kvcache.SequenceAllocation;
 import dev.sidewinder.scheduler.Batch;
 import dev.sidewinder.scheduler.BatchEntry;
+import dev.sidewinder.scheduler.TokenSource;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Supplier;
@@ -62,6 +63,33 @@ class PlantedFaultTest {
         assertThat(tracesUntilFound(() -> Tampering.with(Tampering::forgetTheLastBlock))).isLessThan(MOST_TRACES);
     }
 
+    @Test
+    void findsNothingWhereStepsRunAheadWithoutAFault() {
+        assertThat(tracesUntilFoundAhead(UnaryOperator.identity())).isEqualTo(MOST_TRACES);
+    }
+
+    @Test
+    void findsMemoryThatIsGivenBackThoughAStepAheadStillTouchesIt() {
+        assertThat(tracesUntilFoundAhead(backend -> Tampering.before(backend, Tampering::freeTheOldestTooEarly))).isLessThan(MOST_TRACES);
+    }
+
+    @Test
+    void findsTokensAndStatesThatAreTakenFromTheWrongSlot() {
+        assertThat(tracesUntilFoundAhead(backend -> Tampering.before(backend, Tampering::swapUnread))).isLessThan(MOST_TRACES);
+    }
+
+    /// Alone, requests run on a backend without a fault that is awaited step by step.
+    private static int tracesUntilFoundAhead(UnaryOperator<Backend> fault) {
+        for (int trace = 0; trace < MOST_TRACES; trace++) {
+            try {
+                new TraceHarness(PlantedFaultTest::fake).play(1000 + trace, SIZE, fault.apply(new AheadBackend(fake(), trace, 0)));
+            } catch (AssertionError found) {
+                return trace;
+            }
+        }
+        return MOST_TRACES;
+    }
+
     private static int tracesUntilFound(Supplier<Backend> backends) {
         for (int trace = 0; trace < MOST_TRACES; trace++) {
             try {
@@ -79,7 +107,11 @@ class PlantedFaultTest {
         private Tampering() {}
 
         static Backend with(UnaryOperator<List<BatchEntry>> fault) {
-            return new WatchedBackend(fake(), batch -> {
+            return before(fake(), fault);
+        }
+
+        static Backend before(Backend backend, UnaryOperator<List<BatchEntry>> fault) {
+            return new WatchedBackend(backend, batch -> {
                 List<BatchEntry> entries = new ArrayList<>(batch.entries());
                 return new Batch(batch.step(), entries.size() < 2 ? entries : fault.apply(entries));
             });
@@ -104,6 +136,17 @@ class PlantedFaultTest {
             SequenceAllocation oldest = (SequenceAllocation) entries.getFirst().allocation();
             if (!oldest.isClosed()) {
                 oldest.close();
+            }
+            return entries;
+        }
+
+        /// Two sequences get each other's token and state.
+        static List<BatchEntry> swapUnread(List<BatchEntry> entries) {
+            BatchEntry first = entries.get(0);
+            BatchEntry second = entries.get(1);
+            if (first.source() == TokenSource.UNREAD && second.source() == TokenSource.UNREAD) {
+                entries.set(0, with(first, new Faulty(first.allocation(), second.allocation().slot(), -1, 0)));
+                entries.set(1, with(second, new Faulty(second.allocation(), first.allocation().slot(), -1, 0)));
             }
             return entries;
         }

@@ -55,18 +55,16 @@ public final class Sample {
     /// Addresses of what the next step begins with, int32, an element per row of the next step unless said otherwise.
     ///
     /// @param inputIds  token to run; in and out: stays where `source` is -1
-    /// @param positions its position; in and out, as before
     /// @param slots     becomes -1 where the source row has no token: the row is a padded one then
     /// @param tokens    of the step before: `tokens` of [Tensors]
-    /// @param before    positions of the rows of the step before; another array than `positions`
     /// @param source    the row of the step before that the row goes on with; -1 = none, the host wrote the row
-    public record NextStep(long inputIds, long positions, long slots, long tokens, long before, long source) {
+    public record NextStep(long inputIds, long slots, long tokens, long source) {
 
         public NextStep {
-            if (inputIds == 0 || positions == 0 || slots == 0 || tokens == 0 || before == 0 || source == 0) {
+            if (inputIds == 0 || slots == 0 || tokens == 0 || source == 0) {
                 throw new IllegalArgumentException("a next step without one of its arrays");
             }
-            if (positions == before || inputIds == tokens) {
+            if (inputIds == tokens) {
                 throw new IllegalArgumentException("a next step that overwrites what it reads of the step before");
             }
         }
@@ -125,13 +123,12 @@ public final class Sample {
                 .launch(stream, LaunchShape.of(rows, threads).withShared(sharedBytes));
     }
 
-    /// Writes tokens and positions of the next step's first rows.
+    /// Writes tokens of the next step's first rows. The host knows their positions without.
     public void handOver(Stream stream, NextStep next, int rows) {
         if (rows < 1) {
             throw new IllegalArgumentException("a next step of " + rows + " rows; it needs one");
         }
-        nextStep.arguments().pointer(next.inputIds()).pointer(next.positions()).pointer(next.slots()).pointer(next.tokens())
-                .pointer(next.before()).pointer(next.source()).int32(rows)
+        nextStep.arguments().pointer(next.inputIds()).pointer(next.slots()).pointer(next.tokens()).pointer(next.source()).int32(rows)
                 .launch(stream, LaunchShape.of((rows + NEXT_STEP_THREADS - 1) / NEXT_STEP_THREADS, NEXT_STEP_THREADS));
     }
 }

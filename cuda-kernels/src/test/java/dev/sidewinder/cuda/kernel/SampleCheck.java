@@ -272,20 +272,18 @@ final class SampleCheck implements AutoCloseable {
         Stream stream = device.stream();
         int before = 1 + random.nextInt(2 * rows);
         int[] tokens = IntStream.range(0, before).map(_ -> random.nextInt(4) == 0 ? -1 : random.nextInt(1000)).toArray();
-        int[] positions = random.ints(before, 0, 1 << 20).toArray();
         int[] source = IntStream.range(0, rows).map(_ -> random.nextInt(3) == 0 ? -1 : random.nextInt(before)).toArray();
         int[] slots = IntStream.range(0, rows).map(_ -> random.nextInt(4) == 0 ? -1 : random.nextInt(50)).toArray();
-        int[][] inOut = {random.ints(rows, 2000, 3000).toArray(), random.ints(rows, 1 << 21, 1 << 22).toArray(), slots};
-        int[][] expected = {inOut[0].clone(), inOut[1].clone(), slots.clone()};
+        int[][] inOut = {random.ints(rows, 2000, 3000).toArray(), slots};
+        int[][] expected = {inOut[0].clone(), slots.clone()};
         for (int row = 0; row < rows; row++) {
             if (source[row] >= 0 && slots[row] >= 0) {
                 int token = tokens[source[row]];
                 expected[0][row] = Math.max(0, token);
-                expected[1][row] = positions[source[row]] + 1;
-                expected[2][row] = token < 0 ? -1 : slots[row];
+                expected[1][row] = token < 0 ? -1 : slots[row];
             }
         }
-        int[][] arrays = {inOut[0], inOut[1], inOut[2], tokens, positions, source};
+        int[][] arrays = {inOut[0], inOut[1], tokens, source};
         DeviceBuffer[] buffers = new DeviceBuffer[arrays.length];
         try (Arena arena = Arena.ofConfined()) {
             for (int i = 0; i < arrays.length; i++) {
@@ -293,7 +291,7 @@ final class SampleCheck implements AutoCloseable {
                 stream.copyToDevice(buffers[i].address(), arena.allocateFrom(ValueLayout.JAVA_INT, arrays[i]), arrays[i].length * 4L);
             }
             new Sample(kernels, 1000).handOver(stream, new Sample.NextStep(buffers[0].address(), buffers[1].address(), buffers[2].address(),
-                    buffers[3].address(), buffers[4].address(), buffers[5].address()), rows);
+                    buffers[3].address()), rows);
             for (int i = 0; i < expected.length; i++) {
                 MemorySegment found = arena.allocate(rows * 4L, 4);
                 stream.copyToHost(found, buffers[i].address(), rows * 4L);

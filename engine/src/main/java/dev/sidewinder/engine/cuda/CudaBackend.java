@@ -1,13 +1,12 @@
 package dev.sidewinder.engine.cuda;
 
-import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
-
-import dev.sidewinder.cuda.device.CudaGraph;
+import dev.sidewinder.cuda.device.CudaException;
 import dev.sidewinder.cuda.device.Device;
-import dev.sidewinder.cuda.device.PinnedMemory;
+import dev.sidewinder.cuda.device.Event;
 import dev.sidewinder.cuda.device.Stream;
 import dev.sidewinder.engine.Backend;
 import dev.sidewinder.engine.ExpertLoad;
+import dev.sidewinder.engine.LaunchedStep;
 import dev.sidewinder.engine.LoadProgress;
 import dev.sidewinder.engine.Logits;
 import dev.sidewinder.engine.SlotPositions;
@@ -17,15 +16,11 @@ import dev.sidewinder.model.config.ModelConfig;
 import dev.sidewinder.scheduler.Batch;
 import dev.sidewinder.scheduler.BatchEntry;
 import dev.sidewinder.scheduler.TokenSource;
-import java.lang.foreign.MemorySegment;
 import java.util.ArrayDeque;
-import java.util.Arrays;
 import java.util.Deque;
 import java.util.Locale;
-import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
-import java.util.TreeMap;
 
 /// The forward pass on a CUDA device, through our own kernels.
 ///
@@ -50,20 +45,12 @@ public final class CudaBackend implements Backend {
     /// What gives back everything that was made, the newest first.
     private final Deque<Runnable> closing = new ArrayDeque<>();
     private final CudaMemory memory;
-    private final StepTables decodes;
-    private final StepTables prompts;
-    private final PinnedMemory decodeLogits;
-    private final PinnedMemory promptLogits;
-    private final Map<Integer, CudaGraph> graphs = new TreeMap<>();
-    private final Map<Integer, Integer> graphKernels = new TreeMap<>();
+    private final StepPasses passes;
+    /// They take turns: one may be launched before the other has been awaited.
+    private final CudaStep[] turns;
     private final ExpertLoad expertLoad;
     private final ExpertCounters expertCounters;
     private Thread thread = Thread.currentThread();
-    private float[] logits = new float[0];
-    /// The row of the result for each row of the decode pass (-1: none), and for each wanted row of the prompt pass.
-    private final int[] decodeTarget;
-    private final int[] promptTarget;
-    private int decodeSequences;
     private long steps;
     private boolean closed;
 
@@ -84,17 +71,8 @@ public final class CudaBackend implements Backend {
             positions = new SlotPositions(cacheShape.slots());
             memory = CudaMemory.allocate(cuda, config, weights, cacheShape, options,
                     buffer -> closing.push(buffer::close), progress);
-            decodes = new StepTables(device, memory.decodeTables(), memory.decodeSize());
-            closing.push(decodes::close);
-            prompts = new StepTables(device, memory.promptTables(), memory.promptSize());
-            closing.push(prompts::close);
-            decodeLogits = pinned(device, options.decodeRows());
-            promptLogits = pinned(device, CudaMemory.LOGIT_ROWS);
-            decodeTarget = new int[options.decodeRows()];
-            promptTarget = new int[options.maxBatchTokens()];
-            if (options.graphs()) {
-                capture();
-            }
+            passes = new StepPasses(device, memory, options, config.vocabSize(), closing::push);
+            turns = makeSteps(device);
             expertLoad = ExpertLoad.of(config);
             expertCounters = new ExpertCounters(device, expertLoad, memory.weights());
             closing.push(expertCounters::close);
@@ -109,27 +87,25 @@ public final class CudaBackend implements Backend {
         }
     }
 
-    private PinnedMemory pinned(Device device, int rows) {
-        PinnedMemory rowsOfLogits = device.pinned(rows * rowBytes());
-        closing.push(rowsOfLogits::close);
-        return rowsOfLogits;
-    }
-
-    private void capture() {
-        for (int rows : DecodeBuckets.upTo(options.maxSequences())) {
-            long launches = cuda.device().launches();
-            CudaGraph graph = stream.capture(() -> launchDecode(rows));
-            graphKernels.put(rows, (int) (cuda.device().launches() - launches));
-            closing.push(graph::close);
-            graphs.put(rows, graph);
-            graph.upload(stream);
+    private CudaStep[] makeSteps(Device device) {
+        var hostLogits = new HostLogits(device, options.decodeRows(), config.vocabSize());
+        closing.push(hostLogits::close);
+        Optional<DeviceSampler> sampler = memory.sampling().map(plan -> new DeviceSampler(device, plan));
+        sampler.ifPresent(made -> closing.push(made::close));
+        var shared = new CudaStep.Shared(stream, passes, memory, hostLogits, sampler, options.sampling() == Sampling.AHEAD,
+                config.vocabSize());
+        var made = new CudaStep[2];
+        for (int i = 0; i < made.length; i++) {
+            Event done = device.newEvent();
+            closing.push(done::close);
+            made[i] = new CudaStep(shared, done, options, cacheShape.slots());
         }
+        return made;
     }
 
-    /// How many kernels a step runs that generates a token for so many sequences; empty without graphs.
+    /// How many kernels the graph has of a step that generates a token for so many sequences; empty without graphs.
     public OptionalInt kernelsPerStep(int sequences) {
-        Integer kernels = graphKernels.get(DecodeBuckets.of(sequences));
-        return kernels == null ? OptionalInt.empty() : OptionalInt.of(kernels);
+        return passes.kernelsPerStep(sequences);
     }
 
     @Override
@@ -144,25 +120,41 @@ public final class CudaBackend implements Backend {
 
     @Override
     public Logits forward(Batch batch) {
+        return launchStep(batch).logits();
+    }
+
+    @Override
+    public LaunchedStep launch(Batch batch) {
+        return launchStep(batch);
+    }
+
+    private CudaStep launchStep(Batch batch) {
+        check(batch);
+        claimDevice();
+        CudaStep before = turns[(int) steps & 1];
+        if (before.isUnderWay() && !before.allowsNext()) {
+            throw new IllegalStateException("a step launched behind one that has not been awaited and does not allow it");
+        }
+        CudaStep step = turns[(int) (steps + 1) & 1];
+        step.launch(batch, before);
+        steps++;
+        positions.advance(batch);
+        expertCounters.look(steps);
+        return step;
+    }
+
+    private void check(Batch batch) {
         if (batch.tokens() > options.maxBatchTokens()) {
             throw new IllegalArgumentException("a batch of " + batch.tokens() + " tokens; this backend was planned for "
                     + options.maxBatchTokens());
         }
-        claimDevice();
-        decodeSequences = 0;
-        int rows = begin(batch);
-        if (decodes.sequences() > 0) {
-            decode();
+        for (BatchEntry entry : batch.entries()) {
+            positions.check(entry, cacheShape);
+            if (entry.source() == TokenSource.PROMPT && entry.from() % CacheShape.BLOCK_TOKENS != 0) {
+                throw new IllegalArgumentException("sequence " + entry.sequence() + ": a piece of a prompt from token "
+                        + entry.from() + " on; prompts are cut at multiples of " + CacheShape.BLOCK_TOKENS);
+            }
         }
-        if (prompts.sequences() > 0) {
-            prompt();
-        }
-        stream.synchronize();
-        takeDecodeLogits();
-        positions.advance(batch);
-        steps++;
-        expertCounters.look(steps);
-        return new Logits(logits, rows, config.vocabSize());
     }
 
     /// The thread that loads a model is not the one that runs it.
@@ -171,89 +163,6 @@ public final class CudaBackend implements Backend {
             cuda.device().moveToThisThread();
             thread = Thread.currentThread();
         }
-    }
-
-    /// Checks the batch and sorts its entries into the two passes.
-    ///
-    /// @return rows of logits over all entries
-    private int begin(Batch batch) {
-        decodes.clear();
-        prompts.clear();
-        int rows = 0;
-        for (BatchEntry entry : batch.entries()) {
-            positions.check(entry, cacheShape);
-            boolean generated = entry.source() == TokenSource.GENERATED;
-            if (!generated && entry.from() % CacheShape.BLOCK_TOKENS != 0) {
-                throw new IllegalArgumentException("sequence " + entry.sequence() + ": a piece of a prompt from token "
-                        + entry.from() + " on; prompts are cut at multiples of " + CacheShape.BLOCK_TOKENS);
-            }
-            if (generated) {
-                decodes.add(entry, config.vocabSize());
-                decodeTarget[decodes.sequences() - 1] = entry.logitRows() > 0 ? rows++ : -1;
-            } else {
-                int wanted = prompts.logitRows();
-                prompts.add(entry, config.vocabSize());
-                while (wanted < prompts.logitRows()) {
-                    promptTarget[wanted++] = rows++;
-                }
-            }
-        }
-        int needed = Math.multiplyExact(rows, config.vocabSize());
-        if (logits.length < needed) {
-            logits = new float[needed];
-        }
-        return rows;
-    }
-
-    private void decode() {
-        decodeSequences = decodes.sequences();
-        int rows = DecodeBuckets.of(decodeSequences);
-        decodes.pad(rows);
-        decodes.upload(stream);
-        if (options.graphs()) {
-            graphs.get(rows).launch(stream);
-        } else {
-            launchDecode(rows);
-        }
-        if (Arrays.stream(decodeTarget, 0, decodeSequences).anyMatch(target -> target >= 0)) {
-            stream.copyToHost(decodeLogits.segment(), memory.decodeLogits(), decodeSequences * rowBytes());
-        }
-    }
-
-    /// What a graph holds: from the step tables to logits of every row.
-    private void launchDecode(int rows) {
-        memory.network().launch(new Pass.Decode(decodes.decode(rows), rows), decodes.tokens());
-        memory.network().launchHead(memory.decodeLogits(), 0, rows);
-    }
-
-    private void prompt() {
-        prompts.upload(stream);
-        memory.network().launch(new Pass.Prompt(prompts.prompts(), prompts.rows()), prompts.tokens());
-        for (int first = 0; first < prompts.logitRows(); first += CudaMemory.LOGIT_ROWS) {
-            int rows = Math.min(CudaMemory.LOGIT_ROWS, prompts.logitRows() - first);
-            memory.network().launchHead(memory.promptLogits(), prompts.logitRow(first), rows);
-            stream.copyToHost(promptLogits.segment(), memory.promptLogits(), rows * rowBytes());
-            stream.synchronize();
-            for (int row = 0; row < rows; row++) {
-                take(promptLogits.segment(), row, promptTarget[first + row]);
-            }
-        }
-    }
-
-    private void takeDecodeLogits() {
-        for (int row = 0; row < decodeSequences; row++) {
-            if (decodeTarget[row] >= 0) {
-                take(decodeLogits.segment(), row, decodeTarget[row]);
-            }
-        }
-    }
-
-    private void take(MemorySegment rows, int row, int target) {
-        MemorySegment.copy(rows, JAVA_FLOAT, row * rowBytes(), logits, target * config.vocabSize(), config.vocabSize());
-    }
-
-    private long rowBytes() {
-        return (long) config.vocabSize() * Float.BYTES;
     }
 
     @Override
@@ -271,8 +180,16 @@ public final class CudaBackend implements Backend {
     public String description() {
         return "cuda, " + cuda.description() + "; keys and values in "
                 + options.kvFormat().name().toLowerCase(Locale.ROOT) + "; decode "
-                + (options.graphs() ? "as graphs of " + graphs.keySet() + " rows" : "without graphs")
+                + passes.description() + "; " + samplingDescription()
                 + (options.batchInvariant() ? ", batch-invariant" : "");
+    }
+
+    private String samplingDescription() {
+        return switch (options.sampling()) {
+            case HOST -> "tokens chosen on the host";
+            case DEVICE -> "tokens chosen on the device";
+            case AHEAD -> "tokens chosen on the device, steps launched ahead";
+        };
     }
 
     /// Gives the device back. Idempotent.
@@ -283,8 +200,18 @@ public final class CudaBackend implements Backend {
         }
         claimDevice();
         closed = true;
+        waitForTheLast();
         while (!closing.isEmpty()) {
             closing.pop().run();
+        }
+    }
+
+    /// Nothing that is given back below may still be copied from or to.
+    private void waitForTheLast() {
+        try {
+            stream.synchronize();
+        } catch (CudaException e) {
+            // The device has failed, and whoever used it knows. Nothing is copied any more.
         }
     }
 }

@@ -10,6 +10,7 @@ import dev.sidewinder.model.checkpoint.ModelWeights;
 import dev.sidewinder.model.config.ModelConfig;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
 
@@ -19,10 +20,12 @@ import java.util.stream.Stream;
 /// @param network       the layers
 /// @param decodeTables  memory of the step tables of decode steps
 /// @param promptTables  of passes over prompts
+/// @param sampling      where sampling lies; absent when the host chooses
 /// @param decodeLogits  fp32 `[decode rows, vocabulary]`
 /// @param promptLogits  fp32 `[LOGIT_ROWS, vocabulary]`
 record CudaMemory(DeviceWeights weights, CudaNetwork network, StepTables.Size decodeSize, long decodeTables,
-        StepTables.Size promptSize, long promptTables, long decodeLogits, long promptLogits) {
+        StepTables.Size promptSize, long promptTables, Optional<DeviceSampler.Plan> sampling, long decodeLogits,
+        long promptLogits) {
 
     /// Rows of logits that a pass over prompts computes at once: one row of tiles of the matrix product.
     static final int LOGIT_ROWS = 128;
@@ -104,8 +107,18 @@ record CudaMemory(DeviceWeights weights, CudaNetwork network, StepTables.Size de
         return new CudaMemory(weights, network,
                 decodeSize, workspace.kept("decode tables", decodeSize.bytes()),
                 promptSize, workspace.kept("prompt tables", promptSize.bytes()),
+                sampling(cuda, config, options, workspace),
                 workspace.kept("decode logits", (long) options.decodeRows() * config.vocabSize() * Float.BYTES),
                 workspace.kept("prompt logits", (long) LOGIT_ROWS * config.vocabSize() * Float.BYTES));
+    }
+
+    private static Optional<DeviceSampler.Plan> sampling(CudaDevice cuda, ModelConfig config, CudaOptions options,
+            Workspace workspace) {
+        return switch (options.sampling()) {
+            case HOST -> Optional.empty();
+            case DEVICE, AHEAD -> Optional.of(DeviceSampler.Plan.of(cuda.kernels(), workspace, new DeviceSampler.Size(
+                    options.decodeRows() + options.maxBatchTokens(), options.maxSequences(), LOGIT_ROWS, config.vocabSize())));
+        };
     }
 
     /// The most that any product of a decode step or of a small batch of prompts asks for, within reason.

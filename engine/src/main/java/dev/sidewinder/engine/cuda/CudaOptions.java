@@ -11,8 +11,15 @@ import dev.sidewinder.kvcache.CacheShape;
 /// @param batchInvariant whether a row of logits has the same bits whatever else is in the batch; costs speed where few
 ///                       sequences with long contexts are decoded
 /// @param graphs         whether decode steps run as captured graphs; without, every kernel is launched by itself
+/// @param sampling       who chooses tokens, and whether the next step waits for the host to read them
 public record CudaOptions(int maxBatchTokens, int maxSequences, int maxTokens, KvFormat kvFormat, boolean batchInvariant,
-        boolean graphs) {
+        boolean graphs, Sampling sampling) {
+
+    /// Chooses on the device, and does not wait for the host.
+    public CudaOptions(int maxBatchTokens, int maxSequences, int maxTokens, KvFormat kvFormat, boolean batchInvariant,
+            boolean graphs) {
+        this(maxBatchTokens, maxSequences, maxTokens, kvFormat, batchInvariant, graphs, Sampling.AHEAD);
+    }
 
     public CudaOptions {
         if (maxBatchTokens < 1 || maxSequences < 1 || maxTokens < 1) {
@@ -23,7 +30,12 @@ public record CudaOptions(int maxBatchTokens, int maxSequences, int maxTokens, K
 
     /// The same with other bounds of a batch.
     public CudaOptions with(int sequences, int tokens) {
-        return new CudaOptions(maxBatchTokens, sequences, tokens, kvFormat, batchInvariant, graphs);
+        return new CudaOptions(maxBatchTokens, sequences, tokens, kvFormat, batchInvariant, graphs, sampling);
+    }
+
+    /// The same with another way of sampling.
+    public CudaOptions with(Sampling otherSampling) {
+        return new CudaOptions(maxBatchTokens, maxSequences, maxTokens, kvFormat, batchInvariant, graphs, otherSampling);
     }
 
     /// KV blocks of the longest sequence.

@@ -17,11 +17,16 @@ import dev.sidewinder.scheduler.BatchEntry;
 /// | start      | `[sequences + 1]`  | first row of each sequence                                            |
 /// | position   | `[sequences]`      | position of that row                                                  |
 /// | slot       | `[sequences]`      | state slot; -1: padding                                               |
+/// | source     | `[sequences]`      | row of the step before whose token this one runs; -1: the host knew it |
 /// | logitRow   | `[rows]`           | rows of which logits are wanted                                       |
 /// | token      | `[rows]`           | token id; -1: padding                                                 |
 ///
-/// No copy may be under way while entries are added.
+/// Two buffers on the host take turns, so that a step may be written while the copy of the one before waits for its turn. The
+/// copy of the step before that must have been made: a step is written when that one has been awaited.
 final class StepTables implements AutoCloseable {
+
+    /// The source of a token that the host has.
+    static final int KNOWN = -1;
 
     private static final int PADDED = -1;
 
@@ -42,8 +47,12 @@ final class StepTables implements AutoCloseable {
             return position() + sequences;
         }
 
-        private int logitRow() {
+        private int source() {
             return slot() + sequences;
+        }
+
+        private int logitRow() {
+            return source() + sequences;
         }
 
         private int token() {
@@ -62,17 +71,19 @@ final class StepTables implements AutoCloseable {
 
     private final Size size;
     private final long address;
-    private final PinnedMemory host;
+    private final PinnedMemory[] hosts;
+    private int turn;
     private final BlockTable blocks;
     private int rows;
     private int sequences;
     private int logitRows;
+    private boolean hasSources;
 
     /// @param memory takes [Size#bytes] of it
     StepTables(Device device, long memory, Size size) {
         this.size = size;
         this.address = memory;
-        host = device.pinned(size.words() * Integer.BYTES);
+        hosts = new PinnedMemory[] {device.pinned(size.words() * Integer.BYTES), device.pinned(size.words() * Integer.BYTES)};
         blocks = new BlockTable(device, memory + size.words() * Integer.BYTES, size.sequences(), size.maxBlocks());
     }
 
@@ -81,12 +92,15 @@ final class StepTables implements AutoCloseable {
         rows = 0;
         sequences = 0;
         logitRows = 0;
+        hasSources = false;
+        turn ^= 1;
     }
 
     /// Adds the tokens of an entry.
     ///
     /// @param vocabSize ids are below it
-    void add(BatchEntry entry, int vocabSize) {
+    /// @param source    row of the step before that chooses the entry's token; [#KNOWN] when it stands there
+    void add(BatchEntry entry, int vocabSize, int source) {
         if (sequences == size.sequences() || rows + entry.count() > size.rows()) {
             throw new IllegalArgumentException("a batch of more than " + size.sequences() + " sequences or " + size.rows()
                     + " tokens; this backend was planned for those");
@@ -94,19 +108,24 @@ final class StepTables implements AutoCloseable {
         set(size.start() + sequences, rows);
         set(size.position() + sequences, entry.from());
         set(size.slot() + sequences, entry.allocation().slot());
+        set(size.source() + sequences, source);
+        hasSources |= source != KNOWN;
         blocks.set(sequences, entry.allocation(), CacheShape.blocksFor(entry.from() + entry.count()));
         sequences++;
         for (int i = 0; i < entry.count(); i++) {
-            int token = entry.tokens()[entry.from() + i];
-            if (token < 0 || token >= vocabSize) {
-                throw new IllegalArgumentException("token " + token + "; the vocabulary has " + vocabSize);
-            }
-            set(size.token() + rows++, token);
+            set(size.token() + rows++, source == KNOWN ? checked(entry.tokens()[entry.from() + i], vocabSize) : PADDED);
         }
         set(size.start() + sequences, rows);
         for (int row = rows - entry.logitRows(); row < rows; row++) {
             set(size.logitRow() + logitRows++, row);
         }
+    }
+
+    private static int checked(int token, int vocabSize) {
+        if (token < 0 || token >= vocabSize) {
+            throw new IllegalArgumentException("token " + token + "; the vocabulary has " + vocabSize);
+        }
+        return token;
     }
 
     /// Adds rows without a sequence, one each, until there are `count`.
@@ -115,6 +134,7 @@ final class StepTables implements AutoCloseable {
             set(size.start() + sequences, rows);
             set(size.position() + sequences, 0);
             set(size.slot() + sequences, PADDED);
+            set(size.source() + sequences, KNOWN);
             set(size.token() + rows, PADDED);
             rows++;
             sequences++;
@@ -123,12 +143,12 @@ final class StepTables implements AutoCloseable {
     }
 
     private void set(int index, int value) {
-        host.segment().setAtIndex(JAVA_INT, index, value);
+        hosts[turn].segment().setAtIndex(JAVA_INT, index, value);
     }
 
     /// Brings the step to the device.
     void upload(Stream stream) {
-        stream.copyToDevice(address, host.segment(), (size.token() + (long) rows) * Integer.BYTES);
+        stream.copyToDevice(address, hosts[turn].segment(), (size.token() + (long) rows) * Integer.BYTES);
         blocks.upload(stream);
     }
 
@@ -146,8 +166,21 @@ final class StepTables implements AutoCloseable {
         return logitRows;
     }
 
+    /// Whether a row runs a token that the step before chooses.
+    boolean hasSources() {
+        return hasSources;
+    }
+
     long tokens() {
         return at(size.token());
+    }
+
+    long slots() {
+        return at(size.slot());
+    }
+
+    long sources() {
+        return at(size.source());
     }
 
     /// The address of the wanted rows from `first` on.
@@ -172,7 +205,9 @@ final class StepTables implements AutoCloseable {
 
     @Override
     public void close() {
-        host.close();
+        for (PinnedMemory memory : hosts) {
+            memory.close();
+        }
         blocks.close();
     }
 }

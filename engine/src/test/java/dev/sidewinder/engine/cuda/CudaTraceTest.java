@@ -1,6 +1,7 @@
 package dev.sidewinder.engine.cuda;
 
 import dev.sidewinder.cuda.emulator.Emulator;
+import dev.sidewinder.cuda.emulator.EmulatorSettings;
 import dev.sidewinder.engine.Trace;
 import dev.sidewinder.engine.TraceHarness;
 import dev.sidewinder.kvcache.CacheShape;
@@ -12,9 +13,9 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.ValueSource;
+import org.junit.jupiter.params.provider.CsvSource;
 
-/// Seeded traces of arrivals, cancels and mixed lengths on the emulated device: in batch-invariant mode every request gets the
+/// Seeded traces of arrivals, cancels and mixed lengths on the emulated device, with steps launched ahead and without: in batch-invariant mode every request gets the
 /// token ids and log-probabilities, bit for bit, that it gets alone, and nothing is leaked, on the host or on the device.
 @Timeout(900)
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
@@ -35,14 +36,18 @@ class CudaTraceTest {
         model.close();
     }
 
+    /// In each way of sampling; alone, requests run on a backend whose tokens are chosen on the host.
     @ParameterizedTest
-    @ValueSource(longs = {1, 2, 3, 4})
-    void everyRequestHasTheBitsItHasAlone(long seed) {
-        System.out.println("CudaTraceTest seed " + seed);
+    @CsvSource({"1, AHEAD", "2, AHEAD", "3, AHEAD", "4, AHEAD", "5, AHEAD", "6, AHEAD", "1, DEVICE", "2, DEVICE", "3, HOST"})
+    void everyRequestHasTheBitsItHasAlone(long seed, Sampling sampling) {
+        System.out.println("CudaTraceTest seed " + seed + " " + sampling);
         var random = new Random(seed);
         var shape = new CacheShape(6 + random.nextInt(6), 2 + random.nextInt(5));
-        new TraceHarness(() -> EmulatedBackend.open(model, shape, EmulatedBackend.options(MAX_BATCH_TOKENS, shape), seed))
-                .play(seed, SIZE);
+        CudaOptions options = EmulatedBackend.options(MAX_BATCH_TOKENS, shape);
+        // Work that waits until the host does shows when a buffer is written again too early.
+        EmulatorSettings settings = EmulatorSettings.withSeed(seed);
+        new TraceHarness(() -> EmulatedBackend.open(model, shape, options.with(Sampling.HOST), settings))
+                .play(seed, SIZE, EmulatedBackend.open(model, shape, options.with(sampling), seed % 2 == 0 ? settings : settings.lazily()));
         Assertions.assertThat(Emulator.liveAllocations()).isZero();
     }
 }

@@ -4,12 +4,15 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 
 import dev.sidewinder.cuda.device.DeviceBuffer;
+import dev.sidewinder.cuda.device.Stream;
 import dev.sidewinder.cuda.emulator.EmulatorExtension;
+import dev.sidewinder.cuda.emulator.EmulatorSettings;
 import dev.sidewinder.cuda.kernel.StepSequences;
 import dev.sidewinder.engine.cpu.TestSequence;
 import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.scheduler.BatchEntry;
 import dev.sidewinder.scheduler.LogitRows;
+import dev.sidewinder.scheduler.TokenSource;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -26,7 +29,7 @@ class StepTablesTest {
     private static final StepTables.Size SIZE = new StepTables.Size(300, 4, 5);
 
     @RegisterExtension
-    final EmulatorExtension emulator = new EmulatorExtension();
+    final EmulatorExtension emulator = new EmulatorExtension(EmulatorSettings.withSeed(0).lazily());
 
     private DeviceBuffer memory;
     private StepTables tables;
@@ -49,8 +52,8 @@ class StepTablesTest {
         var second = new TestSequence(0, new int[] {5, 1, 9}, new int[260]);
         second.next(128, LogitRows.NONE);
         tables.clear();
-        tables.add(first.next(3, LogitRows.ALL), 100);
-        tables.add(second.next(132, LogitRows.LAST), 100);
+        tables.add(first.next(3, LogitRows.ALL), 100, StepTables.KNOWN);
+        tables.add(second.next(132, LogitRows.LAST), 100, StepTables.KNOWN);
         tables.upload(emulator.device().stream());
 
         StepSequences prompts = tables.prompts();
@@ -68,7 +71,7 @@ class StepTablesTest {
     void markRowsThatBelongToNobody() {
         var sequence = new TestSequence(2, new int[] {4}, new int[] {8});
         tables.clear();
-        tables.add(sequence.next(1, LogitRows.LAST), 100);
+        tables.add(sequence.next(1, LogitRows.LAST), 100, StepTables.KNOWN);
         tables.pad(4);
         tables.upload(emulator.device().stream());
 
@@ -94,7 +97,7 @@ class StepTablesTest {
                 }
                 int count = Math.min(1 + random.nextInt(60), sequences[row].remaining());
                 BatchEntry entry = sequences[row].next(count, LogitRows.LAST);
-                tables.add(entry, 10);
+                tables.add(entry, 10, StepTables.KNOWN);
                 expected[row] = new int[CacheShape.blocksFor(entry.from() + count)];
                 Arrays.setAll(expected[row], sequences[row]::block);
             }
@@ -107,14 +110,55 @@ class StepTablesTest {
     }
 
     @Test
+    void sayWhereATokenComesFromThatTheHostDoesNotHave() {
+        var known = new TestSequence(2, new int[] {4}, new int[] {8});
+        var unread = new TestSequence(1, new int[] {3}, new int[] {9});
+        unread.next(1, LogitRows.LAST);
+        tables.clear();
+        assertThat(tables.hasSources()).isFalse();
+        tables.add(known.next(1, LogitRows.LAST), 100, StepTables.KNOWN);
+        assertThat(tables.hasSources()).isFalse();
+        tables.add(new BatchEntry(7, new int[1], 1, 1, TokenSource.UNREAD, LogitRows.LAST, unread), 100, 5);
+        assertThat(tables.hasSources()).isTrue();
+        tables.pad(4);
+        tables.upload(emulator.device().stream());
+
+        assertThat(ints(tables.sources(), 4)).containsExactly(-1, 5, -1, -1);
+        assertThat(ints(tables.tokens(), 4)).containsExactly(8, -1, -1, -1);
+        assertThat(ints(tables.slots(), 4)).containsExactly(2, 1, -1, -1);
+        assertThat(ints(tables.decode(4).position(), 4)).containsExactly(0, 1, 0, 0);
+        tables.clear();
+        assertThat(tables.hasSources()).isFalse();
+    }
+
+    /// This device works only when the host waits, so a buffer that is written too early shows.
+    @Test
+    void mayBeWrittenWhileTheCopyOfTheStepBeforeIsUnderWay() {
+        Stream stream = emulator.device().stream();
+        try (DeviceBuffer seen = emulator.device().allocate(64)) {
+            var sequence = new TestSequence(2, new int[] {4, 1, 2, 3, 0}, new int[600]);
+            for (int step = 0; step < 2; step++) {
+                tables.clear();
+                tables.add(sequence.next(128 * (step + 1), LogitRows.LAST), 10, StepTables.KNOWN);
+                tables.upload(stream);
+                stream.copy(seen.at(32L * step), tables.prompts().position(), 4);
+                stream.copy(seen.at(32L * step + 4), tables.prompts().blockTable(), 4);
+            }
+            assertThat(ints(seen.address(), 2)).containsExactly(0, 4);
+            assertThat(ints(seen.at(32), 2)).containsExactly(128, 4);
+            assertThat(ints(tables.prompts().blockTable(), 3)).containsExactly(4, 1, 2);
+        }
+    }
+
+    @Test
     void refuseMoreThanThereIsRoomFor() {
         tables.clear();
         assertThatIllegalArgumentException()
-                .isThrownBy(() -> tables.add(new TestSequence(0, new int[5], new int[301]).next(301, LogitRows.LAST), 10))
+                .isThrownBy(() -> tables.add(new TestSequence(0, new int[5], new int[301]).next(301, LogitRows.LAST), 10, StepTables.KNOWN))
                 .withMessageContaining("300 tokens");
         var tooLong = new TestSequence(0, new int[6], new int[641]);
         tooLong.next(640, LogitRows.NONE);
-        assertThatIllegalArgumentException().isThrownBy(() -> tables.add(tooLong.next(1, LogitRows.LAST), 10))
+        assertThatIllegalArgumentException().isThrownBy(() -> tables.add(tooLong.next(1, LogitRows.LAST), 10, StepTables.KNOWN))
                 .withMessageContaining("6 KV blocks");
     }
 

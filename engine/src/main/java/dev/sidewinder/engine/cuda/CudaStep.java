@@ -1,0 +1,244 @@
+package dev.sidewinder.engine.cuda;
+
+import dev.sidewinder.cuda.device.Event;
+import dev.sidewinder.cuda.device.Stream;
+import dev.sidewinder.engine.LaunchedStep;
+import dev.sidewinder.engine.Logits;
+import dev.sidewinder.engine.RowSampler;
+import dev.sidewinder.engine.Sample;
+import dev.sidewinder.scheduler.Batch;
+import dev.sidewinder.scheduler.BatchEntry;
+import dev.sidewinder.scheduler.TokenSource;
+import java.util.Arrays;
+import java.util.BitSet;
+import java.util.Optional;
+
+/// A step of a [CudaBackend]: which row of the device is which row of the batch, and how far the step is. Two of them take
+/// turns, since one is launched before the other has been read.
+///
+/// The rows on the device are those of the decode pass, then those of the prompt pass of which logits are wanted.
+final class CudaStep implements LaunchedStep {
+
+    private static final int NONE = -1;
+
+    private enum Stage { IDLE, LAUNCHED, SAMPLED }
+
+    /// What the steps of a backend share.
+    ///
+    /// @param sampler absent when the host chooses
+    record Shared(Stream stream, StepPasses passes, CudaMemory memory, HostLogits logits, Optional<DeviceSampler> sampler,
+            boolean runsAhead, int vocabSize) {}
+
+    private final Shared shared;
+    private final Event done;
+    private Stage stage = Stage.IDLE;
+    private boolean mayGoOn;
+    private int rows;
+    /// The batch's row of each row of the decode pass (-1: none), and of each wanted row of the prompt pass.
+    private final int[] decodeTarget;
+    private final int[] promptTarget;
+    private int decodeRows;
+    private int promptRows;
+    /// The row on the device that chooses the next token of the sequence in a slot; -1 = none.
+    private final int[] rowOfSlot;
+    /// The rows on the device from which the host chooses.
+    private final BitSet onHost = new BitSet();
+    private RowSampler wanted;
+
+    CudaStep(Shared shared, Event done, CudaOptions options, int slots) {
+        this.shared = shared;
+        this.done = done;
+        decodeTarget = new int[options.decodeRows()];
+        promptTarget = new int[options.maxBatchTokens()];
+        rowOfSlot = new int[slots];
+    }
+
+    /// Launches the passes of a batch.
+    ///
+    /// @param before the latest step, which may be under way
+    void launch(Batch batch, CudaStep before) {
+        require(Stage.IDLE);
+        StepPasses passes = shared.passes();
+        passes.clear();
+        rows = 0;
+        for (BatchEntry entry : batch.entries()) {
+            switch (entry.source()) {
+                case PROMPT -> {
+                    int wantedRows = passes.promptLogitRows();
+                    passes.addPrompt(entry);
+                    while (wantedRows < passes.promptLogitRows()) {
+                        promptTarget[wantedRows++] = rows++;
+                    }
+                }
+                case GENERATED -> addDecode(entry, StepTables.KNOWN);
+                case UNREAD -> addDecode(entry, before.tokenRow(entry));
+            }
+        }
+        decodeRows = passes.decodeRows();
+        promptRows = passes.promptLogitRows();
+        noteRowsOfSlots(batch);
+        passes.launch(shared.sampler());
+        stage = Stage.LAUNCHED;
+    }
+
+    private void addDecode(BatchEntry entry, int source) {
+        shared.passes().addDecode(entry, source);
+        decodeTarget[shared.passes().decodeRows() - 1] = entry.logitRows() > 0 ? rows++ : NONE;
+    }
+
+    /// The row that chooses the token of an entry of the step behind this one.
+    private int tokenRow(BatchEntry entry) {
+        int row = rowOfSlot[entry.allocation().slot()];
+        if (!allowsNext() || row == NONE) {
+            throw new IllegalStateException("sequence " + entry.sequence() + " is to run token " + entry.from()
+                    + ", which no step under way is about to choose on the device");
+        }
+        return row;
+    }
+
+    private void noteRowsOfSlots(Batch batch) {
+        Arrays.fill(rowOfSlot, NONE);
+        int decode = 0;
+        int prompt = decodeRows;
+        for (BatchEntry entry : batch.entries()) {
+            if (entry.source() != TokenSource.PROMPT) {
+                rowOfSlot[entry.allocation().slot()] = decode++;
+            } else if (entry.logitRows() > 0) {
+                prompt += entry.logitRows();
+                rowOfSlot[entry.allocation().slot()] = prompt - 1;
+            }
+        }
+    }
+
+    /// Whether the step behind may be launched though this one has not been awaited.
+    boolean allowsNext() {
+        return stage == Stage.SAMPLED && mayGoOn;
+    }
+
+    /// Whether it has been launched and not awaited.
+    boolean isUnderWay() {
+        return stage != Stage.IDLE;
+    }
+
+    @Override
+    public boolean sample(RowSampler sampler) {
+        begin(Stage.LAUNCHED, Stage.SAMPLED);
+        wanted = sampler;
+        onHost.clear();
+        if (shared.sampler().isPresent()) {
+            describe(shared.sampler().get());
+        } else {
+            takeAllToTheHost();
+        }
+        mayGoOn = shared.runsAhead() && onHost.isEmpty();
+        launchSampling(shared.sampler());
+        return mayGoOn;
+    }
+
+    private void begin(Stage expected, Stage next) {
+        require(expected);
+        stage = next;
+    }
+
+    private void require(Stage expected) {
+        if (stage != expected) {
+            throw new IllegalStateException("a step is launched, sampled and awaited, once each; this one is " + stage + " and not "
+                    + expected);
+        }
+    }
+
+    private void describe(DeviceSampler sampler) {
+        sampler.begin();
+        for (int at = 0; at < decodeRows + promptRows; at++) {
+            if (target(at) == NONE) {
+                sampler.addNothing();
+            } else if (!sampler.add(wanted, target(at))) {
+                onHost.set(at);
+            }
+        }
+        sampler.upload();
+    }
+
+    private void takeAllToTheHost() {
+        for (int at = 0; at < decodeRows + promptRows; at++) {
+            onHost.set(at, target(at) != NONE);
+        }
+    }
+
+    private int target(int at) {
+        return at < decodeRows ? decodeTarget[at] : promptTarget[at - decodeRows];
+    }
+
+    /// @param sampler absent when all rows go to the host
+    private void launchSampling(Optional<DeviceSampler> sampler) {
+        shared.logits().begin(onHost.isEmpty() ? 0 : rows);
+        if (decodeRows > 0) {
+            sampler.ifPresent(device -> device.choose(shared.memory().decodeLogits(), shared.passes().decodeSlots(), 0, decodeRows));
+            copyDecodeRows();
+        }
+        for (int first = 0; first < promptRows; first += CudaMemory.LOGIT_ROWS) {
+            int count = Math.min(CudaMemory.LOGIT_ROWS, promptRows - first);
+            int at = decodeRows + first;
+            shared.passes().launchPromptHead(first, count);
+            sampler.ifPresent(device -> device.choose(shared.memory().promptLogits(), 0, at, count));
+            fetchPromptRows(at, count);
+        }
+        sampler.ifPresent(DeviceSampler::collect);
+        shared.stream().record(done);
+    }
+
+    /// Sends the decode rows to the host that it chooses from: runs of neighbours at once.
+    private void copyDecodeRows() {
+        int first = onHost.nextSetBit(0);
+        while (first >= 0 && first < decodeRows) {
+            int end = Math.min(onHost.nextClearBit(first), decodeRows);
+            shared.logits().copyDecodeRows(shared.memory().decodeLogits(), first, end - first);
+            first = onHost.nextSetBit(end);
+        }
+    }
+
+    /// Waits for the rows of a part of the prompt pass that the host chooses from: the next part takes their place.
+    private void fetchPromptRows(int from, int count) {
+        int at = onHost.nextSetBit(from);
+        if (at < 0 || at >= from + count) {
+            return;
+        }
+        shared.logits().fetchPromptRows(shared.memory().promptLogits(), count);
+        for (; at >= 0 && at < from + count; at = onHost.nextSetBit(at + 1)) {
+            shared.logits().takePromptRow(at - from, target(at));
+        }
+    }
+
+    @Override
+    public Sample[] await() {
+        Sample[] samples = new Sample[rows];
+        waitAndTakeDecodeRows();
+        for (int at = 0; at < decodeRows + promptRows; at++) {
+            int row = target(at);
+            if (row != NONE) {
+                samples[row] = onHost.get(at) ? wanted.sample(row, shared.logits().values(), shared.logits().offset(row))
+                        : shared.sampler().orElseThrow().read(at);
+            }
+        }
+        return samples;
+    }
+
+    private void waitAndTakeDecodeRows() {
+        begin(Stage.SAMPLED, Stage.IDLE);
+        done.synchronize();
+        for (int at = onHost.nextSetBit(0); at >= 0 && at < decodeRows; at = onHost.nextSetBit(at + 1)) {
+            shared.logits().takeDecodeRow(at, decodeTarget[at]);
+        }
+    }
+
+    /// Ends the step in place of [#sample] and [#await]: all rows as they are.
+    Logits logits() {
+        begin(Stage.LAUNCHED, Stage.SAMPLED);
+        onHost.clear();
+        takeAllToTheHost();
+        mayGoOn = false;
+        launchSampling(Optional.empty());
+        waitAndTakeDecodeRows();
+        return new Logits(shared.logits().values(), rows, shared.vocabSize());
+    }
+}
