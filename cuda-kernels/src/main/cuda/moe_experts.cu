@@ -153,9 +153,10 @@ __device__ __forceinline__ float combined(const float* weight, int parts, int ac
     return __fmaf_rn(scale, routed, shared);
 }
 
-__device__ __forceinline__ void deliver(float* residual, float* sum, bf16* sum_bf16, size_t at, float value) {
+// `before` is what the residual holds.
+__device__ __forceinline__ void deliver(float* residual, float before, float* sum, bf16* sum_bf16, size_t at, float value) {
     if (residual != nullptr) {
-        residual[at] = __fadd_rn(residual[at], value);
+        residual[at] = __fadd_rn(before, value);
     }
     if (sum != nullptr) {
         sum[at] = value;
@@ -282,14 +283,19 @@ __device__ __forceinline__ void up_stream(typename FORMAT::Token* middle, const 
     grid_dependency_launch();
     // With at most 8 tokens the first tiles are the shared expert's, whatever the router says: their weights need not wait.
     bool known = tile < shape.parts;
+    int unit = tile;
+    int first = 0;
     if (!known) {
         fetch_ahead(ahead_codes, ahead_bytes, (tile - shape.parts) * static_cast<int>(gridDim.x) + static_cast<int>(blockIdx.x));
         grid_dependency_wait();
-        if (tile >= tiles.count[0]) {
+        // All three at once; those of a tile that there is not are not used.
+        int count = tiles.count[0];
+        unit = tiles.unit[tile];
+        first = tiles.first[tile];
+        if (tile >= count) {
             return;
         }
     }
-    int unit = known ? tile : tiles.unit[tile];
     Matrix matrix = matrix_of<FORMAT, true>(weights, shape, unit);
     if (static_cast<int>(blockIdx.x) * TILE_ROWS >= matrix.rows) {
         grid_dependency_wait();  // whoever waits for this kernel waits for the one before it too
@@ -303,13 +309,14 @@ __device__ __forceinline__ void up_stream(typename FORMAT::Token* middle, const 
     if (known) {
         fetch_ahead<FORMAT>(matrix, first_row);
         grid_dependency_wait();
-        if (tile >= tiles.count[0]) {
+        int count = tiles.count[0];
+        first = tiles.first[tile];
+        if (tile >= count) {
             return;
         }
     }
 
     // The tile's tokens, as the product reads them.
-    int first = tiles.first[tile];
     int tokens = tiles.unit_first[unit + 1] - first;
     tokens = tokens < MMA_TOKENS ? tokens : MMA_TOKENS;
     int pitch = token_pitch<FORMAT>(shape.hidden);
@@ -327,11 +334,11 @@ __device__ __forceinline__ void up_stream(typename FORMAT::Token* middle, const 
     int group = threadIdx.x % WARP / 4;
     int quarter = threadIdx.x % 4;
     const uint8_t* token = group < tokens ? staged + group * pitch + quarter * 16 * FORMAT::TOKEN_CHUNKS : nullptr;
-    float sum[4] = {};
-    stream_product<FORMAT>(sum, ahead, rows, token, blocks);
-
+    // Asked for before the product, so that nothing is waited for behind it.
     float scale = product_scale<FORMAT>(weights, unit);
     float down_inverse = inverse_of(down_input_scale, unit);
+    float sum[4] = {};
+    stream_product<FORMAT>(sum, ahead, rows, token, blocks);
 #pragma unroll
     for (int i = 0; i < 4; i++) {
         int column = 2 * quarter + i % 2;
@@ -370,6 +377,14 @@ __device__ __forceinline__ void down_stream(const Outputs& outputs, const typena
     }
     grid_dependency_wait();
 
+    // What the value that this thread finishes needs, asked for before the products.
+    static_assert(MMA_TOKENS * MMA_ROWS <= EXPERT_THREADS, "a thread finishes one value at most");
+    int my_token = threadIdx.x / MMA_ROWS;
+    int my_row = threadIdx.x % MMA_ROWS;
+    size_t my_place = static_cast<size_t>(my_token) * shape.hidden + first_row + my_row;
+    bool finishing = my_token < tokens && first_row + my_row < shape.hidden && choice_expert[my_token * active] >= 0;
+    float before = finishing && outputs.residual != nullptr ? outputs.residual[my_place] : 0.0f;
+
     int count = tiles.count[0];
     for (int tile = first_tile; tile < count; tile += EXPERT_WARPS) {
         int unit = tiles.unit[tile];
@@ -387,14 +402,19 @@ __device__ __forceinline__ void down_stream(const Outputs& outputs, const typena
             token = reinterpret_cast<const uint8_t*>(middle + static_cast<size_t>(first + group) * shape.width)
                     + quarter * 16 * FORMAT::TOKEN_CHUNKS;
         }
+        float factor = product_scale<FORMAT>(weights, unit);
+        uint32_t sources[2];
+#pragma unroll
+        for (int i = 0; i < 2; i++) {
+            sources[i] = 2 * quarter + i < columns ? tiles.slot_source[first + 2 * quarter + i] : 0;
+        }
         float sum[4] = {};
         stream_product<FORMAT>(sum, ahead, rows, token, blocks);
-        float factor = product_scale<FORMAT>(weights, unit);
 #pragma unroll
         for (int i = 0; i < 4; i++) {
             int column = 2 * quarter + i % 2;
             if (column < columns) {
-                uint32_t source = tiles.slot_source[first + column];
+                uint32_t source = sources[i % 2];
                 int row = static_cast<int>((source >> 8) * ranks + (source & 0xffu));
                 rows_of_ranks[row * MMA_ROWS + group + i / 2 * 8] = __fmul_rn(sum[i], factor);
             }
@@ -402,17 +422,11 @@ __device__ __forceinline__ void down_stream(const Outputs& outputs, const typena
     }
     __syncthreads();
 
-    for (int i = threadIdx.x; i < tokens * MMA_ROWS; i += EXPERT_THREADS) {
-        int token = i / MMA_ROWS;
-        int row = i % MMA_ROWS;
-        bool padding = choice_expert[token * active] < 0;
-        if (!padding && first_row + row < shape.hidden) {
-            float value = combined(choice_weight + token * active, shape.parts, active, scale, [&](int rank) {
-                return rows_of_ranks[(token * ranks + rank) * MMA_ROWS + row];
-            });
-            deliver(outputs.residual, outputs.sum, outputs.sum_bf16,
-                    static_cast<size_t>(token) * shape.hidden + first_row + row, value);
-        }
+    if (finishing) {
+        float value = combined(choice_weight + my_token * active, shape.parts, active, scale, [&](int rank) {
+            return rows_of_ranks[(my_token * ranks + rank) * MMA_ROWS + my_row];
+        });
+        deliver(outputs.residual, before, outputs.sum, outputs.sum_bf16, my_place, value);
     }
 }
 
@@ -804,6 +818,7 @@ extern "C" __global__ __launch_bounds__(EXPERT_THREADS) void moe_combine(
     const int32_t* slot = choice_slot + token * (parts + active);
     float value = combined(choice_weight + token * active, parts, active, scale,
                            [&](int rank) { return rows[static_cast<size_t>(slot[rank]) * hidden + column]; });
-    deliver(residual, sum, sum_bf16, token * hidden + column, value);
+    size_t at = token * hidden + column;
+    deliver(residual, residual == nullptr ? 0.0f : residual[at], sum, sum_bf16, at, value);
 }
 KERNEL(moe_combine);
