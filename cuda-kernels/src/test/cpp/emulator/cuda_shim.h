@@ -22,7 +22,6 @@
 #define __host__
 #define __forceinline__ inline
 #define __noinline__ __attribute__((noinline))
-#define __launch_bounds__(...)
 #define __constant__ static
 #define __grid_constant__
 #define __align__(bytes) __attribute__((aligned(bytes)))
@@ -34,6 +33,15 @@
 #define DYN_SMEM(type, name) type* name = reinterpret_cast<type*>(emulator_thread->dynamic_shared)
 
 #define KERNEL(name) static const ::shim::Registration<decltype(&name), &name> registration_of_##name(#name, __FILE__)
+
+// Stands between `extern "C"` and a kernel's type: ends that declaration with one of nothing, notes the bound for the next
+// KERNEL(name) (what a file defines is initialised in its order), and begins the declaration again.
+#define __launch_bounds__(...) SHIM_BOUND(__COUNTER__, __VA_ARGS__)
+#define SHIM_BOUND(number, ...) SHIM_BOUND_(number, __VA_ARGS__)
+#define SHIM_BOUND_(number, ...)                                        \
+    int shim_nothing_##number;                                          \
+    static const ::shim::LaunchBound shim_bound_##number{__VA_ARGS__};  \
+    extern "C"
 
 #define EMULATOR_SITE_PARAMETERS const char* file = __builtin_FILE(), int line = __builtin_LINE()
 #define EMULATOR_SITE(operation) (::emulator::Site{operation, file, line})
@@ -72,6 +80,13 @@ SHIM_VECTOR(unsigned long long, ulonglong, 16, 16)
 
 namespace shim {
 
+// The __launch_bounds__ that no kernel was registered with yet; 0: none.
+static int next_bound = 0;
+
+struct LaunchBound {
+    explicit LaunchBound(int threads, int = 0, int = 0) { next_bound = threads; }
+};
+
 template <typename Function, Function function>
 struct Registration;
 
@@ -89,7 +104,8 @@ struct Registration<void (*)(Arguments...), function> {
         static const emulator::Parameter parameters[] = {
             {sizeof(Arguments), alignof(Arguments), std::is_pointer_v<Arguments>}..., {0, 1, false}};
         static emulator::KernelDescription description;
-        description = {name, file, &run, parameters, static_cast<int>(sizeof...(Arguments))};
+        description = {name, file, &run, parameters, static_cast<int>(sizeof...(Arguments)), next_bound};
+        next_bound = 0;
         emulator_register(&description);
     }
 };

@@ -94,6 +94,14 @@ int load(Module** result, const void* image) {
         dlclose(module->library);
         return driver.refuse(INVALID_IMAGE, "cuModuleLoadData: the library registers no kernel; write KERNEL(name) after each");
     }
+    for (const KernelDescription* kernel : module->kernels) {
+        if (kernel->most_threads <= 0) {
+            std::string name = kernel->name;
+            dlclose(module->library);
+            return driver.refuse(INVALID_IMAGE, "cuModuleLoadData: kernel " + name + " has no __launch_bounds__, or its KERNEL(" +
+                                                    name + ") is not the first behind them");
+        }
+    }
     dl_iterate_phdr(find_segments, module.get());
     *result = module.get();
     driver.modules.insert(module.release());
@@ -175,7 +183,7 @@ struct Prepared {
     size_t shared_bytes;
     bool overlapping;
     ArgumentBlock arguments;
-    std::unique_ptr<Launch> begun;  // one block of it has begun
+    std::unique_ptr<Launch> begun = nullptr;  // one block of it has begun
     uint64_t begun_block = BlockRunner::NO_BLOCK;
 
     std::unique_ptr<Launch> launch() {
@@ -254,6 +262,11 @@ int check_shape(const Function& function, Index grid, Index block, size_t shared
     }
     if (threads == 0 || threads > BLOCK_LIMIT_THREADS || block.z > 64) {
         return driver.refuse(INVALID_VALUE, title(function) + ": block " + text(block));
+    }
+    if (threads > static_cast<uint64_t>(function.kernel->most_threads)) {
+        return driver.refuse(INVALID_VALUE, title(function) + ": a block of " + std::to_string(threads) +
+                                                " threads; its __launch_bounds__ are " +
+                                                std::to_string(function.kernel->most_threads));
     }
     if (shared_bytes > static_cast<size_t>(function.dynamic_shared_limit)) {
         return driver.refuse(INVALID_VALUE, title(function) + ": " + std::to_string(shared_bytes) +
@@ -450,7 +463,7 @@ DRIVER_CALL cuFuncGetAttribute(int* value, int attribute, Function* function) {
         return driver.refuse(INVALID_HANDLE, "cuFuncGetAttribute: no such function");
     }
     switch (attribute) {
-        case ATTRIBUTE_MAX_THREADS: *value = BLOCK_LIMIT_THREADS; break;
+        case ATTRIBUTE_MAX_THREADS: *value = function->kernel->most_threads; break;
         case ATTRIBUTE_SHARED_BYTES: *value = 0; break;  // known for the whole family only; nvcc reports each kernel's
         case ATTRIBUTE_CONSTANT_BYTES: *value = 0; break;
         case ATTRIBUTE_LOCAL_BYTES: *value = 0; break;

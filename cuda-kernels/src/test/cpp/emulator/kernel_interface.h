@@ -50,6 +50,7 @@ struct KernelDescription {
     void (*run)(void** arguments);
     const Parameter* parameters;
     int parameter_count;
+    int most_threads;  // __launch_bounds__ of the kernel, 0 when it has none
 };
 
 }  // namespace emulator

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.sidewinder.cuda.device.CudaException;
 import dev.sidewinder.cuda.device.Device;
 import dev.sidewinder.cuda.device.DeviceBuffer;
+import dev.sidewinder.cuda.device.DeviceFunction;
 import dev.sidewinder.cuda.kernel.Arguments;
 import dev.sidewinder.cuda.kernel.LaunchShape;
 import java.lang.foreign.Arena;
@@ -40,6 +41,28 @@ class EmulatorFaultTest {
 
     private static LaunchShape shape(int blocks, int threads, int sharedBytes) {
         return new LaunchShape(blocks, 1, 1, threads, sharedBytes);
+    }
+
+    // ---- launches ------------------------------------------------------------------------------------------------------
+
+    @Test
+    void aBlockLargerThanTheKernelsBoundIsRefused() {
+        underManySeeds(emulator -> {
+            Device device = emulator.device();
+            try (DeviceBuffer x = Floats.upload(device, 1); DeviceBuffer y = device.allocate(4)) {
+                DeviceFunction function = emulator.kernels().get("emulator_samples", "scale_f32").function();
+                assertThat(function.threadsPerBlock()).isEqualTo(128);
+                function.argument(0, y.address());
+                function.argument(1, x.address());
+                function.argument(2, 1);
+                function.argument(3, 1f);
+                function.launch(device.stream(), 1, 1, 1, 128, 0, DeviceFunction.Start.IN_ORDER);
+                // The launcher's own check is in front of this one, and would hide it.
+                assertThatThrownBy(() -> function.launch(device.stream(), 1, 1, 1, 129, 0, DeviceFunction.Start.IN_ORDER))
+                        .isInstanceOf(CudaException.class)
+                        .hasMessageContaining("kernel scale_f32: a block of 129 threads; its __launch_bounds__ are 128");
+            }
+        });
     }
 
     // ---- barriers ------------------------------------------------------------------------------------------------------
