@@ -20,10 +20,11 @@ die() {
 
 # Kernels. -ffp-contract=off: an operation rounds where it is written, so results do not depend on which products g++
 # contracts (nvcc contracts others); sources that need a fused operation say __fmaf_rn. No strict aliasing, as in nvcc.
-# Symbols are hidden and not unique, so that families that share templates share no shared memory.
-kernel_flags='-x c++ -std=c++17 -O3 -march=x86-64-v3 -ffp-contract=off -fno-math-errno -fno-strict-aliasing
+# Symbols are hidden and not unique, so that families that share templates share no shared memory. tools/mutate-kernels sets a
+# lower optimisation: it compiles each family many times and runs it once.
+kernel_flags="-x c++ -std=c++17 -O${SIDEWINDER_EMULATOR_OPTIMIZATION:-3} -march=x86-64-v3 -ffp-contract=off -fno-math-errno -fno-strict-aliasing
     -fPIC -shared -fvisibility=hidden -fno-gnu-unique -Wall -Wno-unknown-pragmas -Wno-unused-variable
-    -Wno-unused-but-set-variable -Wl,-z,defs'
+    -Wno-unused-but-set-variable -Wl,-z,defs"
 runtime_flags='-std=c++17 -O2 -Wall -Wextra -fPIC -fvisibility=hidden -pthread'
 
 # ---- one file: build-emulator.sh --runtime SOURCE OBJECT, or --kernels KERNELS SOURCE OUTPUT WORK --------------------------
