@@ -4,6 +4,7 @@ import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.kvcache.CheckpointPoint;
 import dev.sidewinder.kvcache.FrameCache;
 import dev.sidewinder.kvcache.FrameShape;
+import dev.sidewinder.kvcache.HostShape;
 import dev.sidewinder.kvcache.MemoryAdmission.Granted;
 import dev.sidewinder.kvcache.MemoryWish;
 import dev.sidewinder.kvcache.Partition;
@@ -55,7 +56,7 @@ public class PrefixLookupBenchmark {
         int blocks = CONVERSATIONS * CacheShape.blocksFor(promptTokens);
         var shape = new FrameShape(4 * CONVERSATIONS + blocks / BLOCKS_PER_FRAME, BLOCKS_PER_FRAME);
         var random = new Random(1);
-        cache = new FrameCache(shape, ReuseEstimate.DEFAULT, random);
+        cache = new FrameCache(shape, HostShape.NONE, ReuseEstimate.DEFAULT, random);
         prompts = new int[CONVERSATIONS][promptTokens];
         expected = (promptTokens - 1) / CacheShape.BLOCK_TOKENS * CacheShape.BLOCK_TOKENS;
         for (int[] prompt : prompts) {

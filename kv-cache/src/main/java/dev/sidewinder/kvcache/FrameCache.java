@@ -4,8 +4,8 @@ import dev.sidewinder.kvcache.MemoryAdmission.Granted;
 import dev.sidewinder.kvcache.MemoryAdmission.NeverFits;
 import dev.sidewinder.kvcache.MemoryAdmission.WaitForOthers;
 import dev.sidewinder.kvcache.MemoryAdmission.WaitForSteps;
-import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.random.RandomGenerator;
 
 /// Gives sequences their memory out of one pool of frames, with what earlier sequences computed where it can be used again.
@@ -21,6 +21,9 @@ import java.util.random.RandomGenerator;
 /// fenced, or in the tree and can be evicted, so a sequence within its promise never waits for another one, at most for
 /// steps under way. That the sum can be done in blocks is shown at [FramePool].
 ///
+/// **Suspension** moves a sequence to the host area and frees all it has here; it comes back bit for bit. Whom to suspend is the
+/// scheduler's choice.
+///
 /// **Order of eviction.** What nobody can use goes first, then states by their worth; a new state only displaces one that
 /// is worth less. What runs is never taken from here.
 public final class FrameCache {
@@ -31,28 +34,24 @@ public final class FrameCache {
     private final StepFence fence = new StepFence();
     private final FramePool pool;
     private final PrefixIndex index;
+    private final WorkQueue work;
     private final FrameSupply supply;
+    private final Suspensions suspensions;
 
-    private final List<StateCopy> restores = new ArrayList<>();
-    private final List<StateCopy> stores = new ArrayList<>();
     private int promised;
     private int sequences;
 
-    private long lookups;
-    private long hits;
-    private long promptTokens;
-    private long kvTokens;
-    private long reusedTokens;
-    private long storedStates;
-    private long refusedStates;
-    private long takenOverStates;
+    private final CacheTally tally = new CacheTally();
 
+    /// @param host   room for suspended sequences
     /// @param random for the keys of hashes: unpredictable in a server, seeded in a test
-    public FrameCache(FrameShape shape, ReuseEstimate estimate, RandomGenerator random) {
+    public FrameCache(FrameShape shape, HostShape host, ReuseEstimate estimate, RandomGenerator random) {
         this.shape = shape;
         pool = new FramePool(shape, fence);
         index = new PrefixIndex(pool, estimate, random);
-        supply = new FrameSupply(pool, index);
+        work = new WorkQueue(pool, fence);
+        supply = new FrameSupply(pool, index, work);
+        suspensions = new Suspensions(host, fence, work);
     }
 
     public FramePool pool() {
@@ -62,6 +61,16 @@ public final class FrameCache {
     /// Sequences that hold memory.
     public int sequences() {
         return sequences;
+    }
+
+    /// Sequences in the host area, those included that a step is copying back.
+    public int suspendedSequences() {
+        return suspensions.suspendedStates();
+    }
+
+    /// KV blocks in the host area.
+    public int suspendedBlocks() {
+        return suspensions.suspendedBlocks();
     }
 
     /// States in the prefix tree.
@@ -75,8 +84,7 @@ public final class FrameCache {
     }
 
     public CacheCounts counts() {
-        return new CacheCounts(lookups, hits, promptTokens, kvTokens, reusedTokens, storedStates, refusedStates, supply.evictedStates(),
-                takenOverStates);
+        return tally.counts(supply.evictedStates());
     }
 
     /// What running sequences hold or are promised, in blocks.
@@ -133,13 +141,14 @@ public final class FrameCache {
             return new WaitForSteps();
         }
         if (wish.partition().isPresent()) {
-            countLookup(wish, match);
+            index.countLookup(match);
+            tally.lookup(wish.promptTokens(), match);
         }
         if (match.hasState() && slot == match.slot()) {
             index.detach(slot);
-            takenOverStates++;
+            tally.takenOver();
         } else if (match.hasState()) {
-            copyState(restores, match.slot(), slot);
+            work.restore(match.slot(), slot);
         }
         int[] names = new int[Math.max(shared, Math.min(blocks, 16))];
         if (shared > 0) {
@@ -153,24 +162,9 @@ public final class FrameCache {
         return new Granted(new SequenceMemory(this, slot, match.stateTokens(), names, shared, missing, node));
     }
 
-    private void countLookup(MemoryWish wish, PrefixMatch match) {
-        index.countLookup(match);
-        lookups++;
-        hits += match.hasState() ? 1 : 0;
-        promptTokens += wish.promptTokens();
-        kvTokens += match.kvTokens();
-        reusedTokens += match.stateTokens();
-    }
-
     /// Whether a sequence with so many blocks of its own, and a state, can be promised them.
     private boolean canCommit(int blocks) {
         return (long) committedBlocks() + shape.blocksPerFrame() + blocks <= shape.blocks();
-    }
-
-    private void copyState(List<StateCopy> queue, int from, int to) {
-        queue.add(new StateCopy(from, to));
-        pool.touchSlot(from, fence.launched() + 1);
-        pool.touchSlot(to, fence.launched() + 1);
     }
 
     Growth grow(SequenceMemory memory, int missing) {
@@ -192,10 +186,10 @@ public final class FrameCache {
     boolean keep(SequenceMemory memory, int position, CheckpointPoint point) {
         int slot = canCommit(0) ? supply.slotToKeep(worth(memory.node(), position, point)) : NONE;
         if (slot == NONE) {
-            refusedStates++;
+            tally.refused();
             return false;
         }
-        copyState(stores, memory.slot(), slot);
+        work.store(memory.slot(), slot);
         memory.pending().addLast(new SequenceMemory.Pending(position, slot, point));
         return true;
     }
@@ -219,7 +213,7 @@ public final class FrameCache {
         int depth = pending.position() / CacheShape.BLOCK_TOKENS;
         int reached = index.extend(node, tokens, depth, names);
         if (index.attach(index.ancestor(reached, depth), pending.slot(), pending.point())) {
-            storedStates++;
+            tally.stored();
         } else {
             pool.giveBackSlot(pending.slot());
         }
@@ -249,7 +243,7 @@ public final class FrameCache {
             return new WaitForSteps();
         }
         memory.walk(tokens, whole);
-        copyState(restores, memory.slot(), slot);
+        work.restore(memory.slot(), slot);
         var names = new int[whole + 1];
         for (int i = 0; i < whole; i++) {
             names[i] = memory.name(i);
@@ -263,15 +257,54 @@ public final class FrameCache {
         sequences++;
         if (partial) {
             fork.reserve(whole * CacheShape.BLOCK_TOKENS, computed);
-            copyBlock(memory.name(whole), fork.name(whole));
+            work.copyBlock(memory.name(whole), fork.name(whole));
         }
         return new Granted(fork);
     }
 
-    private void copyBlock(int from, int to) {
-        supply.copies().add(new BlockCopy(pool.place(from), pool.place(to)));
-        pool.touchBlock(from, fence.launched() + 1);
-        pool.touchBlock(to, fence.launched() + 1);
+    Optional<SuspendedMemory> suspend(SequenceMemory memory) {
+        Optional<Partition> partition = memory.node() == NONE ? Optional.empty() : Optional.of(index.partition(memory.node()));
+        Optional<SuspendedMemory> suspended = suspensions.suspend(this, memory, partition);
+        if (suspended.isPresent()) {
+            giveBack(memory);
+        }
+        return suspended;
+    }
+
+    MemoryAdmission resume(SuspendedMemory suspended, int promiseTokens) {
+        var refusal = shape.neverFits(promiseTokens);
+        if (refusal.isPresent()) {
+            return new NeverFits(refusal.get());
+        }
+        int held = suspended.blockCount();
+        int missing = Math.max(held, CacheShape.blocksFor(promiseTokens));
+        if (!canCommit(missing)) {
+            return new WaitForOthers();
+        }
+        if (!suspensions.isCopied(suspended)) {
+            return new WaitForSteps();
+        }
+        int slot = supply.takeSlot(NONE);
+        if (slot == NONE) {
+            return new WaitForSteps();
+        }
+        if (!supply.makeRoom(held)) {
+            pool.giveBackSlot(slot);
+            return new WaitForSteps();
+        }
+        int node = suspended.partition().map(index::enter).orElse(NONE);
+        var memory = new SequenceMemory(this, slot, suspended.reusedTokens(), new int[held], 0, missing, node);
+        promised += missing;
+        sequences++;
+        if (held > 0) {
+            grow(memory, held);
+        }
+        suspensions.resume(suspended, memory);
+        return new Granted(memory);
+    }
+
+    void drop(SuspendedMemory suspended) {
+        suspensions.drop(suspended);
     }
 
     void giveBack(SequenceMemory memory) {
@@ -295,7 +328,7 @@ public final class FrameCache {
 
     /// Whether copies are queued that no step has been launched with.
     public boolean hasWork() {
-        return !supply.copies().isEmpty() || !restores.isEmpty() || !stores.isEmpty();
+        return !work.isEmpty();
     }
 
     /// A step is launched: it may touch everything that is held now, and takes all queued copies with it.
@@ -304,18 +337,15 @@ public final class FrameCache {
     /// @return what to copy with it
     public MemoryWork launch(long step) {
         supply.prepare();
-        MemoryWork work = hasWork() ? new MemoryWork(supply.copies(), restores, stores) : MemoryWork.NONE;
-        supply.copies().clear();
-        restores.clear();
-        stores.clear();
         fence.launch(step);
-        return work;
+        return work.take();
     }
 
     /// A step has completed: what only it and earlier ones could touch is free. Steps complete in the order of their launch.
     public void stepCompleted(long step) {
         fence.complete(step);
         pool.completed();
+        suspensions.completed();
     }
 
     /// Drops everything that no running sequence shares.

@@ -1,8 +1,5 @@
 package dev.sidewinder.kvcache;
 
-import java.util.ArrayList;
-import java.util.List;
-
 /// Finds frames and blocks for those who may have them: what is free, else what comes free by moving blocks together, else
 /// what can be evicted from the prefix tree. What comes free with steps under way is waited for rather than evict more.
 final class FrameSupply {
@@ -11,17 +8,13 @@ final class FrameSupply {
 
     private final FramePool pool;
     private final PrefixIndex index;
-    private final List<BlockCopy> copies = new ArrayList<>();
+    private final WorkQueue work;
     private long evictedStates;
 
-    FrameSupply(FramePool pool, PrefixIndex index) {
+    FrameSupply(FramePool pool, PrefixIndex index, WorkQueue work) {
         this.pool = pool;
         this.index = index;
-    }
-
-    /// Copies of blocks that wait for a step, in order.
-    List<BlockCopy> copies() {
-        return copies;
+        this.work = work;
     }
 
     long evictedStates() {
@@ -31,7 +24,7 @@ final class FrameSupply {
     /// Has a frame emptied where none is free and that takes only moves, so that the next sequence need not wait for it.
     void prepare() {
         if (pool.freeFrames() == 0 && pool.comingFrames() == 0) {
-            pool.compact(copies);
+            work.compact();
         }
     }
 
@@ -63,7 +56,7 @@ final class FrameSupply {
     /// @return false when there is none, or none yet
     private boolean makeFrame(int kept, double mostWorth) {
         while (pool.freeFrames() == 0) {
-            if (pool.comingFrames() > 0 || pool.compact(copies)) {
+            if (pool.comingFrames() > 0 || work.compact()) {
                 return false;
             }
             if (!index.evictDead()) {

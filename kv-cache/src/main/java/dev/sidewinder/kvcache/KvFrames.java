@@ -99,7 +99,6 @@ final class KvFrames {
             int to = takePlace();
             names.move(name, to);
             copies.add(new BlockCopy(place, to));
-            touched[place] = nextStep;
             touched[to] = nextStep;
             leave(victim);
             fenced.add(place, nextStep);

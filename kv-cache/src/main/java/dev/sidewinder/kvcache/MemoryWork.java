@@ -2,23 +2,28 @@ package dev.sidewinder.kvcache;
 
 import java.util.List;
 
-/// What a backend copies with a step. Each list is to be worked off in its order: a later copy may read what an earlier one
-/// wrote.
+/// What a backend copies with a step, in this order; each list is to be worked off in its own order, too, since a later copy
+/// may read what an earlier one wrote.
 ///
-/// @param blocks   KV blocks, copied before the step
-/// @param restores states, copied before the step, after the blocks: to sequences that go on from them
-/// @param stores   states, copied after the step: kept for later sequences
-public record MemoryWork(List<BlockCopy> blocks, List<StateCopy> restores, List<StateCopy> stores) {
+/// @param ins      from the host area, before the step: sequences that are resumed
+/// @param blocks   KV blocks, before the step: moves and forks
+/// @param restores states, before the step: to sequences that go on from them
+/// @param outs     to the host area, before the step: sequences that are suspended
+/// @param stores   states, after the step: kept for later sequences
+public record MemoryWork(List<HostCopy> ins, List<BlockCopy> blocks, List<StateCopy> restores, List<HostCopy> outs,
+        List<StateCopy> stores) {
 
-    public static final MemoryWork NONE = new MemoryWork(List.of(), List.of(), List.of());
+    public static final MemoryWork NONE = new MemoryWork(List.of(), List.of(), List.of(), List.of(), List.of());
 
     public MemoryWork {
+        ins = List.copyOf(ins);
         blocks = List.copyOf(blocks);
         restores = List.copyOf(restores);
+        outs = List.copyOf(outs);
         stores = List.copyOf(stores);
     }
 
     public boolean isEmpty() {
-        return blocks.isEmpty() && restores.isEmpty() && stores.isEmpty();
+        return ins.isEmpty() && blocks.isEmpty() && restores.isEmpty() && outs.isEmpty() && stores.isEmpty();
     }
 }

@@ -159,6 +159,11 @@ final class PrefixIndex {
         }
     }
 
+    /// Whose tree a node is in.
+    Partition partition(int node) {
+        return partitions.get(ancestor(node, 0));
+    }
+
     int depth(int node) {
         return nodes.depth(node);
     }

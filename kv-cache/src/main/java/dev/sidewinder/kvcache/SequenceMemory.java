@@ -2,6 +2,7 @@ package dev.sidewinder.kvcache;
 
 import java.util.ArrayDeque;
 import java.util.Arrays;
+import java.util.Optional;
 
 /// The memory of one running sequence: its slot, its blocks, and where it stands in the prefix tree. Given out by
 /// [FrameCache], closed exactly once.
@@ -119,6 +120,16 @@ public final class SequenceMemory implements Allocation, AutoCloseable {
     public MemoryAdmission fork(int[] tokens, int computed, int promiseTokens) {
         requireOpen("forked");
         return cache.fork(this, tokens, computed, promiseTokens);
+    }
+
+    /// Moves everything to the host area with the next step, and closes this. A state that was to be kept is not.
+    ///
+    /// @return empty when there is no room for it in the host area; nothing has changed then
+    public Optional<SuspendedMemory> suspend() {
+        requireOpen("suspended");
+        Optional<SuspendedMemory> suspended = cache.suspend(this);
+        closed = suspended.isPresent();
+        return suspended;
     }
 
     public boolean isClosed() {

@@ -17,7 +17,7 @@ class CacheExplanationTest {
     private static final Partition ALICE = new Partition(1, 1);
     private static final Partition BOB = new Partition(1, 2);
 
-    private final FrameCache cache = new FrameCache(new FrameShape(8, 4), ReuseEstimate.DEFAULT, new Random(7));
+    private final FrameCache cache = new FrameCache(new FrameShape(8, 4), HostShape.NONE, ReuseEstimate.DEFAULT, new Random(7));
     private long step;
 
     private static int[] tokens(int count) {

@@ -1,10 +1,13 @@
 package dev.sidewinder.kvcache;
 
+import static dev.sidewinder.kvcache.CacheShape.BLOCK_TOKENS;
+
 import java.util.ArrayDeque;
 import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.stream.Stream;
 
 /// A device's memory in which every cell really holds what was written, as a hash of the tokens it came from: frames whose
 /// bytes are a state or blocks, whichever was written last. A step is worked off when it completes, with places as they were
@@ -27,7 +30,9 @@ final class FakeMemory {
         /// a fork's unfinished block is the parent's own
         FORK_WITHOUT_COPY,
         /// states are not copied to who goes on from them
-        NO_RESTORE
+        NO_RESTORE,
+        /// the last block of a suspended sequence is left behind
+        SUSPENDED_WITHOUT_ITS_LAST_BLOCK
     }
 
     private static final long GARBAGE = 0xDEAD;
@@ -36,13 +41,17 @@ final class FakeMemory {
     private final Fault fault;
     private final long[][] blocks;
     private final long[] states;
+    private final long[][] hostBlocks;
+    private final long[] hostStates;
     private final ArrayDeque<Step> underWay = new ArrayDeque<>();
 
-    FakeMemory(FrameShape shape, Fault fault) {
+    FakeMemory(FrameShape shape, HostShape host, Fault fault) {
         this.shape = shape;
         this.fault = fault;
-        blocks = new long[shape.blocks()][CacheShape.BLOCK_TOKENS];
+        blocks = new long[shape.blocks()][BLOCK_TOKENS];
         states = new long[shape.frames()];
+        hostBlocks = new long[host.blocks()][BLOCK_TOKENS];
+        hostStates = new long[host.states()];
     }
 
     int stepsUnderWay() {
@@ -55,6 +64,8 @@ final class FakeMemory {
         work.blocks().forEach(copy -> places.addAll(List.of(copy.from(), copy.to())));
         work.restores().forEach(copy -> slots.addAll(List.of(copy.from(), copy.to())));
         work.stores().forEach(copy -> slots.addAll(List.of(copy.from(), copy.to())));
+        Stream.concat(work.ins().stream(), work.outs().stream())
+                .forEach(copy -> (copy.kind() == HostCopy.Kind.STATE ? slots : places).add(copy.device()));
         for (Run run : runs) {
             slots.add(run.slot());
             Arrays.stream(run.blocks()).forEach(places::add);
@@ -87,6 +98,7 @@ final class FakeMemory {
     /// @return its number
     long complete() {
         Step step = underWay.remove();
+        step.work().ins().forEach(this::copyIn);
         for (BlockCopy copy : step.work().blocks()) {
             long[] content = blocks[copy.from()].clone();
             for (int i = 0; i < content.length; i++) {
@@ -98,6 +110,9 @@ final class FakeMemory {
                 writeState(copy.to(), states[copy.from()]);
             }
         }
+        List<HostCopy> outs = step.work().outs();
+        boolean loses = fault == Fault.SUSPENDED_WITHOUT_ITS_LAST_BLOCK && !outs.isEmpty();
+        (loses ? outs.subList(0, outs.size() - 1) : outs).forEach(this::copyOut);
         if (fault == Fault.STATE_OF_ANOTHER_BOUNDARY) {
             store(step);
         }
@@ -106,6 +121,24 @@ final class FakeMemory {
             store(step);
         }
         return step.number();
+    }
+
+    private void copyIn(HostCopy copy) {
+        switch (copy.kind()) {
+            case STATE -> writeState(copy.device(), hostStates[copy.host()]);
+            case BLOCK -> {
+                for (int i = 0; i < BLOCK_TOKENS; i++) {
+                    write(copy.device(), i, hostBlocks[copy.host()][i]);
+                }
+            }
+        }
+    }
+
+    private void copyOut(HostCopy copy) {
+        switch (copy.kind()) {
+            case STATE -> hostStates[copy.host()] = states[copy.device()];
+            case BLOCK -> hostBlocks[copy.host()] = blocks[copy.device()].clone();
+        }
     }
 
     private void store(Step step) {
@@ -121,13 +154,13 @@ final class FakeMemory {
         long state = 0;
         for (int i = 0; i < run.from(); i++) {
             state = mix(state, run.tokens()[i] + run.secret());
-            long found = blocks[run.blocks()[i / CacheShape.BLOCK_TOKENS]][i % CacheShape.BLOCK_TOKENS];
+            long found = blocks[run.blocks()[i / BLOCK_TOKENS]][i % BLOCK_TOKENS];
             require(found == mix(state, i), "keys and values of token " + i + " are not its own, for a run from " + run.from());
         }
         require(states[run.slot()] == state, "slot " + run.slot() + " has not the state after " + run.from() + " tokens");
         for (int i = run.from(); i < run.from() + run.count(); i++) {
             state = mix(state, run.tokens()[i] + run.secret());
-            write(run.blocks()[i / CacheShape.BLOCK_TOKENS], i % CacheShape.BLOCK_TOKENS, mix(state, i));
+            write(run.blocks()[i / BLOCK_TOKENS], i % BLOCK_TOKENS, mix(state, i));
             writeState(run.slot(), state);
         }
     }

@@ -23,28 +23,31 @@ class FrameCacheRandomTest {
         System.out.println("FrameCacheRandomTest seed " + seed);
         var trace = new FrameCacheTrace(seed, Fault.NONE, false);
         trace.play(RandomTests.operations());
-        System.out.println("  " + trace.forks + " forks, " + trace.reuses + " reuses, " + trace.cache().counts() + ", "
+        System.out.println("  " + trace.forks + " forks, " + trace.resumed + " resumed, " + trace.reuses + " reuses, " + trace.cache().counts() + ", "
                 + trace.cache().pool().use().movedBlocks() + " blocks moved");
     }
 
     @Test
-    void playsTracesWithReuseEvictionAndMoves() {
+    void playsTracesWithReuseEvictionMovesAndSuspension() {
         long reused = 0;
         long evicted = 0;
         long takenOver = 0;
         long moved = 0;
+        long resumed = 0;
         for (long seed = 100; seed < 100 + MOST_TRACES; seed++) {
             var trace = new FrameCacheTrace(seed, Fault.NONE, false);
             trace.play(1000);
             reused += trace.cache().counts().reusedTokens();
             evicted += trace.cache().counts().evictedStates();
             takenOver += trace.cache().counts().takenOverStates();
+            resumed += trace.resumed;
             moved += trace.cache().pool().use().movedBlocks();
         }
         assertThat(reused).isPositive();
         assertThat(evicted).isPositive();
         assertThat(takenOver).isPositive();
         assertThat(moved).isPositive();
+        assertThat(resumed).isPositive();
     }
 
     @ParameterizedTest

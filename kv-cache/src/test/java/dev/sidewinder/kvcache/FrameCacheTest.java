@@ -28,7 +28,7 @@ class FrameCacheTest {
     private long step;
 
     private static FrameCache cache(int frames, int blocksPerFrame) {
-        return new FrameCache(new FrameShape(frames, blocksPerFrame), ReuseEstimate.DEFAULT, new Random(7));
+        return new FrameCache(new FrameShape(frames, blocksPerFrame), new HostShape(2, 8), ReuseEstimate.DEFAULT, new Random(7));
     }
 
     @AfterEach
@@ -229,6 +229,32 @@ class FrameCacheTest {
         run(parent, prompt, 0, 256, false);
         SequenceMemory fork = ((Granted) parent.fork(prompt, 256, 257)).memory();
         assertThat(cache.launch(++step).blocks()).isEmpty();
+        cache.stepCompleted(step);
+        parent.close();
+        fork.close();
+    }
+
+    @Test
+    void keepsAStateWhereItBelongsThoughAForkWentOnInTheMeantime() {
+        // given a state at 128 tokens that is kept with a step under way, and a second step
+        int[] prompt = tokens(300);
+        SequenceMemory parent = admit(ALICE, prompt);
+        parent.reserve(0, 128);
+        parent.checkpoint(128, CheckpointPoint.SYSTEM);
+        cache.launch(1);
+        parent.reserve(128, 256);
+        cache.launch(2);
+
+        // when it is forked behind the second
+        SequenceMemory fork = ((Granted) parent.fork(prompt, 256, 300)).memory();
+        cache.stepCompleted(1);
+        parent.computed(prompt, 128);
+
+        // then the state stands at 128
+        assertThat(cache.reusableTokens(ALICE, prompt, 300)).isEqualTo(128);
+        cache.stepCompleted(2);
+        step = 2;
+        cache.launch(++step);
         cache.stepCompleted(step);
         parent.close();
         fork.close();

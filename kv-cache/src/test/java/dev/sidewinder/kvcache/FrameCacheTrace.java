@@ -22,6 +22,8 @@ final class FrameCacheTrace {
     /// What a step under way has computed.
     private record Ran(Live sequence, int end) {}
 
+    private record Suspended(SuspendedMemory memory, Live sequence) {}
+
     private static final class Live {
         final SequenceMemory memory;
         final int partition;
@@ -47,6 +49,7 @@ final class FrameCacheTrace {
     private final FrameShape shape;
     private final FrameCache cache;
     private final FakeMemory memory;
+    private final List<Suspended> suspended = new ArrayList<>();
     private final FakeMemory.Fault fault;
     /// Tells the cache that steps have completed one step before they have: a planted fault.
     private final boolean completesEarly;
@@ -58,6 +61,7 @@ final class FrameCacheTrace {
     private long toldCompleted;
     int forks;
     int reuses;
+    int resumed;
 
     FrameCacheTrace(long seed, FakeMemory.Fault fault, boolean completesEarly) {
         // Neighbouring seeds of Random begin alike.
@@ -65,9 +69,10 @@ final class FrameCacheTrace {
         this.fault = fault;
         this.completesEarly = completesEarly;
         mostLive = 1 + random.nextInt(8);
-        shape = new FrameShape(3 + random.nextInt(random.nextBoolean() ? 5 : 40), 1 + random.nextInt(8));
-        cache = new FrameCache(shape, new ReuseEstimate(20, 1000), random);
-        memory = new FakeMemory(shape, fault);
+        shape = new FrameShape(3 + random.nextInt(random.nextBoolean() ? 4 : 40), 1 + random.nextInt(8));
+        var host = new HostShape(random.nextInt(3), random.nextInt(24));
+        cache = new FrameCache(shape, host, new ReuseEstimate(20, 1000), random);
+        memory = new FakeMemory(shape, host, fault);
     }
 
     FrameCache cache() {
@@ -76,11 +81,13 @@ final class FrameCacheTrace {
 
     void play(int operations) {
         for (int i = 0; i < operations; i++) {
-            switch (random.nextInt(16)) {
+            switch (random.nextInt(18)) {
                 case 0, 1 -> admit();
                 case 2 -> fork();
                 case 3 -> cancel();
                 case 4, 5, 6, 7, 8, 9 -> launch();
+                case 10 -> suspend();
+                case 11 -> resume();
                 default -> complete();
             }
             cache.checkInvariants();
@@ -92,7 +99,10 @@ final class FrameCacheTrace {
     private void finish() {
         live.forEach(each -> each.memory.close());
         live.clear();
+        suspended.forEach(each -> each.memory().close());
         drain();
+        assertThat(cache.suspendedSequences()).isZero();
+        assertThat(cache.suspendedBlocks()).isZero();
         cache.evictAll();
         cache.checkInvariants();
         assertThat(cache.pool().freeFrames()).as("frames free when all has ended").isEqualTo(shape.frames());
@@ -189,6 +199,48 @@ final class FrameCacheTrace {
         }
     }
 
+    private void suspend() {
+        if (live.isEmpty() || random.nextBoolean()) {
+            return;
+        }
+        Live sequence = live.get(random.nextInt(live.size()));
+        sequence.memory.suspend().ifPresent(held -> {
+            assertThat(sequence.memory.isClosed()).isTrue();
+            live.remove(sequence);
+            suspended.add(new Suspended(held, sequence));
+        });
+    }
+
+    private void resume() {
+        if (suspended.isEmpty()) {
+            return;
+        }
+        Suspended chosen = suspended.get(random.nextInt(suspended.size()));
+        Live before = chosen.sequence();
+        if (random.nextInt(8) == 0) {
+            chosen.memory().close();
+            suspended.remove(chosen);
+            return;
+        }
+        switch (chosen.memory().resume(before.launched + random.nextInt(200) + 1)) {
+            case Granted granted -> {
+                suspended.remove(chosen);
+                memory.giveOutSlot(granted.memory().slot());
+                for (int i = 0; i < granted.memory().blockCount(); i++) {
+                    memory.giveOutBlock(granted.memory().block(i));
+                }
+                Live again = new Live(granted.memory(), before.partition, before.shares, before.tokens, before.promptTokens);
+                again.launched = before.launched;
+                again.completed = before.launched;
+                live.add(again);
+                resumed++;
+            }
+            case WaitForOthers _ -> assertThat(live).as("somebody to wait for").isNotEmpty();
+            case WaitForSteps _ -> assertThat(memory.stepsUnderWay() > 0 || cache.hasWork()).as("a step to wait for").isTrue();
+            case NeverFits _ -> assertThat(before.launched + 200L).isGreaterThan(shape.mostTokens());
+        }
+    }
+
     private void launch() {
         if (memory.stepsUnderWay() == 2) {
             return;
@@ -255,7 +307,7 @@ final class FrameCacheTrace {
     private void launchNow(List<Live> chosen, List<Integer> counts) {
         MemoryWork work = cache.launch(++step);
         if (fault == FakeMemory.Fault.FORK_WITHOUT_COPY) {
-            work = new MemoryWork(List.of(), work.restores(), work.stores());
+            work = new MemoryWork(work.ins(), List.of(), work.restores(), work.outs(), work.stores());
         }
         List<FakeMemory.Run> runs = new ArrayList<>();
         List<Ran> ran = new ArrayList<>();

@@ -92,6 +92,7 @@ class FramePoolRandomTest {
             int name = pool.takeBlock();
             int place = pool.place(name);
             assertThat(contents).as("a name in use").doesNotContainKey(name);
+            assertThat(queued).as("copies that wait for a step").noneMatch(copy -> copy.from() == place || copy.to() == place);
             underWay.forEach(step -> assertThat(step.places()).as("blocks of step %d", step.step()).doesNotContain(place));
             underWay.forEach(step -> assertThat(step.slots()).as("slots of step %d", step.step())
                     .doesNotContain(place / shape.blocksPerFrame()));

@@ -102,6 +102,25 @@ class FramePoolTest {
     }
 
     @Test
+    void fencesTheNewPlaceOfABlockThatIsGivenBackBeforeItsCopyRan() {
+        // given a block that is moved out of its frame
+        int[] names = blocks(PER_FRAME + 1);
+        pool.letGo(names[0]);
+        assertThat(pool.compact(copies)).isTrue();
+        int to = pool.place(names[PER_FRAME]);
+
+        // when its owner lets go before the step that copies it
+        pool.letGo(names[PER_FRAME]);
+
+        // then nobody gets the place, into which the copy still writes
+        assertThat(pool.use().fencedBlocks()).isEqualTo(2);
+        assertThat(pool.place(pool.takeBlock())).isNotEqualTo(to);
+        fence.launch(1);
+        complete(1);
+        assertThat(pool.use().fencedBlocks()).isZero();
+    }
+
+    @Test
     void doesNotMoveWhatWaitsForAStepAlready() {
         int[] names = blocks(PER_FRAME + 1);
         fence.launch(1);

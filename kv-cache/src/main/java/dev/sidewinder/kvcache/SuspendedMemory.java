@@ -1,0 +1,76 @@
+package dev.sidewinder.kvcache;
+
+import java.util.Optional;
+
+/// The memory of a sequence in the host area: it holds nothing on the device. Resumed or closed exactly once.
+public final class SuspendedMemory implements AutoCloseable {
+
+    private final FrameCache cache;
+    private final Optional<Partition> partition;
+    private final int reusedTokens;
+    private final int state;
+    private final int[] blocks;
+    /// The step with which it is copied to the host.
+    private final long copiedWith;
+    private boolean closed;
+
+    SuspendedMemory(FrameCache cache, Optional<Partition> partition, int reusedTokens, int state, int[] blocks, long copiedWith) {
+        this.cache = cache;
+        this.partition = partition;
+        this.reusedTokens = reusedTokens;
+        this.state = state;
+        this.blocks = blocks;
+        this.copiedWith = copiedWith;
+    }
+
+    /// KV blocks it has.
+    public int blockCount() {
+        return blocks.length;
+    }
+
+    /// Gives it memory on the device again, into which the next step copies what was suspended, bit for bit.
+    ///
+    /// @param promiseTokens as in [MemoryWish]
+    public MemoryAdmission resume(int promiseTokens) {
+        requireOpen();
+        MemoryAdmission answer = cache.resume(this, promiseTokens);
+        closed = answer instanceof MemoryAdmission.Granted;
+        return answer;
+    }
+
+    /// Drops it: the sequence will not go on.
+    @Override
+    public void close() {
+        requireOpen();
+        closed = true;
+        cache.drop(this);
+    }
+
+    private void requireOpen() {
+        if (closed) {
+            throw new IllegalStateException("a suspended sequence of " + blocks.length + " blocks was resumed or closed before");
+        }
+    }
+
+    // For the cache.
+
+    Optional<Partition> partition() {
+        return partition;
+    }
+
+    int reusedTokens() {
+        return reusedTokens;
+    }
+
+    int state() {
+        return state;
+    }
+
+    int[] blocks() {
+        return blocks;
+    }
+
+    long copiedWith() {
+        return copiedWith;
+    }
+}
