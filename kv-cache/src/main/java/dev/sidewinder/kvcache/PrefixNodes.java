@@ -25,7 +25,7 @@ final class PrefixNodes {
     private int[] hashes;
     /// Hash of the whole path, which does not depend on node numbers.
     private long[] keys;
-    /// Tokens of all nodes, in pages that stay when the other arrays grow.
+    /// Tokens of all nodes, in pages that are made when a node first needs one and stay when the other arrays grow.
     private int[][] pages;
     private int[] unused;
     private int unusedCount;
@@ -203,6 +203,9 @@ final class PrefixNodes {
             grow();
         }
         int node = unused[--unusedCount];
+        if (pages[node / PAGE_NODES] == null) {
+            pages[node / PAGE_NODES] = new int[PAGE_NODES * TOKENS];
+        }
         childCounts[node] = 0;
         firstChildren[node] = NONE;
         size++;
@@ -221,9 +224,6 @@ final class PrefixNodes {
         hashes = Arrays.copyOf(hashes, larger);
         keys = Arrays.copyOf(keys, larger);
         pages = Arrays.copyOf(pages, larger / PAGE_NODES);
-        for (int page = capacity / PAGE_NODES; page < pages.length; page++) {
-            pages[page] = new int[PAGE_NODES * TOKENS];
-        }
         unused = new int[larger];
         for (int node = larger - 1; node >= capacity; node--) {
             depths[node] = NONE;
