@@ -142,6 +142,19 @@ class LinearTest {
         }
     }
 
+    /// Row -1 of a matrix this wide begins in front of what the check puts before the activations.
+    @Test
+    void noRowInFrontOfTheActivationsIsRead() {
+        for (Numbers numbers : Numbers.values()) {
+            for (int tokens : new int[] {7, 16, 40}) {
+                for (long seed = 0; seed < 2; seed++) {
+                    LinearCase shape = LinearCase.of(numbers, tokens, 33, 640).withScatteredRows().seeded(seed);
+                    check.verify(numbers.sourceBits() == 16 ? shape.withLow() : shape);
+                }
+            }
+        }
+    }
+
     @Test
     void subnormalScales() {
         for (Numbers numbers : Numbers.values()) {
