@@ -17,11 +17,20 @@
 // before anybody reads d, writes a's registers, or overwrites the tiles. fence_async_proxy() and a barrier stand between
 // ordinary writes to the tiles and the products.
 //
-// Source: PTX ISA 8.4, section "Asynchronous Warpgroup Level Matrix Instructions".
+// tensor_copy: a box of a tensor of bytes, [matrices][rows][bytes of a row], lands as such a tile: rows of 128 bytes, swizzled,
+// zeros for what lies outside the tensor. The map comes from the host (Arguments.tensor) as a kernel parameter
+// `const __grid_constant__ TensorMap`; one thread issues the copy, which completes the bytes of the whole box.
+//
+// Source: PTX ISA 8.4, sections "Asynchronous Warpgroup Level Matrix Instructions" and "cp.async.bulk.tensor".
 
 #pragma once
 
 #include "portable.cuh"
+
+// A CUtensorMap. Opaque; never copied by a kernel, since only the address of the parameter itself may be used.
+struct alignas(64) TensorMap {
+    unsigned char bytes[128];
+};
 
 #if !defined(__CUDACC__) || defined(__CUDA_ARCH_FEAT_SM90_ALL)
 #define HOPPER 1
@@ -169,6 +178,18 @@ __device__ __forceinline__ void wgmma_e4m3(float (&d)[N / 2], const uint32_t (&a
     } else {
         WGMMA_REGISTER(256, "128", "129", "130", "131", "132", "133", "k32.f32.e4m3.e4m3", "");
     }
+}
+
+// Copies the box that begins at this byte of this row of this matrix; any of them may lie outside. `shared` at a multiple of
+// 1024.
+__device__ __forceinline__ void tensor_copy(void* shared, const TensorMap* map, int byte, int row, int matrix, uint64_t* barrier) {
+    asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3, %4}], [%5];"
+                 :: "r"(shared_address(shared)), "l"(map), "r"(byte), "r"(row), "r"(matrix), "r"(shared_address(barrier)) : "memory");
+}
+
+// Brings a map nearer, ahead of the first copy with it.
+__device__ __forceinline__ void tensor_map_prefetch(const TensorMap* map) {
+    asm volatile("prefetch.tensormap [%0];" :: "l"(map) : "memory");
 }
 
 // Moves registers from warpgroups that copy to those that compute. Executed by all warps of a warpgroup; a multiple of 8.

@@ -17,6 +17,7 @@
 #include "kernel_interface.h"
 #include "memory.h"
 #include "random.h"
+#include "tensor_map.h"
 
 namespace emulator {
 
@@ -55,6 +56,7 @@ struct PendingCopy {
     uint32_t bytes;
     uint64_t* barrier;  // bulk copies only
     Site site;
+    std::shared_ptr<const TensorBox> box = nullptr;  // in place of `source`
 };
 
 // A computation that its thread has yet to wait for.
@@ -136,6 +138,7 @@ public:
     void mbarrier_expect(uint64_t* barrier, uint32_t bytes, Site site);
     void mbarrier_wait(uint64_t* barrier, uint32_t parity, Site site);
     void bulk_copy(void* shared, const void* global, uint32_t bytes, uint64_t* barrier, Site site);
+    void tensor_copy(void* shared, const void* map, const int32_t (&at)[3], uint64_t* barrier, Site site);
     void defer(void (*run)(const void* data), const void* data, size_t bytes, const void* key);
     void defer_commit();
     void defer_wait(int newest);
@@ -180,6 +183,7 @@ private:
 
     bool is_shared(const void* pointer, size_t bytes) const;
     void land_copy(const PendingCopy& copy);
+    void land_box(const PendingCopy& copy);
     bool deliver_one_bulk_copy();
     void wait_for_predecessor();
     void mbarrier_step(uint64_t* barrier, uint64_t state);

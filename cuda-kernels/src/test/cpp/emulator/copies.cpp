@@ -102,7 +102,9 @@ void Worker::require_global(const void* pointer, size_t bytes, size_t alignment,
 }
 
 void Worker::land_copy(const PendingCopy& copy) {
-    if (copy.source == nullptr) {
+    if (copy.box != nullptr) {
+        land_box(copy);
+    } else if (copy.source == nullptr) {
         memset(copy.target, 0, copy.bytes);
     } else {
         memcpy(copy.target, copy.source, copy.bytes);
@@ -237,6 +239,43 @@ void Worker::bulk_copy(void* shared, const void* global, uint32_t bytes, uint64_
     require_global(global, bytes, 16, site);
     memset(shared, POISON, bytes);
     bulk_copies_.push_back({static_cast<unsigned char*>(shared), static_cast<const unsigned char*>(global), bytes, barrier, site});
+}
+
+// ---- boxes of tensor maps -------------------------------------------------------------------------------------------
+
+void Worker::tensor_copy(void* shared, const void* map, const int32_t (&at)[3], uint64_t* barrier, Site site) {
+    mbarrier_state(barrier, site);
+    auto box = std::make_shared<TensorBox>();
+    if (reinterpret_cast<uintptr_t>(map) % TENSOR_MAP_ALIGNMENT != 0) {
+        fail(site, "the tensor map at " + hex(map) + " is not at a multiple of 64", CUDA_ERROR_MISALIGNED_ADDRESS);
+    }
+    memcpy(&box->map, map, sizeof(TensorMapImage));
+    if (box->map.magic != TENSOR_MAP_MAGIC) {
+        fail(site, "what lies at " + hex(map) + " is no tensor map that cuTensorMapEncodeTiled made");
+    }
+    memcpy(box->at, at, sizeof(box->at));
+    // The pattern of the swizzle is one of addresses and not of places in the box; a tile of products begins at 1024.
+    require_shared(shared, box->map.box_bytes(), TENSOR_BOX_ALIGNMENT, site);
+    uint64_t first;
+    uint64_t end;
+    if (box->source_range(first, end)) {
+        require_global(reinterpret_cast<const void*>(box->map.address + first), end - first, 1, site);
+    }
+    memset(shared, POISON, box->map.box_bytes());
+    bulk_copies_.push_back({static_cast<unsigned char*>(shared), nullptr, box->map.box_bytes(), barrier, site, box});
+}
+
+// Row by row; what lies outside the tensor becomes zeros.
+void Worker::land_box(const PendingCopy& copy) {
+    const TensorMapImage& map = copy.box->map;
+    std::vector<unsigned char> row(map.box[0]);
+    for (uint32_t i = 0; i < map.box[1] * map.box[2]; i++) {
+        copy.box->read_row(row.data(), i % map.box[1], i / map.box[1]);
+        for (uint32_t piece = 0; piece < map.box[0]; piece += 16) {
+            auto offset = static_cast<uint32_t>(copy.target - dynamic_shared_) + i * map.box[0] + piece;
+            memcpy(dynamic_shared_ + (offset ^ (offset >> 3 & 0x70u)), row.data() + piece, 16);
+        }
+    }
 }
 
 bool Worker::deliver_one_bulk_copy() {

@@ -129,8 +129,7 @@ public:
     ArgumentBlock(const KernelDescription& kernel, void** values) {
         for (int i = 0; i < kernel.parameter_count; i++) {
             const auto* begin = static_cast<const unsigned char*>(values[i]);
-            // Sixteen bytes for each start at sixteen: the alignment of any parameter.
-            storage_.emplace_back((kernel.parameters[i].bytes + 15) / 16 * 2);
+            storage_.emplace_back((kernel.parameters[i].bytes + sizeof(Line) - 1) / sizeof(Line));
             memcpy(storage_.back().data(), begin, kernel.parameters[i].bytes);
         }
         for (auto& value : storage_) {
@@ -141,7 +140,12 @@ public:
     void** pointers() { return pointers_.data(); }
 
 private:
-    std::vector<std::vector<uint64_t>> storage_;
+    // A tensor map begins at a multiple of 64, the largest alignment of a parameter.
+    struct alignas(64) Line {
+        unsigned char bytes[64];
+    };
+
+    std::vector<std::vector<Line>> storage_;
     std::vector<void*> pointers_;
 };
 

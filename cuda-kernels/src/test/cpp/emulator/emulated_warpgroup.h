@@ -7,6 +7,13 @@
 
 #include <string.h>
 
+// Tensor maps are parameters with an alignment of 64; nobody links these kernels with what a GCC before 4.6 compiled.
+#pragma GCC diagnostic ignored "-Wpsabi"
+
+// A box of a tensor map of three dimensions, from these coordinates on, fastest first. Of the runtime, like kernel_interface.h.
+extern "C" void emulator_tensor_copy(void* shared, const void* map, int32_t x, int32_t y, int32_t z, uint64_t* barrier,
+                                     emulator::Site site);
+
 namespace shim {
 
 struct WideWgmmaBf16 {
@@ -178,6 +185,12 @@ template <int N>
 inline void wgmma_e4m3(float (&d)[N / 2], const uint32_t (&a)[4], uint64_t b, bool accumulate, EMULATOR_SITE_PARAMETERS) {
     shim::issue_from_registers<shim::WideWgmmaE4m3>(d, N, a, b, accumulate, EMULATOR_SITE("wgmma_e4m3"));
 }
+
+inline void tensor_copy(void* shared, const TensorMap* map, int byte, int row, int matrix, uint64_t* barrier, EMULATOR_SITE_PARAMETERS) {
+    emulator_tensor_copy(shared, map, byte, row, matrix, barrier, EMULATOR_SITE("tensor_copy"));
+}
+
+inline void tensor_map_prefetch(const TensorMap*) {}
 
 // Registers are not counted.
 template <int REGISTERS>

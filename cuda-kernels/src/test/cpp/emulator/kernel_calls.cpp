@@ -51,6 +51,10 @@ KERNEL_CALL void emulator_bulk_copy(void* shared, const void* global, uint32_t b
     worker().bulk_copy(shared, global, bytes, barrier, site);
 }
 
+KERNEL_CALL void emulator_tensor_copy(void* shared, const void* map, int32_t x, int32_t y, int32_t z, uint64_t* barrier, Site site) {
+    worker().tensor_copy(shared, map, {x, y, z}, barrier, site);
+}
+
 KERNEL_CALL void emulator_require_shared(const void* pointer, size_t bytes, size_t alignment, Site site) {
     worker().require_shared(pointer, bytes, alignment, site);
 }

@@ -99,3 +99,32 @@ extern "C" __global__ __launch_bounds__(192) void hand_over(float* y, const floa
 #endif
 }
 KERNEL(hand_over);
+
+// rows[box_rows][128] = a box of a tensor map, turned back from its swizzle. fault 1: nobody waits; 2: a target that no tile of
+// products could begin at; 3: bytes are expected that nobody brings.
+extern "C" __global__ __launch_bounds__(128) void tensor_box(unsigned char* rows, const __grid_constant__ TensorMap map,
+                                                             int box_rows, int byte, int row, int matrix, int fault) {
+#if defined(HOPPER)
+    DYN_SMEM(unsigned char, shared);
+    uint64_t* barrier = reinterpret_cast<uint64_t*>(shared);
+    unsigned char* tile = shared + 1024 + (fault == 2 ? 128 : 0);
+    if (threadIdx.x == 0) {
+        mbarrier_init(barrier, 1);
+        fence_barrier_init();
+    }
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        mbarrier_arrive_expect_bytes(barrier, box_rows * 128 + (fault == 3 ? 16 : 0));
+        tensor_copy(tile, &map, byte, row, matrix, barrier);
+    }
+    __syncthreads();
+    if (fault != 1) {
+        mbarrier_wait(barrier, 0);
+    }
+    for (int i = threadIdx.x; i < box_rows * 128; i += 128) {
+        rows[i] = tile[swizzled(i)];
+    }
+    mbarrier_wait(barrier, 0);
+#endif
+}
+KERNEL(tensor_box);

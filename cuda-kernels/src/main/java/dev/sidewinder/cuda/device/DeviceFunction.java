@@ -27,6 +27,8 @@ public final class DeviceFunction {
     /// No kernel of ours comes near; a driver that does not tell parameters needs a bound.
     private static final int MOST_ARGUMENTS = 64;
     private static final int ARGUMENT_BYTES = 8;
+    /// A `CUtensorMap`, the one parameter that is wider.
+    private static final int TENSOR_MAP_BYTES = 128;
 
     // CUlaunchConfig: grid and block, shared memory, stream, attributes.
     private static final long GRID = 0;
@@ -56,6 +58,7 @@ public final class DeviceFunction {
     private final MemorySegment config;
     private final MemorySegment pointers;
     private final MemorySegment arguments;
+    private final TensorMaps tensorMaps;
     private int allowedDynamicBytes;
 
     DeviceFunction(Device device, LoadedModule module, String name, Handles.FunctionHandle handle, Arena arena) {
@@ -75,6 +78,7 @@ public final class DeviceFunction {
         for (int i = 0; i < MOST_ARGUMENTS; i++) {
             pointers.setAtIndex(ADDRESS, i, arguments.asSlice((long) i * ARGUMENT_BYTES));
         }
+        this.tensorMaps = new TensorMaps(device, arena);
         MemorySegment attribute = arena.allocate(ATTRIBUTE_BYTES, ARGUMENT_BYTES);
         attribute.set(JAVA_INT, 0, PROGRAMMATIC_STREAM_SERIALIZATION);
         attribute.set(JAVA_INT, ATTRIBUTE_VALUE, 1);
@@ -89,9 +93,11 @@ public final class DeviceFunction {
         List<Integer> sizes = new ArrayList<>();
         OptionalInt size = calls.parameterBytes(handle.address(), 0);
         while (size.isPresent()) {
-            if (size.getAsInt() > ARGUMENT_BYTES || sizes.size() == MOST_ARGUMENTS) {
+            boolean fits = size.getAsInt() <= ARGUMENT_BYTES || size.getAsInt() == TENSOR_MAP_BYTES;
+            if (!fits || sizes.size() == MOST_ARGUMENTS) {
                 throw new IllegalStateException("kernel " + name + ": parameter " + sizes.size() + " has "
-                        + size.getAsInt() + " bytes; a kernel takes up to " + MOST_ARGUMENTS + " of up to " + ARGUMENT_BYTES);
+                        + size.getAsInt() + " bytes; a kernel takes up to " + MOST_ARGUMENTS + " of up to " + ARGUMENT_BYTES
+                        + " bytes, or tensor maps");
             }
             sizes.add(size.getAsInt());
             size = calls.parameterBytes(handle.address(), sizes.size());
@@ -152,6 +158,11 @@ public final class DeviceFunction {
 
     public void argument(int index, float value) {
         arguments.set(JAVA_FLOAT, offset(index), value);
+    }
+
+    /// A tensor map, made anew: 128 bytes.
+    public void argument(int index, TensorView view) {
+        pointers.setAtIndex(ADDRESS, index, tensorMaps.encode(index, view));
     }
 
     private static long offset(int index) {

@@ -23,6 +23,11 @@ public record DeviceInfo(
         return computeMajor >= 9;
     }
 
+    /// Whether there are products of a whole warpgroup (wgmma): in compute 9.0 and in nothing later.
+    public boolean hasWarpgroupProducts() {
+        return computeMajor == 9 && computeMinor == 0;
+    }
+
     /// One line for an operator.
     @Override
     public String toString() {

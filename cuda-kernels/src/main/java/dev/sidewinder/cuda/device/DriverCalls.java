@@ -24,6 +24,10 @@ final class DriverCalls {
     static final int INVALID_VALUE = 1;
     static final int NOT_READY = 600;
     private static final int GRAPH_UPDATE_FAILED = 910;
+    // CUtensorMapDataType, CUtensorMapSwizzle and CUtensorMapL2promotion.
+    private static final int TENSOR_OF_BYTES = 0;
+    private static final int TENSOR_SWIZZLE_128 = 3;
+    private static final int TENSOR_PROMOTION_128 = 2;
     /// `CUgraphExecUpdateResultInfo`: a result and two nodes.
     private static final long UPDATE_RESULT_BYTES = 24;
     private static final long LONGEST_TEXT_BYTES = 1 << 16;
@@ -37,6 +41,7 @@ final class DriverCalls {
     private final MethodHandle functionParameterInfo;
     /// Null where the driver has no such call.
     private final MethodHandle graphUpdate;
+    private final MethodHandle encodeTensorMap;
     /// Null with a real driver.
     private final MethodHandle emulatorReport;
 
@@ -49,12 +54,15 @@ final class DriverCalls {
         functionParameterInfo =
                 find(symbols, "cuFuncGetParamInfo", JAVA_INT, JAVA_LONG, JAVA_LONG, ADDRESS, ADDRESS).orElse(null);
         graphUpdate = find(symbols, "cuGraphExecUpdate_v2", JAVA_INT, JAVA_LONG, JAVA_LONG, ADDRESS).orElse(null);
+        encodeTensorMap = find(symbols, "cuTensorMapEncodeTiled", JAVA_INT, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_LONG, JAVA_LONG,
+                JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT).orElseThrow();
         emulatorReport = find(symbols, "sidewinder_emulator_report", ADDRESS).orElse(null);
     }
 
     /// Empty when the driver lacks a call that nothing can replace.
     static Optional<DriverCalls> bind(SymbolLookup symbols) {
-        for (String name : new String[] {"cuGetErrorName", "cuGetErrorString", "cuDeviceGetName", "cuLaunchKernelEx"}) {
+        for (String name : new String[] {"cuGetErrorName", "cuGetErrorString", "cuDeviceGetName", "cuLaunchKernelEx",
+                "cuTensorMapEncodeTiled"}) {
             if (symbols.find(name).isEmpty()) {
                 return Optional.empty();
             }
@@ -127,6 +135,17 @@ final class DriverCalls {
     int launch(long config, long function, long argumentPointers) {
         try {
             return (int) launchKernelEx.invokeExact(config, function, argumentPointers, 0L);
+        } catch (Throwable e) {
+            throw failed(e);
+        }
+    }
+
+    /// `cuTensorMapEncodeTiled` for three dimensions of bytes with a swizzle of 128 bytes and zeros outside: addresses of
+    /// memory that the caller keeps. The device is not touched.
+    int encodeTensorMap(long map, long address, long sizes, long strides, long box, long steps) {
+        try {
+            return (int) encodeTensorMap.invokeExact(map, TENSOR_OF_BYTES, 3, address, sizes, strides, box, steps, 0,
+                    TENSOR_SWIZZLE_128, TENSOR_PROMOTION_128, 0);
         } catch (Throwable e) {
             throw failed(e);
         }

@@ -46,7 +46,7 @@ final class DriverLibrary {
                 }
             }
             DriverCalls calls = DriverCalls.bind(symbols)
-                    .orElseThrow(() -> tooOld(driver, "cuLaunchKernelEx or no cuGetErrorName"));
+                    .orElseThrow(() -> tooOld(driver, "cuLaunchKernelEx, no cuTensorMapEncodeTiled or no cuGetErrorName"));
             JcudaNatives.load("JCuda", () -> JCudaDriver.setExceptionsEnabled(false));
             loaded = new DriverLibrary(driver, calls);
         } else if (!loaded.driver.equals(driver)) {

@@ -3,6 +3,7 @@ package dev.sidewinder.cuda.kernel;
 import dev.sidewinder.cuda.device.DeviceFunction.Start;
 import dev.sidewinder.cuda.device.DeviceFunction;
 import dev.sidewinder.cuda.device.Stream;
+import dev.sidewinder.cuda.device.TensorView;
 import java.util.List;
 
 /// The arguments of one launch, in the kernel's order. Count and sizes are held against the kernel's parameters, where the
@@ -10,6 +11,7 @@ import java.util.List;
 public final class Arguments {
 
     private static final int UNKNOWN = -1;
+    private static final int TENSOR_MAP_BYTES = 128;
 
     private final Kernel kernel;
     private final DeviceFunction function;
@@ -48,6 +50,12 @@ public final class Arguments {
 
     public Arguments float32(float value) {
         function.argument(next(Float.BYTES, "float32"), value);
+        return this;
+    }
+
+    /// A tensor map of matrices on the device, for a parameter `const __grid_constant__ TensorMap`.
+    public Arguments tensor(TensorView view) {
+        function.argument(next(TENSOR_MAP_BYTES, "a tensor map"), view);
         return this;
     }
 
