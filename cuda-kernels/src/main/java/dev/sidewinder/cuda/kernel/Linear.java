@@ -287,7 +287,7 @@ public final class Linear {
         }
     }
 
-    private static float outScale(List<Part> parts) {
+    static float outScale(List<Part> parts) {
         for (Part part : parts) {
             if (part.output().finish() == Finish.SQUARED_RELU_E4M3) {
                 return part.output().scale();

@@ -49,6 +49,13 @@ class KernelReportTest {
         }
     }
 
+    /// Three warpgroups begin with what their block has, 65,536 registers, and share it out anew (setmaxnreg).
+    @Test
+    void theKernelsForWarpgroupsFitTheRegistersOfAMultiprocessor() {
+        assertThat(packaged().rows()).filteredOn(row -> row.family().startsWith("sm90_") && !row.kernel().contains("gather"))
+                .isNotEmpty().allSatisfy(row -> assertThat(row.registers() * 384).as(row.toString()).isLessThanOrEqualTo(65_536));
+    }
+
     @Test
     void everyFamilyIsPackedForEveryArchitecture() throws IOException {
         KernelReport report = packaged();

@@ -20,6 +20,10 @@ public final class LinearCheck {
     /// Of the sum of the products' magnitudes. Sums of a few thousand products in fp32 stay within 2^-20 of it; matrix
     /// instructions may cut off where addition would round.
     static final double SUM_TOLERANCE = 0x1p-18;
+    /// On a GPU, for e4m3 operands of warpgroup products: of the terms of an instruction and the sum before it, the tensor core
+    /// drops what lies 13 binary places below the largest one. A step adds four times 33 such terms; the largest may be
+    /// an eighth of the step's magnitudes.
+    static final double TENSOR_E4M3_TOLERANCE = 0x1p-10;
     /// Half a unit in the last place, and what the sum's own error may add by falling over a tie.
     static final double BF16_TOLERANCE = 0x1p-8;
     static final double E4M3_TOLERANCE = 0x1p-4;
@@ -32,7 +36,7 @@ public final class LinearCheck {
     private static final int SAMPLES = 20_000;
     private static final byte PATTERN = (byte) 0xff;
     private static final int GUARD_BYTES = 256;
-    /// Elements between the end of an output row and the next one.
+    /// Elements between the end of an output row and the next one, at least.
     private static final int ROW_GAP = 5;
 
     private final Device device;
@@ -48,6 +52,44 @@ public final class LinearCheck {
     /// What came out, and what the outputs held before.
     record Result(List<byte[]> before, List<byte[]> after) {}
 
+    /// Computes a product in some way.
+    interface Way {
+        void multiply(Linear linear, Linear.Source source, List<Linear.Part> parts);
+    }
+
+    /// By a plan of [Linear], its own where that is null.
+    private Way by(LinearPlan plan) {
+        return plan == null
+                ? (linear, source, parts) -> linear.multiply(device.stream(), source, parts)
+                : (linear, source, parts) -> linear.launch(device.stream(), source, parts, Linear.size(source, parts), plan);
+    }
+
+    /// By the kernels for prompts, which must take it; with their own plan where that is null.
+    Way by(Sm90Linear prompts, Sm90Linear.Plan plan) {
+        return (_, source, parts) -> {
+            if (!prompts.takes(source, parts)) {
+                throw new AssertionError("not for the warpgroup kernels: " + source + " with " + parts);
+            }
+            if (plan == null) {
+                prompts.multiply(device.stream(), source, parts);
+            } else {
+                prompts.launch(device.stream(), source, parts, plan);
+            }
+        };
+    }
+
+    /// The same for the kernels for prompts, on any device that has them.
+    ///
+    /// @param tolerance [#SUM_TOLERANCE], or [#TENSOR_E4M3_TOLERANCE] for e4m3 on a GPU
+    public void verifyPrompt(LinearCase shape, double tolerance) {
+        verify(shape, by(Sm90Linear.on(kernels).orElseThrow(), null), "the kernels for prompts", tolerance);
+    }
+
+    void verify(LinearCase shape, Way way, Object name, double tolerance) {
+        LinearData data = new LinearData(shape);
+        compare(data, runBy(way, data), name, tolerance);
+    }
+
     /// Runs the product by the launcher's plan and compares.
     ///
     /// @throws AssertionError naming the worst value
@@ -62,8 +104,12 @@ public final class LinearCheck {
     }
 
     Result run(LinearData data, LinearPlan plan) {
+        return runBy(by(plan), data);
+    }
+
+    Result runBy(Way way, LinearData data) {
         try (Setting setting = new Setting(data)) {
-            setting.launch(plan);
+            setting.launch(way);
             return setting.result();
         }
     }
@@ -74,7 +120,7 @@ public final class LinearCheck {
     void verifyReplays(LinearData data, int tokens, LinearPlan plan) {
         LinearData first = data.tokens(0, tokens);
         try (Setting setting = new Setting(first);
-                CudaGraph graph = device.stream().capture(() -> setting.launch(plan))) {
+                CudaGraph graph = device.stream().capture(() -> setting.launch(by(plan)))) {
             for (int from = 0; from + tokens <= data.shape.tokens(); from += tokens) {
                 LinearData some = data.tokens(from, tokens);
                 setting.replaceSource(some);
@@ -119,16 +165,12 @@ public final class LinearCheck {
             before.add(outputBefore(shape, parts.size()));
             Linear.Weights weights = new Linear.Weights(rows.numbers(), rows.address(), rows.blockScales(), rows.outputs(),
                     rows.inputs(), scale);
-            parts.add(new Linear.Part(weights, new Linear.Output(upload(before.getLast()), rows.outputs() + ROW_GAP, finish,
+            parts.add(new Linear.Part(weights, new Linear.Output(upload(before.getLast()), stride(shape, parts.size()), finish,
                     finish == Finish.SQUARED_RELU_E4M3 ? OUT_SCALE : 1)));
         }
 
-        void launch(LinearPlan plan) {
-            if (plan == null) {
-                linear.multiply(device.stream(), source, parts);
-            } else {
-                linear.launch(device.stream(), source, parts, Linear.size(source, parts), plan);
-            }
+        void launch(Way way) {
+            way.multiply(linear, source, parts);
         }
 
         void replaceSource(LinearData data) {
@@ -188,7 +230,7 @@ public final class LinearCheck {
 
     /// Each part's output: the pattern, or random fp32 values where something is to be added to.
     private static byte[] outputBefore(LinearCase shape, int part) {
-        int bytes = Math.multiplyExact(shape.tokens() * (shape.columns().get(part) + ROW_GAP), elementBytes(shape.finishes().get(part)));
+        int bytes = Math.multiplyExact(shape.tokens() * stride(shape, part), elementBytes(shape.finishes().get(part)));
         byte[] output = filled(bytes);
         if (shape.finishes().get(part) == Finish.ADD_F32) {
             Random random = new Random(shape.seed() + part);
@@ -198,6 +240,12 @@ public final class LinearCheck {
             }
         }
         return output;
+    }
+
+    /// From row to row of an output: with even seeds such that kernels may write several values at once.
+    private static int stride(LinearCase shape, int part) {
+        int stride = shape.columns().get(part) + ROW_GAP;
+        return shape.seed() % 2 == 0 ? Math.ceilDiv(stride, 8) * 8 : stride;
     }
 
     private static int elementBytes(Finish finish) {
@@ -219,29 +267,34 @@ public final class LinearCheck {
 
     /// @throws AssertionError naming the worst value
     void compare(LinearData data, Result result, LinearPlan plan) {
+        compare(data, result, plan == null ? "the launcher's plan" : plan, SUM_TOLERANCE);
+    }
+
+    private void compare(LinearData data, Result result, Object way, double sumTolerance) {
         LinearCase shape = data.shape;
         Worst worst = new Worst();
         long products = (long) shape.tokens() * shape.outputs() * shape.inputs();
         if (products <= MOST_PRODUCTS) {
             for (int token = 0; token < shape.tokens(); token++) {
                 for (int column = 0; column < shape.outputs(); column++) {
-                    compare(data, result, token, column, worst);
+                    compare(data, result, token, column, sumTolerance, worst);
                 }
             }
         } else {
             Random random = new Random(shape.seed() + 7);
             for (int i = 0; i < SAMPLES; i++) {
-                compare(data, result, random.nextInt(shape.tokens()), random.nextInt(shape.outputs()), worst);
+                compare(data, result, random.nextInt(shape.tokens()), random.nextInt(shape.outputs()), sumTolerance, worst);
             }
         }
         if (!worst.text.isEmpty()) {
             throw new AssertionError("%s by %s: %s; relative error of the whole tensor %.2e".formatted(shape,
-                    plan == null ? "the launcher's plan" : plan, worst.text, Math.sqrt(worst.squaredError / worst.squaredValue)));
+                    way, worst.text, Math.sqrt(worst.squaredError / worst.squaredValue)));
         }
         checkUntouched(data, result);
     }
 
-    private static void compare(LinearData data, Result result, int token, int column, Worst worst) {
+    private static void compare(LinearData data, Result result, int token, int column, double sumTolerance,
+            Worst worst) {
         LinearCase shape = data.shape;
         int row = data.rows[token];
         if (row < 0) {
@@ -260,11 +313,11 @@ public final class LinearCheck {
             first += shape.columns().get(part++);
         }
         Finish finish = shape.finishes().get(part);
-        int at = token * (shape.columns().get(part) + ROW_GAP) + column - first;
+        int at = token * stride(shape, part) + column - first;
         double scale = data.scales[part] * data.sourceScale;
         double value = sum * scale;
         // Below the smallest normal float values are multiples of 2^-149.
-        double tolerance = SUM_TOLERANCE * magnitude * scale + Float.MIN_VALUE;
+        double tolerance = sumTolerance * magnitude * scale + Float.MIN_VALUE;
         double positive = Math.max(0, value);
         double squareTolerance = 2 * positive * tolerance + tolerance * tolerance;
         double expected = switch (finish) {
@@ -298,9 +351,9 @@ public final class LinearCheck {
             int columns = shape.columns().get(part);
             int bytes = elementBytes(shape.finishes().get(part));
             for (int token = 0; token < shape.tokens(); token++) {
-                int row = token * (columns + ROW_GAP) * bytes;
+                int row = token * stride(shape, part) * bytes;
                 int from = row + (data.rows[token] < 0 ? 0 : columns * bytes);
-                int end = row + (columns + ROW_GAP) * bytes;
+                int end = row + stride(shape, part) * bytes;
                 if (!Arrays.equals(result.before().get(part), from, end, result.after().get(part), from, end)) {
                     throw new AssertionError("%s: part %d was written beside token %d's values, or its padded row".formatted(shape,
                             part, token));
@@ -315,7 +368,7 @@ public final class LinearCheck {
         for (int part = 0; part < shape.columns().size(); part++) {
             int columns = shape.columns().get(part);
             int bytes = elementBytes(shape.finishes().get(part));
-            int row = token * (columns + ROW_GAP) * bytes;
+            int row = token * stride(shape, part) * bytes;
             int end = all.length;
             all = Arrays.copyOf(all, end + columns * bytes);
             System.arraycopy(result.after().get(part), row, all, end, columns * bytes);
