@@ -2,13 +2,17 @@ package dev.sidewinder.cuda.kernel;
 
 import dev.sidewinder.cuda.device.Stream;
 import java.util.EnumMap;
+import java.util.EnumSet;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 
 /// Launches `moe_experts.cu`: the routed experts of a layer and its shared expert, over the maps of [MoeRoute].
 ///
-/// All ways but [Way#PLAIN] give the same bits for a token, whatever else is in the batch, so a way is chosen for speed
-/// alone. Asynchronous: buffers stay alive until the stream has passed.
+/// All ways but [Way#PLAIN] and [Way#WARPGROUP] give the same bits for a token, whatever else is in the batch, so among them a
+/// way is chosen for speed alone. Each of those two has bits of its own, which do not depend on the batch either; whether one
+/// of them is taken must not depend on it where bits matter (docs/decisions/0016). Asynchronous: buffers stay alive until the
+/// stream has passed.
 public final class MoeExperts {
 
     private static final String FAMILY = "moe_experts";
@@ -34,7 +38,9 @@ public final class MoeExperts {
         STREAM(8),
         TILE16(16), TILE32(32), TILE128(128),
         /// Any size, slowly.
-        PLAIN(16);
+        PLAIN(16),
+        /// For prompts, on devices that have warpgroup instructions: `sm90_moe_experts.cu`.
+        WARPGROUP(128);
 
         private final int tileTokens;
 
@@ -110,19 +116,21 @@ public final class MoeExperts {
     private record Pair(Kernel up, Kernel down) {}
 
     private final Map<ExpertFormat, Map<Way, Pair>> kernels = new EnumMap<>(ExpertFormat.class);
+    private final Optional<Sm90MoeExperts> warpgroups;
     private final Kernel combine;
     private final int sharedBytesPerBlock;
 
     public MoeExperts(Kernels kernels) {
         for (ExpertFormat format : ExpertFormat.values()) {
             Map<Way, Pair> pairs = new EnumMap<>(Way.class);
-            for (Way way : Way.values()) {
+            for (Way way : EnumSet.complementOf(EnumSet.of(Way.WARPGROUP))) {
                 String suffix = way.name().toLowerCase(Locale.ROOT) + "_" + format.suffix();
                 pairs.put(way, new Pair(kernels.get(FAMILY, "moe_experts_up_" + suffix),
                         kernels.get(FAMILY, "moe_experts_down_" + suffix)));
             }
             this.kernels.put(format, pairs);
         }
+        warpgroups = Sm90MoeExperts.on(kernels);
         combine = kernels.get(FAMILY, "moe_combine");
         sharedBytesPerBlock = kernels.device().info().sharedBytesPerBlock();
     }
@@ -150,6 +158,11 @@ public final class MoeExperts {
         return slotsOfAnExpert <= TILE16_SLOTS ? Way.TILE16 : slotsOfAnExpert <= TILE32_SLOTS ? Way.TILE32 : Way.TILE128;
     }
 
+    /// Whether [Way#WARPGROUP] takes a layer. Follows from the device and the layer, whatever the tokens are.
+    public boolean takesWarpgroups(ExpertShape shape, ExpertFormat format) {
+        return warpgroups.isPresent() && Sm90MoeExperts.takes(shape, format);
+    }
+
     private boolean isStreamable(ExpertShape shape, ExpertFormat format, int tokens) {
         return tokens <= Way.STREAM.tileTokens() && upSharedBytes(Way.STREAM, format, shape) <= sharedBytesPerBlock;
     }
@@ -168,6 +181,7 @@ public final class MoeExperts {
             case STREAM -> stream(stream, pair, maps, tokens, weights, io, scale);
             case TILE16, TILE32, TILE128 -> grouped(stream, way, pair, maps, tokens, weights, io);
             case PLAIN -> plain(stream, pair, maps, tokens, weights, io);
+            case WARPGROUP -> warpgroups.orElseThrow().run(stream, maps, tokens, weights, io);
         }
         if (way != Way.STREAM) {
             combine.arguments().pointer(io.residual()).pointer(io.sum()).pointer(io.sumBf16()).pointer(io.rows())
@@ -183,7 +197,12 @@ public final class MoeExperts {
         weights.format().check(shape);
         weights.up().check("up", weights.format(), shape);
         weights.down().check("down", weights.format(), shape);
-        if (way != Way.PLAIN && !weights.format().isBlocked(shape)) {
+        boolean taken = switch (way) {
+            case STREAM, TILE16, TILE32, TILE128 -> weights.format().isBlocked(shape);
+            case PLAIN -> true;
+            case WARPGROUP -> takesWarpgroups(shape, weights.format());
+        };
+        if (!taken) {
             throw new IllegalArgumentException("%s experts of %d x %d, shared width %d, are not for the way %s"
                     .formatted(weights.format(), shape.width(), shape.hidden(), shape.sharedWidth(), way));
         }
