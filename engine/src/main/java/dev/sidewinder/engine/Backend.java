@@ -14,8 +14,8 @@ public interface Backend extends AutoCloseable {
 
     /// Runs every entry of the batch, advances its state and KV, and returns the wanted rows of logits.
     ///
-    /// The result is valid until the next call; no step may be under way. A row depends only on the tokens of its own sequence, never on what
-    /// else is in the batch or how the sequence was cut into pieces (on the 128-token grid).
+    /// The result is valid until the next call; no step may be under way. A row depends only on the tokens of its own
+    /// sequence, never on what else is in the batch or how the sequence was cut into pieces (on the 128-token grid).
     Logits forward(Batch batch);
 
     /// Begins to run a batch and to choose from its rows of logits. The step before must have been awaited, unless its
