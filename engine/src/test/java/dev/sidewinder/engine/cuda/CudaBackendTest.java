@@ -39,10 +39,6 @@ import org.junit.jupiter.params.provider.ValueSource;
 @Timeout(900)
 class CudaBackendTest {
 
-    /// Activations are rounded to bf16 before most products: 2^-9 each time, over a handful of layers. Measured 0.003.
-    private static final double BF16_ERROR = 0.01;
-    /// Activations of quantised products keep 4 bits, with one scale for all of them. Measured 0.03.
-    private static final double E4M3_ERROR = 0.1;
     /// As [dev.sidewinder.engine.cpu] has it for bf16 arithmetic on these prompts.
     private static final double DIVERGENCE_LIMIT = 0.03;
 
@@ -51,13 +47,13 @@ class CudaBackendTest {
 
     @ParameterizedTest
     @CsvSource(delimiter = '|', value = {
-        ROUND + " | 0.01",
-        ROUND + "?format=fp8 | 0.1",
-        ROUND + "?format=nvfp4 | 0.01",
-        ODD + " | 0.01",
-        ODD + "?format=fp8 | 0.1",
+        ROUND + " | BF16",
+        ROUND + "?format=fp8 | FP8",
+        ROUND + "?format=nvfp4 | BF16",
+        ODD + " | BF16",
+        ODD + "?format=fp8 | FP8",
     })
-    void agreesWithTheCpuOnAPromptAndTheTokensBehindIt(String location, double tolerance) {
+    void agreesWithTheCpuOnAPromptAndTheTokensBehindIt(String location, Tolerance tolerance) {
         try (Model model = Model.open(location);
                 Backend cpu = cpu(model);
                 Backend cuda = EmulatedBackend.open(model, SHAPE, options(256, SHAPE), 1)) {
@@ -67,7 +63,7 @@ class CudaBackendTest {
             float[] expected = run(cpu, onCpu.next(150, LogitRows.LAST))[0];
             float[] actual = run(cuda, onCuda.next(150, LogitRows.LAST))[0];
             for (int step = 0; step < 3; step++) {
-                assertThat(relativeError(expected, actual)).as("relative error of logits, step %d", step).isLessThan(tolerance);
+                assertThat(relativeError(expected, actual)).as("relative error of logits, step %d", step).isLessThan(tolerance.relativeError());
                 int token = argMax(expected);
                 onCpu.append(token);
                 onCuda.append(token);
@@ -141,7 +137,7 @@ class CudaBackendTest {
             // then each row is where the CPU has it
             assertThat(rows[1]).hasNumberOfRows(142);
             for (int row = 0; row < 142; row++) {
-                assertThat(relativeError(rows[0][row], rows[1][row])).as("row %d", row).isLessThan(BF16_ERROR);
+                assertThat(relativeError(rows[0][row], rows[1][row])).as("row %d", row).isLessThan(Tolerance.BF16.relativeError());
             }
         }
     }
@@ -156,7 +152,7 @@ class CudaBackendTest {
             int[] prompt = randomTokens(new Random(6), 40, model);
             float[] expected = run(cpu, TestSequence.at(0, BLOCKS, prompt).next(40, LogitRows.LAST))[0];
             float[] actual = run(cuda, TestSequence.at(0, BLOCKS, prompt).next(40, LogitRows.LAST))[0];
-            assertThat(relativeError(expected, actual)).isLessThan(E4M3_ERROR);
+            assertThat(relativeError(expected, actual)).isLessThan(Tolerance.FP8_CACHE.relativeError());
         }
     }
 
@@ -200,7 +196,7 @@ class CudaBackendTest {
                 }
                 for (int row = 0; row < expected.length; row++) {
                     worst = Math.max(worst, relativeError(expected[row], actual[row]));
-                    assertThat(worst).as("relative error, step %d", step).isLessThan(BF16_ERROR);
+                    assertThat(worst).as("relative error, step %d", step).isLessThan(Tolerance.BF16.relativeError());
                 }
             }
         }

@@ -8,6 +8,7 @@ import dev.sidewinder.engine.LoadProgress;
 import dev.sidewinder.engine.Logits;
 import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.model.Model;
+import dev.sidewinder.model.checkpoint.ModelWeights;
 import dev.sidewinder.scheduler.Batch;
 import dev.sidewinder.scheduler.BatchEntry;
 import java.util.Arrays;
@@ -51,6 +52,11 @@ final class EmulatedBackend {
 
     static CudaBackend open(Model model, CacheShape shape, CudaOptions options, EmulatorSettings settings) {
         return new CudaBackend(device(settings), model.config(), model.weights(), shape, options, LoadProgress.SILENT);
+    }
+
+    /// With other weights than the model's own.
+    static CudaBackend open(Model model, ModelWeights weights, CacheShape shape, CudaOptions options, long seed) {
+        return new CudaBackend(device(EmulatorSettings.withSeed(seed)), model.config(), weights, shape, options, LoadProgress.SILENT);
     }
 
     static CudaBackend open(Model model, CacheShape shape, CudaOptions options, long seed) {
