@@ -23,7 +23,7 @@
 // Gathering by a kernel of its own writes each row once more: 8,192 tokens * 8 units * 2,688 values are 176 MB in e4m3 (352 in
 // bf16), 59 us (117) at 3.0 TB/s, and as many bytes read from the second-level cache, against 0.87 ms (1.66) of products: 7 %.
 // In return both operands come by tensor_copy, one thread asks for all of them, and every value is quantised once instead of
-// once for each column of tiles (8 times). docs/decisions/0016 has the alternatives.
+// once for each column of tiles (8 times). docs/decisions/0017 has the alternatives.
 //
 // Grid: gather 8 slots a block, 256 threads. Products: any number of blocks; each takes every gridDim.x-th of tiles x columns of
 // tiles, columns first, so a unit's weights are read from memory once and its slots' few tiles find them in the second-level

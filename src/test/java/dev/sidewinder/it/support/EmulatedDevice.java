@@ -13,15 +13,16 @@ public final class EmulatedDevice {
 
     private EmulatedDevice() {}
 
-    /// Few and short sequences: what is allocated on the emulator is really filled.
+    /// Few and short sequences: what is allocated on the emulator is really filled. Without warpgroup kernels, whose tiles of at
+    /// least 64 rows take it long.
     public static String[] flags(String... more) {
         return flagsWithCache("16MiB", more);
     }
 
     public static String[] flagsWithCache(String cacheSize, String... more) {
-        List<String> flags = new ArrayList<>(List.of("--cuda-driver", FOLDER.resolve("libcuda.so.1").toString(), "--cuda-kernels",
-                FOLDER.toString(), "--max-num-batched-tokens", "256", "--max-num-seqs", "3", "--max-model-len", "384",
-                "--cache-size", cacheSize));
+        List<String> flags = new ArrayList<>(List.of("--engine-warpgroups=false", "--cuda-driver",
+                FOLDER.resolve("libcuda.so.1").toString(), "--cuda-kernels", FOLDER.toString(),
+                "--max-num-batched-tokens", "256", "--max-num-seqs", "3", "--max-model-len", "384", "--cache-size", cacheSize));
         flags.addAll(List.of(more));
         return flags.toArray(String[]::new);
     }

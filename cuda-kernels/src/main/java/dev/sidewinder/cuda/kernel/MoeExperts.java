@@ -11,7 +11,7 @@ import java.util.Optional;
 ///
 /// All ways but [Way#PLAIN] and [Way#WARPGROUP] give the same bits for a token, whatever else is in the batch, so among them a
 /// way is chosen for speed alone. Each of those two has bits of its own, which do not depend on the batch either; whether one
-/// of them is taken must not depend on it where bits matter (docs/decisions/0016). Asynchronous: buffers stay alive until the
+/// of them is taken must not depend on it where bits matter (docs/decisions/0017). Asynchronous: buffers stay alive until the
 /// stream has passed.
 public final class MoeExperts {
 

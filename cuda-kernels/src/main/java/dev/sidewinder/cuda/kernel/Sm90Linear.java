@@ -16,7 +16,7 @@ import java.util.Optional;
 /// Takes what [Linear] takes, in bf16 or in e4m3 with e4m3 activations, without an index of rows. Its order of sums is
 /// another one than [Linear]'s: so **which of the two computes a product follows from [#takes] and from whether the rows
 /// are tokens of a prompt, never from how many rows there are**, where a token's bits shall follow from its request alone
-/// (docs/decisions/0016). Among these kernels a plan is chosen by speed: no plan but [Plan#chained] changes a bit, and a row's bits
+/// (docs/decisions/0017). Among these kernels a plan is chosen by speed: no plan but [Plan#chained] changes a bit, and a row's bits
 /// do not depend on the other rows.
 ///
 /// Asynchronous: buffers stay alive until the stream has passed. No workspace.

@@ -94,7 +94,7 @@ final class CudaAttention implements CudaLayer {
 
     @Override
     public void launch(Pass pass) {
-        Products products = runtime.products();
+        Products products = runtime.products(pass);
         int rows = pass.rows();
         for (Launch launch : launches) {
             products.multiplyNormed(launch.normed(), RmsNorm.Rows.all(runtime.residual(), rows, runtime.hidden()), weights.norm(),

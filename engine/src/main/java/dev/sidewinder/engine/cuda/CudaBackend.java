@@ -180,7 +180,8 @@ public final class CudaBackend implements Backend {
     public String description() {
         return "cuda, " + cuda.description() + "; keys and values in "
                 + options.kvFormat().name().toLowerCase(Locale.ROOT) + "; decode "
-                + passes.description() + "; " + samplingDescription()
+                + passes.description() + "; " + samplingDescription() + "; prompts on "
+                + (onWarpgroups() ? "warpgroup kernels" : "portable kernels")
                 + (options.batchInvariant() ? ", batch-invariant" : "");
     }
 
@@ -190,6 +191,11 @@ public final class CudaBackend implements Backend {
             case DEVICE -> "tokens chosen on the device";
             case AHEAD -> "tokens chosen on the device, steps launched ahead";
         };
+    }
+
+    /// What matrices these kernels do not take run on the portable ones.
+    private boolean onWarpgroups() {
+        return options.warpgroups() && cuda.device().info().hasWarpgroupProducts();
     }
 
     /// Gives the device back. Idempotent.

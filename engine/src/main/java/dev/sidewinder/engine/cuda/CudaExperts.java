@@ -53,19 +53,29 @@ final class CudaExperts implements CudaLayer {
     @Override
     public void launch(Pass pass) {
         int rows = pass.rows();
-        MoeExperts.Way way = experts.way(shape, weights.routed().format(), rows);
+        Products products = runtime.products(pass);
+        MoeExperts.Way way = way(pass);
         router.route(runtime.stream(), maps,
                 new MoeRoute.Rows(normed, runtime.residual(), pass.rowSlot(), rows, runtime.hidden()), weights.router(), choosing,
                 way.tileTokens());
-        weights.latent().ifPresentOrElse(latent -> runLatent(latent, way, rows), () -> experts.run(runtime.stream(), way, maps,
+        weights.latent().ifPresentOrElse(latent -> runLatent(latent, products, way, rows), () -> experts.run(runtime.stream(), way, maps,
                 rows, weights.routed(), new MoeExperts.Activations(normed, middle, expertRows, runtime.residual(), 0, 0),
                 spec.scale()));
         weights.apart().ifPresent(dense ->
-                runtime.products().addSquaredRelu(new ProductInput.Bf16(normed), rows, dense, sharedMiddle, runtime.residual()));
+                products.addSquaredRelu(new ProductInput.Bf16(normed), rows, dense, sharedMiddle, runtime.residual()));
     }
 
-    private void runLatent(DeviceLayer.Latent latent, MoeExperts.Way way, int rows) {
-        Products products = runtime.products();
+    /// Prompts take the warpgroup kernels where those take the layer, as the other products do.
+    private MoeExperts.Way way(Pass pass) {
+        boolean many = pass.rows() >= runtime.options().fewestWarpgroupRows();
+        boolean warpgroups = runtime.options().warpgroups() && many && experts.takesWarpgroups(shape, weights.routed().format());
+        return switch (pass) {
+            case Pass.Prompt _ when warpgroups -> MoeExperts.Way.WARPGROUP;
+            case Pass.Prompt _, Pass.Decode _ -> experts.way(shape, weights.routed().format(), pass.rows());
+        };
+    }
+
+    private void runLatent(DeviceLayer.Latent latent, Products products, MoeExperts.Way way, int rows) {
         products.multiply(new ProductInput.Bf16(normed), rows, latent.in(),
                 new Linear.Output(narrow, shape.hidden(), Finish.STORE_BF16));
         experts.run(runtime.stream(), way, maps, rows, weights.routed(),

@@ -73,7 +73,7 @@ final class CudaMamba implements CudaLayer {
 
     @Override
     public void launch(Pass pass) {
-        Products products = runtime.products();
+        Products products = runtime.products(pass);
         int rows = pass.rows();
         products.multiplyNormed(normed, RmsNorm.Rows.all(runtime.residual(), rows, runtime.hidden()), weights.norm(),
                 weights.inProjection(), new Linear.Output(projected, shape.rowWidth(),

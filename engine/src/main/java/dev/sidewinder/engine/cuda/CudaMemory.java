@@ -4,6 +4,7 @@ import dev.sidewinder.cuda.device.Device;
 import dev.sidewinder.cuda.device.DeviceBuffer;
 import dev.sidewinder.cuda.kernel.Linear;
 import dev.sidewinder.cuda.kernel.RmsNorm;
+import dev.sidewinder.cuda.kernel.Sm90Linear;
 import dev.sidewinder.engine.LoadProgress;
 import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.model.checkpoint.ModelWeights;
@@ -97,8 +98,10 @@ record CudaMemory(DeviceWeights weights, CudaNetwork network, StepTables.Size de
         int hidden = config.hiddenSize();
         long residual = workspace.kept("residual", (long) options.rows() * hidden * Float.BYTES);
         var linear = new Linear(cuda.kernels(), stream, productMemory.address(), productMemory.bytes());
-        var products = new Products(stream, new RmsNorm(cuda.kernels()), linear);
-        var runtime = new CudaRuntime(cuda.kernels(), stream, products, workspace, options,
+        var products = Products.of(stream, new RmsNorm(cuda.kernels()), linear);
+        Products promptProducts = Optional.of(cuda.kernels()).filter(_ -> options.warpgroups()).flatMap(Sm90Linear::on)
+                .map(warpgroups -> products.forPrompts(warpgroups, options.fewestWarpgroupRows())).orElse(products);
+        var runtime = new CudaRuntime(cuda.kernels(), stream, products, promptProducts, workspace, options,
                 CacheLayout.of(config, options.kvFormat()), residual, slots, blocks, hidden, config.normEpsilon());
         int logitRows = Math.max(options.decodeRows(), LOGIT_ROWS);
         var network = new CudaNetwork(runtime, config, weights, options.maxBlocks(), logitRows);

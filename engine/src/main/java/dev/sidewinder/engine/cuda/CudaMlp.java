@@ -20,7 +20,7 @@ final class CudaMlp implements CudaLayer {
 
     @Override
     public void launch(Pass pass) {
-        Products products = runtime.products();
+        Products products = runtime.products(pass);
         products.addSquaredReluNormed(normed, RmsNorm.Rows.all(runtime.residual(), pass.rows(), runtime.hidden()), weights.norm(),
                 weights.dense(), middle, runtime.residual());
     }

@@ -5,7 +5,9 @@ import dev.sidewinder.cuda.kernel.Linear;
 import dev.sidewinder.cuda.kernel.Linear.Finish;
 import dev.sidewinder.cuda.kernel.ProductInput;
 import dev.sidewinder.cuda.kernel.RmsNorm;
+import dev.sidewinder.cuda.kernel.Sm90Linear;
 import java.util.List;
+import java.util.Optional;
 
 /// Norms and matrix products, in the form that each matrix takes its activations.
 final class Products {
@@ -13,11 +15,25 @@ final class Products {
     private final Stream stream;
     private final RmsNorm rmsNorm;
     private final Linear linear;
+    private final Optional<Sm90Linear> warpgroups;
+    private final int fewestWarpgroupRows;
 
-    Products(Stream stream, RmsNorm rmsNorm, Linear linear) {
+    private Products(Stream stream, RmsNorm rmsNorm, Linear linear, Optional<Sm90Linear> warpgroups, int fewestWarpgroupRows) {
         this.stream = stream;
         this.rmsNorm = rmsNorm;
         this.linear = linear;
+        this.warpgroups = warpgroups;
+        this.fewestWarpgroupRows = fewestWarpgroupRows;
+    }
+
+    /// Of decode steps and of the head.
+    static Products of(Stream stream, RmsNorm rmsNorm, Linear linear) {
+        return new Products(stream, rmsNorm, linear, Optional.empty(), 0);
+    }
+
+    /// Of passes over prompts: on warpgroup kernels what they take, from so many rows on.
+    Products forPrompts(Sm90Linear kernels, int fewestRows) {
+        return new Products(stream, rmsNorm, linear, Optional.of(kernels), fewestRows);
     }
 
     /// In which form a matrix takes activations.
@@ -40,11 +56,11 @@ final class Products {
 
     void multiplyNormed(ProductInput normed, RmsNorm.Rows rows, RmsNorm.Weight weight, List<Linear.Part> parts) {
         Linear.Source source = source(normed, rows.rows());
-        if (linear.normalises(source, rows, weight, parts)) {
+        if (!onWarpgroups(source, parts) && linear.normalises(source, rows, weight, parts)) {
             linear.multiplyNormed(stream, source, rows, weight, parts);
         } else {
             normalise(normed, rows, weight);
-            linear.multiply(stream, source, parts);
+            multiply(source, parts);
         }
     }
 
@@ -58,7 +74,19 @@ final class Products {
     }
 
     void multiply(ProductInput input, int rows, DeviceLinear matrix, Linear.Output output) {
-        linear.multiply(stream, source(input, rows), matrix.weights(), output);
+        multiply(source(input, rows), List.of(new Linear.Part(matrix.weights(), output)));
+    }
+
+    private void multiply(Linear.Source source, List<Linear.Part> parts) {
+        if (onWarpgroups(source, parts)) {
+            warpgroups.orElseThrow().multiply(stream, source, parts);
+        } else {
+            linear.multiply(stream, source, parts);
+        }
+    }
+
+    private boolean onWarpgroups(Linear.Source source, List<Linear.Part> parts) {
+        return warpgroups.isPresent() && source.tokens() >= fewestWarpgroupRows && warpgroups.get().takes(source, parts);
     }
 
     private static Linear.Source source(ProductInput input, int rows) {

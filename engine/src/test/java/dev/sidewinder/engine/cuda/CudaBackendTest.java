@@ -148,7 +148,7 @@ class CudaBackendTest {
         try (Model model = Model.open(location);
                 Backend cpu = cpu(model);
                 Backend cuda = EmulatedBackend.open(model, SHAPE,
-                        new CudaOptions(256, 4, 1024, KvFormat.E4M3, false, true), 5)) {
+                        new CudaOptions(256, 4, 1024, KvFormat.E4M3, false, true).withoutWarpgroups(), 5)) {
             int[] prompt = randomTokens(new Random(6), 40, model);
             float[] expected = run(cpu, TestSequence.at(0, BLOCKS, prompt).next(40, LogitRows.LAST))[0];
             float[] actual = run(cuda, TestSequence.at(0, BLOCKS, prompt).next(40, LogitRows.LAST))[0];

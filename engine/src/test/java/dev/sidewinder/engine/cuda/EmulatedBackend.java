@@ -35,14 +35,21 @@ final class EmulatedBackend {
 
     private EmulatedBackend() {}
 
-    /// Batch-invariant, with graphs, keys and values in bf16.
+    /// Batch-invariant, with graphs, keys and values in bf16. Without warpgroup kernels, whose tiles of at least 64 rows take
+    /// the emulator long: [CudaWarpgroupTest] has them.
     static CudaOptions options(int maxBatchTokens, CacheShape shape) {
-        return new CudaOptions(maxBatchTokens, shape.slots(), shape.blocks() * CacheShape.BLOCK_TOKENS, KvFormat.BF16, true, true);
+        return new CudaOptions(maxBatchTokens, shape.slots(), shape.blocks() * CacheShape.BLOCK_TOKENS, KvFormat.BF16, true, true)
+                .withoutWarpgroups();
+    }
+
+    static CudaOptions withWarpgroups(CudaOptions options) {
+        return new CudaOptions(options.maxBatchTokens(), options.maxSequences(), options.maxTokens(), options.kvFormat(),
+                options.batchInvariant(), options.graphs(), options.sampling(), true);
     }
 
     static CudaOptions withoutGraphs(CudaOptions options) {
         return new CudaOptions(options.maxBatchTokens(), options.maxSequences(), options.maxTokens(), options.kvFormat(),
-                options.batchInvariant(), false);
+                options.batchInvariant(), false, options.sampling(), options.warpgroups());
     }
 
     static CudaDevice device(EmulatorSettings settings) {

@@ -11,6 +11,7 @@ import dev.sidewinder.engine.cuda.CudaMemoryPlan;
 import dev.sidewinder.engine.cuda.CudaOptions;
 import dev.sidewinder.engine.cuda.DeviceFault;
 import dev.sidewinder.engine.cuda.KvFormat;
+import dev.sidewinder.engine.cuda.Sampling;
 import dev.sidewinder.engine.stub.StubBackend;
 import dev.sidewinder.engine.stub.StubShape;
 import dev.sidewinder.model.Model;
@@ -99,7 +100,7 @@ final class Backends {
         CudaDevice device = CudaDevice.open(cuda.driver(), cuda.kernels(), cuda.device());
         try {
             var wanted = new CudaOptions(batchTokens, settings.maxSequences() > 0 ? settings.maxSequences() : most, tokens, format,
-                    cuda.batchInvariant(), true);
+                    cuda.batchInvariant(), true, Sampling.AHEAD, cuda.warpgroups());
             CudaMemoryPlan memory = device.plan(model.config(), model.weights(), wanted,
                     new CudaMemoryPlan.Wish(settings.cacheBytes(), settings.maxSequences(), most, tokens));
             MemoryPlan plan = memory.caches();

@@ -56,10 +56,11 @@ public record ServerConfig(Model model, Engine engine, Http http, ApiOptions api
         }
     }
 
-    /// @param device  which GPU
-    /// @param driver  a library in place of the system's driver
-    /// @param kernels a folder in place of the packaged kernels
-    public record Cuda(int device, boolean batchInvariant, Optional<Path> driver, Optional<Path> kernels) {}
+    /// @param device     which GPU
+    /// @param warpgroups whether prompts run on warpgroup instructions where the GPU has them
+    /// @param driver     a library in place of the system's driver
+    /// @param kernels    a folder in place of the packaged kernels
+    public record Cuda(int device, boolean batchInvariant, boolean warpgroups, Optional<Path> driver, Optional<Path> kernels) {}
 
     /// @param allowedHosts names for the Host header; empty = the default for the address
     public record Http(String host, int port, List<String> allowedHosts, Duration heartbeat, Duration streamCommitAfter,
@@ -129,8 +130,8 @@ public record ServerConfig(Model model, Engine engine, Http http, ApiOptions api
         return new Engine(values.get(Settings.BACKEND), values.get(Settings.ARITHMETIC), values.get(Settings.THREADS),
                 values.get(Settings.CACHE_SIZE), values.get(Settings.KV_CACHE_DTYPE), values.get(Settings.MAX_MODEL_LEN),
                 values.get(Settings.MAX_NUM_SEQS), values.get(Settings.MAX_BATCH_TOKENS),
-                new Cuda(values.get(Settings.DEVICE), values.get(Settings.BATCH_INVARIANT), values.get(Settings.CUDA_DRIVER),
-                        values.get(Settings.CUDA_KERNELS)));
+                new Cuda(values.get(Settings.DEVICE), values.get(Settings.BATCH_INVARIANT), values.get(Settings.WARPGROUPS),
+                        values.get(Settings.CUDA_DRIVER), values.get(Settings.CUDA_KERNELS)));
     }
 
     private static Transport transport(SettingValues values) {

@@ -51,6 +51,9 @@ final class Settings {
             "which GPU, in the driver's order");
     static final Setting<Boolean> BATCH_INVARIANT = add("sidewinder.engine.batch-invariant", List.of("--batch-invariant"),
             bool(), "false", "`cuda`: an answer has the same bits whatever else runs, for a little speed; on the CPU it always has");
+    static final Setting<Boolean> WARPGROUPS = add("sidewinder.engine.warpgroups", List.of(), bool(), "true",
+            "`cuda`: the products of prompts run on warpgroup instructions where the GPU has them (H100, H200), which add in "
+                    + "another order; `false` computes them like those of generated tokens, much slower");
     static final Setting<ServerConfig.ArithmeticKind> ARITHMETIC = add("sidewinder.engine.arithmetic",
             List.of("--arithmetic"), oneOf(ServerConfig.ArithmeticKind.class), "bf16",
             "`f32` is the reference and runs on the CPU only, `bf16` is faster");

@@ -35,7 +35,7 @@ class ServerConfigTest {
         assertThat(config.engine().arithmetic()).isEqualTo(ServerConfig.ArithmeticKind.BF16);
         assertThat(config.engine().backend()).isEqualTo(ServerConfig.BackendKind.AUTO);
         assertThat(config.engine().batchTokens(512)).isEqualTo(512);
-        assertThat(config.engine().cuda()).isEqualTo(new ServerConfig.Cuda(0, false, Optional.empty(), Optional.empty()));
+        assertThat(config.engine().cuda()).isEqualTo(new ServerConfig.Cuda(0, false, true, Optional.empty(), Optional.empty()));
         assertThat(config.drain().limit()).isEqualTo(Duration.ofSeconds(45));
         assertThat(config.transport().headersBytes()).isEqualTo(16 * 1024);
         assertThat(config.api().limits().get(Limit.BODY_BYTES)).isEqualTo(32 << 20);
