@@ -22,28 +22,28 @@ import java.util.Map;
 /// What another implementation said after some prompts. The format is in `models/tiny/golden/README.md`.
 ///
 /// @param weightsSha256 of the weights it was recorded from
-record GoldenRecording(String weightsSha256, List<Prompt> prompts) {
+public record GoldenRecording(String weightsSha256, List<Prompt> prompts) {
 
     private static final List<String> TENSORS = List.of("continuations", "lengths", "logits", "margins", "tokens");
 
     /// @param logits       after the last token
     /// @param continuation the next tokens by argmax
     /// @param margins      best logit minus second best at each of them
-    record Prompt(String name, int[] tokens, float[] logits, int[] continuation, float[] margins) {
+    public record Prompt(String name, int[] tokens, float[] logits, int[] continuation, float[] margins) {
         @Override
         public String toString() {
             return name + " (" + tokens.length + " tokens)";
         }
     }
 
-    GoldenRecording {
+    public GoldenRecording {
         prompts = List.copyOf(prompts);
     }
 
     /// Reads a recording.
     ///
     /// @throws IllegalArgumentException when it is not as the README says
-    static GoldenRecording read(Path path) {
+    public static GoldenRecording read(Path path) {
         try (SafetensorsFile file = SafetensorsFile.open(path)) {
             require(file.tensors().stream().map(TensorView::name).sorted().toList().equals(TENSORS),
                     "the tensors are " + file.tensors().stream().map(TensorView::name).toList());

@@ -19,7 +19,6 @@ import dev.sidewinder.engine.LoadProgress;
 import dev.sidewinder.engine.cpu.Arithmetic;
 import dev.sidewinder.engine.cpu.CpuBackend;
 import dev.sidewinder.engine.cpu.CpuOptions;
-import dev.sidewinder.engine.cpu.GoldenData;
 import dev.sidewinder.engine.cpu.TestSequence;
 import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.model.Model;
@@ -32,15 +31,11 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/// The CUDA backend, emulated, against the CPU backend in fp32 and against recorded answers.
+/// The CUDA backend, emulated, against the CPU backend in fp32 on random weights; [CudaGoldenTest] has those that mean something.
 @Timeout(900)
 class CudaBackendTest {
-
-    /// As [dev.sidewinder.engine.cpu] has it for bf16 arithmetic on these prompts.
-    private static final double DIVERGENCE_LIMIT = 0.03;
 
     private static final CacheShape SHAPE = new CacheShape(8, 4);
     private static final int BLOCKS = 2;
@@ -71,47 +66,6 @@ class CudaBackendTest {
                 actual = run(cuda, onCuda.next(1, LogitRows.LAST))[0];
             }
         }
-    }
-
-    static List<GoldenData.Case> shortCases() {
-        return GoldenData.cases().stream().filter(golden -> golden.prompt().length <= 129).toList();
-    }
-
-    @ParameterizedTest
-    @MethodSource("shortCases")
-    void goesOnAsWasRecorded(GoldenData.Case golden) {
-        try (Model model = GoldenData.model();
-                Backend cuda = EmulatedBackend.open(model, SHAPE, options(256, SHAPE), golden.prompt().length)) {
-            var sequence = TestSequence.at(2, BLOCKS, golden.prompt());
-            float[] logits = run(cuda, sequence.next(golden.prompt().length, LogitRows.LAST))[0];
-            assertThat(divergence(golden.logits(), logits)).isLessThan(DIVERGENCE_LIMIT);
-
-            List<Integer> tokens = new ArrayList<>();
-            List<Integer> recorded = new ArrayList<>();
-            for (int i = 0; i < 8; i++) {
-                recorded.add(golden.greedy()[i]);
-                tokens.add(argMax(logits));
-                sequence.append(tokens.getLast());
-                logits = run(cuda, sequence.next(1, LogitRows.LAST))[0];
-            }
-            assertThat(tokens).isEqualTo(recorded);
-        }
-    }
-
-    /// Kullback-Leibler divergence of the distributions over tokens.
-    private static double divergence(float[] expected, float[] actual) {
-        double expectedSum = 0;
-        double actualSum = 0;
-        for (int i = 0; i < expected.length; i++) {
-            expectedSum += Math.exp(expected[i]);
-            actualSum += Math.exp(actual[i]);
-        }
-        double divergence = 0;
-        for (int i = 0; i < expected.length; i++) {
-            double p = Math.exp(expected[i]) / expectedSum;
-            divergence += p * (expected[i] - Math.log(expectedSum) - actual[i] + Math.log(actualSum));
-        }
-        return divergence;
     }
 
     @Test
