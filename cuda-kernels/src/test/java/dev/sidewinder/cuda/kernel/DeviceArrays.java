@@ -77,6 +77,10 @@ final class DeviceArrays implements AutoCloseable {
         write(address, MemorySegment.ofArray(values));
     }
 
+    void write(long address, int[] values) {
+        write(address, MemorySegment.ofArray(values));
+    }
+
     private void write(long address, MemorySegment values) {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment copy = arena.allocate(Math.max(values.byteSize(), 1), 16);

@@ -8,6 +8,9 @@ import java.util.Random;
 /// gated norm, in pieces, then tokens one by one through the state update, on the same slots.
 final class MambaLayerCheck {
 
+    /// A prompt in pairs and the fp32 state update.
+    static final double TOLERANCE_PAIR = 1e-4;
+
     private final Device device;
     private final Kernels kernels;
 

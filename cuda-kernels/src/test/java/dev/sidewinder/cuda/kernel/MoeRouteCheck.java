@@ -57,6 +57,10 @@ final class MoeRouteCheck {
             return new Case(hidden, shape, choosing, gateType, normType, scores, true, tokens, tileTokens, seed);
         }
 
+        Case seeded(long newSeed) {
+            return new Case(hidden, shape, choosing, gateType, normType, scores, padding, tokens, tileTokens, newSeed);
+        }
+
         Case withTiles(int tokensOfATile) {
             return new Case(hidden, shape, choosing, gateType, normType, scores, padding, tokens, tokensOfATile, seed);
         }

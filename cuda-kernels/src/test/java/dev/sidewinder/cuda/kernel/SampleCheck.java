@@ -10,6 +10,7 @@ import dev.sidewinder.cuda.kernel.NaiveSampler.Wanted;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
@@ -48,7 +49,8 @@ final class SampleCheck implements AutoCloseable {
     private final Size size;
     private final Stream stream;
     private final Sample sample;
-    private final Arena arena = Arena.ofConfined();
+    /// Host memory of the step: pinned, so that a captured copy reads and writes it.
+    private final List<PinnedMemory> pinned = new ArrayList<>();
     private final MemorySegment hostLogits;
     private final MemorySegment hostRows;
     private final MemorySegment hostLists;
@@ -75,13 +77,13 @@ final class SampleCheck implements AutoCloseable {
         this.stream = device.stream();
         this.sample = new Sample(kernels, size.vocabSize(), size.threads(), size.capacity());
         long listBytes = 64 + 40L * size.rows() * size.vocabSize();
-        this.hostLogits = arena.allocate((long) size.rows() * size.stride() * Float.BYTES, 8);
-        this.hostRows = arena.allocate((long) size.rows() * SampleRows.ROW_BYTES, 8);
-        this.hostLists = arena.allocate(listBytes, 8);
-        this.hostMasks = arena.allocate(size.rows() * SampleRows.maskBytes(size.vocabSize()), 8);
-        this.hostSlots = arena.allocate(size.rows() * 4L, 8);
-        this.hostLast = arena.allocate(size.rows() * 4L, 8);
-        this.hostTokens = arena.allocate(size.rows() * 4L, 8);
+        this.hostLogits = pinned(device, (long) size.rows() * size.stride() * Float.BYTES);
+        this.hostRows = pinned(device, (long) size.rows() * SampleRows.ROW_BYTES);
+        this.hostLists = pinned(device, listBytes);
+        this.hostMasks = pinned(device, size.rows() * SampleRows.maskBytes(size.vocabSize()));
+        this.hostSlots = pinned(device, size.rows() * 4L);
+        this.hostLast = pinned(device, size.rows() * 4L);
+        this.hostTokens = pinned(device, size.rows() * 4L);
         this.logits = device.allocate(hostLogits.byteSize());
         this.rows = device.allocate(hostRows.byteSize());
         this.lists = device.allocate(listBytes);
@@ -95,13 +97,19 @@ final class SampleCheck implements AutoCloseable {
         this.reader = new SampleResults(results.segment());
     }
 
+    private MemorySegment pinned(Device device, long bytes) {
+        PinnedMemory memory = device.pinned(bytes);
+        pinned.add(memory);
+        return memory.segment();
+    }
+
     @Override
     public void close() {
         for (DeviceBuffer buffer : List.of(logits, rows, lists, saved, masks, slots, last, tokens)) {
             buffer.close();
         }
         results.close();
-        arena.close();
+        pinned.forEach(PinnedMemory::close);
     }
 
     void check(Step step, String what) {

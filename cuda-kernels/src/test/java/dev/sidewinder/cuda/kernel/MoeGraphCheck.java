@@ -1,29 +1,23 @@
 package dev.sidewinder.cuda.kernel;
 
-import static org.assertj.core.api.Assertions.assertThat;
-
 import dev.sidewinder.cuda.device.CudaGraph;
+import dev.sidewinder.cuda.device.Device;
 import dev.sidewinder.cuda.device.Stream;
-import dev.sidewinder.cuda.emulator.EmulatorExtension;
 import dev.sidewinder.cuda.kernel.MoeExperts.Way;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.Random;
-import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.extension.RegisterExtension;
 
-/// The router and the experts as one captured piece of a decode step: only what lies in memory changes.
-class MoeGraphTest {
+/// Launches one captured layer of router and experts again and again with other rows, some of them padding, beside one that
+/// runs directly: the same bits have to come out, and padding has to stay as it was.
+final class MoeGraphCheck {
 
     private static final int ROWS = 8;
-    private static final int REPLAYS = 40;
     private static final ExpertShape SHAPE = new ExpertShape(64, 8, 2, 64, 96);
 
-    @RegisterExtension
-    final EmulatorExtension emulator = new EmulatorExtension();
-
-    private MoeRoute route;
-    private MoeExperts experts;
+    private final Device device;
+    private final MoeRoute route;
+    private final MoeExperts experts;
     private MoeRoute.Weights router;
     private MoeExperts.Weights weights;
 
@@ -41,22 +35,24 @@ class MoeGraphTest {
         }
     }
 
-    @Test
-    void aCapturedLayerFollowsItsInputs() {
-        Random random = new Random(17);
-        Stream stream = emulator.device().stream();
-        route = new MoeRoute(emulator.kernels());
-        experts = new MoeExperts(emulator.kernels());
-        try (MoeMemory memory = new MoeMemory(emulator.device())) {
-            // given one layer captured in one place, and another place where it runs directly
+    MoeGraphCheck(Device device, Kernels kernels) {
+        this.device = device;
+        this.route = new MoeRoute(kernels);
+        this.experts = new MoeExperts(kernels);
+    }
+
+    /// @throws AssertionError naming replay and place of the first difference
+    void check(int replays, long seed) {
+        Random random = new Random(seed);
+        Stream stream = device.stream();
+        try (MoeMemory memory = new MoeMemory(device)) {
             load(memory, random);
             Place captured = Place.in(memory);
             Place direct = Place.in(memory);
             route.prepare(stream, captured.maps());
             route.prepare(stream, direct.maps());
             try (CudaGraph graph = stream.capture(() -> layer(stream, captured))) {
-                for (int replay = 0; replay < REPLAYS; replay++) {
-                    // when both get the same rows, some of them padding
+                for (int replay = 0; replay < replays; replay++) {
                     int[] slots = random.ints(ROWS, -1, 3).toArray();
                     float[] residual = new float[ROWS * SHAPE.hidden()];
                     for (int i = 0; i < residual.length; i++) {
@@ -68,19 +64,28 @@ class MoeGraphTest {
                     }
                     graph.launch(stream);
                     layer(stream, direct);
-
-                    // then the same bits come out, and padding stays as it was
-                    float[] found = memory.floats(captured.rows().residual(), residual.length);
-                    assertThat(found).as("replay %d", replay).isEqualTo(memory.floats(direct.rows().residual(), residual.length));
-                    for (int row = 0; row < ROWS; row++) {
-                        float[] values = Arrays.copyOfRange(found, row * SHAPE.hidden(), (row + 1) * SHAPE.hidden());
-                        for (float value : values) {
-                            assertThat(Float.isNaN(value)).as("replay %d, row %d", replay, row).isEqualTo(slots[row] < 0);
-                        }
-                    }
+                    compare("seed " + seed + ", replay " + replay, slots, residual,
+                            memory.floats(captured.rows().residual(), residual.length),
+                            memory.floats(direct.rows().residual(), residual.length));
                 }
             }
         }
+    }
+
+    private static void compare(String what, int[] slots, float[] before, float[] captured, float[] direct) {
+        boolean changed = false;
+        for (int i = 0; i < captured.length; i++) {
+            int row = i / SHAPE.hidden();
+            if (Float.isNaN(captured[i]) != slots[row] < 0) {
+                throw new AssertionError("%s: row %d in slot %d is %s at %d".formatted(what, row, slots[row], captured[i],
+                        i % SHAPE.hidden()));
+            }
+            changed |= captured[i] != before[i] && slots[row] >= 0;
+        }
+        if (!changed && Arrays.stream(slots).anyMatch(slot -> slot >= 0)) {
+            throw new AssertionError(what + ": the layer changed nothing");
+        }
+        Closeness.checkSameBits(what + ", captured against direct", captured, direct);
     }
 
     private void load(MoeMemory memory, Random random) {
