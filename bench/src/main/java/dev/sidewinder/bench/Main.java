@@ -1,5 +1,6 @@
 package dev.sidewinder.bench;
 
+import dev.sidewinder.bench.gpu.GpuCommand;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ScopeType;
@@ -8,7 +9,7 @@ import picocli.CommandLine.ScopeType;
 @Command(name = "sidewinder bench", description = "Measures speed. Results go to bench/results/<machine>/.",
         mixinStandardHelpOptions = true, scope = ScopeType.INHERIT, synopsisSubcommandLabel = "COMMAND",
         subcommands = {ModelCommand.class, PeerCommand.class, EngineCommand.class, SseCommand.class, MemoryCommand.class,
-            JmhCommand.class})
+            GpuCommand.class, JmhCommand.class})
 public final class Main {
 
     private static final int FAILURE = 1;
@@ -25,6 +26,7 @@ public final class Main {
         // options behind the pattern are JMH's
         main.getSubcommands().get("jmh").setUnmatchedOptionsArePositionalParams(true);
         return main
+                .setCaseInsensitiveEnumValuesAllowed(true)
                 .setParameterExceptionHandler((mistake, _) -> {
                     CommandLine command = mistake.getCommandLine();
                     String name = command.getCommandSpec().qualifiedName();

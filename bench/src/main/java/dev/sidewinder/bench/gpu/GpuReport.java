@@ -63,7 +63,7 @@ public final class GpuReport implements Consumer<GpuRow>, AutoCloseable {
                 number("%.3f", row.medianMicros()), number("%.3f", row.p95Micros()), number("%.0f", row.bytes()),
                 number("%.0f", row.flops()), number("%.3f", row.floorMicros()),
                 Double.isNaN(row.fraction()) ? "" : number("%.4f", row.fraction()), quoted(row.note())));
-        progress.println("  " + line(row));
+        progress.println("    " + GpuTable.line(row));
     }
 
     private void write(String line) {
@@ -76,38 +76,9 @@ public final class GpuReport implements Consumer<GpuRow>, AutoCloseable {
         }
     }
 
-    /// Prints all rows, in the order in which they came.
+    /// Prints all rows in short, in the order in which they came.
     public void print(PrintStream output) {
-        if (rows.isEmpty()) {
-            return;
-        }
-        output.println(HEAD);
-        rows.forEach(row -> output.println(line(row)));
-    }
-
-    private static final String HEAD = String.format("%-30s %-30s %12s %12s %11s %9s  %s", "operator", "shape", "median µs",
-            "p95 µs", "rate", "of floor", "");
-
-    private static String line(GpuRow row) {
-        return String.format(Locale.ROOT, "%-30s %-30s %,12.1f %,12.1f %11s %9s  %s", row.name() + whose(row.kind()),
-                row.shape(), row.medianMicros(), row.p95Micros(), rate(row),
-                Double.isNaN(row.fraction()) ? "" : number("%.0f %%", 100 * row.fraction()), row.note()).stripTrailing();
-    }
-
-    private static String whose(GpuRow.Kind kind) {
-        return switch (kind) {
-            case CUBLAS -> " (cuBLAS)";
-            case PYTORCH -> " (PyTorch)";
-            case CEILING, KERNEL, STEP -> "";
-        };
-    }
-
-    /// TFLOP/s where operations set the floor (a hundred or more for each byte), else GB/s.
-    private static String rate(GpuRow row) {
-        if (row.flops() > 100 * row.bytes()) {
-            return number("%.0f TF/s", row.teraflopsPerSecond());
-        }
-        return row.bytes() == 0 ? "" : number("%,.0f GB/s", row.gigabytesPerSecond());
+        GpuTable.lines(rows).forEach(output::println);
     }
 
     private static String number(String format, double value) {

@@ -31,8 +31,9 @@ class KernelChecksTest {
                 check.run(emulator.kernels(), seed);
             }
         }
-        // weights, activations, scratch: whatever was allocated is given back
-        assertThat(emulator.device().openThings()).isEqualTo(families().size());
+        // weights, activations, scratch: whatever was allocated is given back, and only the families stay loaded
+        emulator.kernels().close();
+        assertThat(emulator.device().openThings()).isZero();
     }
 
     @Test
@@ -40,7 +41,8 @@ class KernelChecksTest {
         Set<String> sources;
         try (Stream<Path> files = Files.list(Path.of("src/main/cuda"))) {
             sources = files.map(file -> file.getFileName().toString()).filter(name -> name.endsWith(".cu"))
-                    .map(name -> name.substring(0, name.length() - 3)).collect(Collectors.toCollection(TreeSet::new));
+                    // a family for one architecture is chosen by the launcher of the portable one
+                    .map(name -> name.substring(0, name.length() - 3).replaceFirst("^sm\\d+_", "")).collect(Collectors.toCollection(TreeSet::new));
         }
         // the attention kernels run behind it, and read nothing but what it wrote
         sources.remove("attention_plan");
@@ -56,13 +58,5 @@ class KernelChecksTest {
         assertThat(all.stream().map(KernelCheck::toString)).doesNotHaveDuplicates();
         assertThat(all.stream().map(check -> check.seed(5))).doesNotHaveDuplicates();
         assertThat(all.getFirst().seed(5)).isNotEqualTo(all.getFirst().seed(6));
-    }
-
-    /// Families that the comparisons load; they stay loaded until the kernels are closed.
-    private static Set<String> families() {
-        Set<String> families = KernelChecks.all(REPLAYS).stream().map(KernelCheck::family)
-                .collect(Collectors.toCollection(TreeSet::new));
-        families.add("attention_plan");
-        return families;
     }
 }
