@@ -40,7 +40,7 @@ final class ExpertOperators {
         for (ExpertFormat format : List.of(ExpertFormat.E4M3, ExpertFormat.NVFP4)) {
             for (Routing routing : Routing.values()) {
                 for (int tokens : sizes.tokens()) {
-                    operators.add(experts(sizes.experts(), format, routing, tokens));
+                    operators.add(experts(sizes.experts(), format, routing, tokens, sizes.prompt().contains(tokens)));
                 }
             }
         }
@@ -86,7 +86,7 @@ final class ExpertOperators {
         };
     }
 
-    private static Operator experts(ExpertShape shape, ExpertFormat format, Routing routing, int tokens) {
+    private static Operator experts(ExpertShape shape, ExpertFormat format, Routing routing, int tokens, boolean prompt) {
         // The same choices as prepare() makes, so that the bytes are those of the experts which they touch.
         long seed = 31L * tokens + routing.ordinal();
         int sets = sets(tokens, shape);
@@ -100,7 +100,7 @@ final class ExpertOperators {
         return new Operator("moe_experts", "experts " + (format == ExpertFormat.E4M3 ? "fp8" : "nvfp4"),
                 (routing == Routing.UNIFORM ? "uniform" : "skewed") + " M=" + tokens,
                 new Work(bytes, flops, format == ExpertFormat.E4M3 ? Arithmetic.FP8 : Arithmetic.BF16), Math.max(1, (long) bytes),
-                (kernels, memory, _) -> prepare(shape, format, routing, tokens, seed, kernels, memory));
+                (kernels, memory, _) -> prepare(shape, format, routing, tokens, prompt, seed, kernels, memory));
     }
 
     private static int sets(int tokens, ExpertShape shape) {
@@ -141,11 +141,13 @@ final class ExpertOperators {
         };
     }
 
-    private static IntConsumer prepare(ExpertShape shape, ExpertFormat format, Routing routing, int tokens, long seed,
-            Kernels kernels, BenchMemory memory) {
+    private static IntConsumer prepare(ExpertShape shape, ExpertFormat format, Routing routing, int tokens, boolean prompt,
+            long seed, Kernels kernels, BenchMemory memory) {
         var route = new MoeRoute(kernels);
         var experts = new MoeExperts(kernels);
-        MoeExperts.Way way = experts.way(shape, format, tokens);
+        // as the backend chooses
+        MoeExperts.Way way = prompt && experts.takesWarpgroups(shape, format) ? MoeExperts.Way.WARPGROUP
+                : experts.way(shape, format, tokens);
         var weights = new MoeExperts.Weights(format, matrices(shape, format, memory), matrices(shape, format, memory));
         ExpertMaps[] maps = new ExpertMaps[sets(tokens, shape)];
         for (int set = 0; set < maps.length; set++) {

@@ -109,7 +109,8 @@ final class Limits {
             var source = Linear.Source.of(narrow ? memory.e4m3(elements) : memory.bf16(elements), side).scaled(narrow ? 0.01f : 1);
             var output = new Linear.Output(memory.zeros(2 * elements), side, Finish.STORE_BF16);
             var linear = new Linear(session.kernels(), session.device().stream(), 0, 0);
-            IntConsumer launch = _ -> linear.multiply(session.device().stream(), source, weights, output);
+            IntConsumer launch = LinearOperators.onWarpgroups(session.kernels(), source, new Linear.Weights[] {weights}, output)
+                    .orElse(_ -> linear.multiply(session.device().stream(), source, weights, output));
             Spread times = timer.time(1, launch);
             Arithmetic arithmetic = narrow ? Arithmetic.FP8 : Arithmetic.BF16;
             rows.accept(row(GpuRow.Kind.CEILING, narrow ? "product fp8" : "product bf16", shape(), times,

@@ -7,8 +7,10 @@ import dev.sidewinder.cuda.kernel.Kernels;
 import dev.sidewinder.cuda.kernel.Linear;
 import dev.sidewinder.cuda.kernel.Linear.Finish;
 import dev.sidewinder.cuda.kernel.Linear.Numbers;
+import dev.sidewinder.cuda.kernel.Sm90Linear;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.IntConsumer;
 
 /// Products with the matrices of a model.
@@ -52,13 +54,13 @@ final class LinearOperators {
             for (Matrix matrix : matrices(sizes)) {
                 for (int tokens : sizes.tokens()) {
                     if (isOfInterest(matrix, numbers, tokens, sizes)) {
-                        operators.add(operator(matrix, numbers, tokens, false));
+                        operators.add(operator(matrix, numbers, tokens, false, sizes));
                     }
                 }
             }
         }
         for (int tokens : sizes.tokens()) {
-            operators.add(operator(mambaIn(sizes), Numbers.BF16, tokens, true));
+            operators.add(operator(mambaIn(sizes), Numbers.BF16, tokens, true, sizes));
         }
         return operators;
     }
@@ -120,13 +122,14 @@ final class LinearOperators {
                 2.0 * tokens * weights * (pair ? 2 : 1), numbers == Numbers.E4M3 ? Arithmetic.FP8 : Arithmetic.BF16);
     }
 
-    private static Operator operator(Matrix matrix, Numbers numbers, int tokens, boolean pair) {
+    private static Operator operator(Matrix matrix, Numbers numbers, int tokens, boolean pair, ModelSizes sizes) {
+        boolean prompt = sizes.prompt().contains(tokens);
         long weightBytes = (long) matrix.outputs() * matrix.inputs() * numbers.weightBits() / 8;
         return new Operator(FAMILY, name(numbers, pair), matrix.name() + " M=" + tokens, work(matrix, tokens, numbers, pair),
-                weightBytes, (kernels, memory, turns) -> prepare(matrix, numbers, tokens, pair, kernels, memory, turns));
+                weightBytes, (kernels, memory, turns) -> prepare(matrix, numbers, tokens, pair, prompt, kernels, memory, turns));
     }
 
-    private static IntConsumer prepare(Matrix matrix, Numbers numbers, int tokens, boolean pair, Kernels kernels,
+    private static IntConsumer prepare(Matrix matrix, Numbers numbers, int tokens, boolean pair, boolean prompt, Kernels kernels,
             BenchMemory memory, int turns) {
         long elements = (long) matrix.outputs() * matrix.inputs();
         Linear.Weights[] weights = new Linear.Weights[turns];
@@ -146,10 +149,21 @@ final class LinearOperators {
         Linear.Source given = pair ? source.withLow(memory.bf16(inputs)) : source;
         Linear.Output output = new Linear.Output(memory.f32((long) tokens * matrix.outputs()), matrix.outputs(),
                 matrix.adds() ? Finish.ADD_F32 : Finish.STORE_F32);
+        Optional<IntConsumer> onWarpgroups = prompt ? onWarpgroups(kernels, given, weights, output) : Optional.empty();
+        if (onWarpgroups.isPresent()) {
+            return onWarpgroups.get();
+        }
         long workspaceBytes = Linear.workspaceBytes(kernels, numbers, tokens, matrix.outputs(), matrix.inputs());
         var linear = new Linear(kernels, kernels.device().stream(), workspaceBytes == 0 ? 0 : memory.zeros(workspaceBytes),
                 workspaceBytes);
         return turn -> linear.multiply(kernels.device().stream(), given, weights[turn], output);
+    }
+
+    /// By the kernels for prompts, where the device has them and they take the product: as the backend chooses.
+    static Optional<IntConsumer> onWarpgroups(Kernels kernels, Linear.Source source, Linear.Weights[] weights, Linear.Output output) {
+        return Sm90Linear.on(kernels).filter(prompts -> prompts.takes(source, List.of(new Linear.Part(weights[0], output))))
+                .map(prompts -> turn -> prompts.multiply(kernels.device().stream(), source,
+                        List.of(new Linear.Part(weights[turn], output))));
     }
 
     /// The same product by cuBLAS.

@@ -133,6 +133,11 @@ public final class KernelChecks {
             add("linear", Extent.REPLAYS, replays + " replays, " + numbers, (kernels, seed) ->
                     replayedProducts(kernels, numbers, seed));
         }
+        for (Numbers numbers : List.of(Numbers.BF16, Numbers.E4M3)) {
+            prompt(Extent.SMALL, LinearCase.of(numbers, 70, 72, 672));
+            prompt(Extent.REAL, LinearCase.of(numbers, 300, MAMBA_ROW, HIDDEN).finishing(Finish.STORE_BF16));
+            prompt(Extent.REAL, LinearCase.of(numbers, 2048, HIDDEN, MAMBA_INNER).finishing(Finish.ADD_F32));
+        }
         LinearCase projections = LinearCase.of(Numbers.BF16, 33, 1, HIDDEN)
                 .withParts(QUERY_KEY_VALUE, Collections.nCopies(3, Finish.STORE_F32));
         product(Extent.REAL, projections);
@@ -147,6 +152,17 @@ public final class KernelChecks {
         long workspace = extent == Extent.REAL ? REAL_WORKSPACE : SMALL_WORKSPACE;
         add("linear", extent, name, (kernels, seed) ->
                 new LinearCheck(kernels.device(), kernels, workspace).verify(shape.seeded(seed)));
+    }
+
+    /// On the kernels for prompts. A device without them has nothing to compare.
+    private void prompt(Extent extent, LinearCase shape) {
+        double tolerance = shape.numbers() == Numbers.E4M3 ? LinearCheck.TENSOR_E4M3_TOLERANCE : LinearCheck.SUM_TOLERANCE;
+        add("sm90_linear", extent, "%d tokens, %d -> %s, %s, %s, where there are warpgroups".formatted(shape.tokens(),
+                shape.inputs(), shape.columns(), shape.numbers(), shape.finishes().getFirst()), (kernels, seed) -> {
+                    if (Sm90Linear.on(kernels).isPresent()) {
+                        new LinearCheck(kernels.device(), kernels, 0).verifyPrompt(shape.seeded(seed), tolerance);
+                    }
+                });
     }
 
     private void normed(Extent extent, Numbers numbers, int tokens, int outputs, int inputs) {
@@ -268,6 +284,10 @@ public final class KernelChecks {
         }
         expert(Extent.REAL, EXPERTS, ExpertFormat.E4M3, MoeExpertsCheck.Routing.SKEWED, 40, Way.TILE32);
         expert(Extent.REAL, EXPERTS, ExpertFormat.E4M3, MoeExpertsCheck.Routing.SAME, 130, Way.TILE128);
+        for (ExpertFormat format : List.of(ExpertFormat.BF16, ExpertFormat.E4M3)) {
+            expert(Extent.SMALL, SMALL_EXPERTS, format, MoeExpertsCheck.Routing.SKEWED, 130, Way.WARPGROUP);
+            expert(Extent.REAL, EXPERTS, format, MoeExpertsCheck.Routing.UNIFORM, 130, Way.WARPGROUP);
+        }
         add("moe_experts", Extent.REPLAYS, replays + " replays of router and experts", (kernels, seed) ->
                 new MoeGraphCheck(kernels.device(), kernels).check(replays, seed));
     }
@@ -280,9 +300,14 @@ public final class KernelChecks {
     }
 
     private void expert(Extent extent, ExpertShape shape, ExpertFormat format, MoeExpertsCheck.Routing routing, int tokens, Way way) {
-        add("moe_experts", extent, "%d of %d experts of %d, %s, %d tokens %s, %s".formatted(shape.active(), shape.experts(),
-                shape.width(), format, tokens, routing, way), (kernels, seed) -> new MoeExpertsCheck(kernels.device(), kernels)
-                .check(new MoeExpertsCheck.Case(shape, format, routing, tokens > 8, tokens, seed), way));
+        boolean warpgroups = way == Way.WARPGROUP;
+        add(warpgroups ? "sm90_moe_experts" : "moe_experts", extent, "%d of %d experts of %d, %s, %d tokens %s, %s".formatted(
+                shape.active(), shape.experts(), shape.width(), format, tokens, routing, way), (kernels, seed) -> {
+                    if (!warpgroups || new MoeExperts(kernels).takesWarpgroups(shape, format)) {
+                        new MoeExpertsCheck(kernels.device(), kernels, MoeExpertsCheck.TENSOR_E4M3_TOLERANCE)
+                                .check(new MoeExpertsCheck.Case(shape, format, routing, tokens > 8, tokens, seed), way);
+                    }
+                });
     }
 
     // ---- attention --------------------------------------------------------------------------------------------------------

@@ -41,8 +41,7 @@ class KernelChecksTest {
         Set<String> sources;
         try (Stream<Path> files = Files.list(Path.of("src/main/cuda"))) {
             sources = files.map(file -> file.getFileName().toString()).filter(name -> name.endsWith(".cu"))
-                    // a family for one architecture is chosen by the launcher of the portable one
-                    .map(name -> name.substring(0, name.length() - 3).replaceFirst("^sm\\d+_", "")).collect(Collectors.toCollection(TreeSet::new));
+                    .map(name -> name.substring(0, name.length() - 3)).collect(Collectors.toCollection(TreeSet::new));
         }
         // the attention kernels run behind it, and read nothing but what it wrote
         sources.remove("attention_plan");
