@@ -32,7 +32,8 @@ record Pack(Path target, long bytes) {
 
     private static final String ARCHIVE = ".tar.gz";
     private static final String FOLDER = "sidewinder-gpu";
-    private static final String MODULES = "java.base,java.logging,java.management,jdk.incubator.vector,jdk.unsupported";
+    private static final String MODULES =
+            "java.base,java.logging,java.management,java.xml,jdk.incubator.vector,jdk.management,jdk.unsupported";
     /// What the benchmark runs from; everything else on its class path belongs to other benchmarks.
     private static final List<String> JARS = List.of("sidewinder-bench", "sidewinder-engine", "sidewinder-model",
             "sidewinder-scheduler", "sidewinder-kv-cache", "sidewinder-cuda-kernels", "jcuda", "jcublas", "picocli", "jackson");
