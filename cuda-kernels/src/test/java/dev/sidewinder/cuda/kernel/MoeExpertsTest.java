@@ -112,7 +112,8 @@ class MoeExpertsTest {
         assertThat(experts.way(nano, ExpertFormat.E4M3, 1)).isEqualTo(Way.STREAM);
         assertThat(experts.way(nano, ExpertFormat.E4M3, 8)).isEqualTo(Way.STREAM);
         assertThat(experts.way(nano, ExpertFormat.E4M3, 9)).isEqualTo(Way.TILE16);
-        assertThat(experts.way(nano, ExpertFormat.E4M3, 256)).isEqualTo(Way.TILE16);
+        assertThat(experts.way(nano, ExpertFormat.E4M3, 106)).isEqualTo(Way.TILE16);
+        assertThat(experts.way(nano, ExpertFormat.E4M3, 107)).isEqualTo(Way.TILE32);
         assertThat(experts.way(nano, ExpertFormat.E4M3, 512)).isEqualTo(Way.TILE32);
         assertThat(experts.way(nano, ExpertFormat.NVFP4, 8192)).isEqualTo(Way.TILE128);
         // Wider than shared memory: no streaming, but tiles.
