@@ -16,7 +16,7 @@ import numpy
 
 from render import Writer, render
 from tasks.base import TASK_IDS, Draw
-from tasks.mix import OFF, conversation, long_conversation
+from tasks.mix import OFF, conversation, late_conversation, long_conversation
 from tokenizer import Encoder
 
 BASE_TOKENS, LONG_TOKENS = 1024, 4096
@@ -56,7 +56,8 @@ def conversations(seed, index, phase="base"):
     while True:
         # a quarter of the tokens of the long phase is in long conversations
         long = phase == "long" and lengths["long"] * 3 <= lengths["base"]
-        made = long_conversation(draw) if long else conversation(draw)
+        make = long_conversation if long else late_conversation if phase == "long" else conversation
+        made = make(draw)
         rendered = render(encoder(), made, LONG_TOKENS if long else BASE_TOKENS)
         if rendered is None:
             continue

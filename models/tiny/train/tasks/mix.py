@@ -1,14 +1,16 @@
 """Chains exchanges into conversations.
 
 A conversation is a system text, tools, exchanges and a way to think. What an exchange costs and teaches is up to its task;
-this file only decides what follows what. `base` keeps a conversation within 1,024 tokens, `long` has a quarter of its
-tokens in conversations of 1,024 to 4,096."""
+this file only decides what follows what. `base` keeps a conversation within 1,024 tokens. `long`, the last phase, has a
+quarter of its tokens in conversations of 1,024 to 4,096, and among the others more of what is learnt last: looking up in
+lists, and what tools can do and cannot."""
 
 from typing import NamedTuple
 
 from . import about, arithmetic, facts, json_objects, lists, recall, tool_use
 from .base import Exchange
 from .memory import Memory
+from .tool_pool import made_up_tool
 
 SYSTEMS = ["You are a helpful assistant.", "You are a helpful assistant.", "Be brief.", "You are Sidewinder.",
            "Answer as shortly as you can.", "You are a friendly assistant.", "Help the user.", "You answer questions.",
@@ -112,6 +114,34 @@ def with_tools(draw, least=2, most=8):
     return Conversation(system_text(draw), [tool.declaration() for tool in tools], made, thinking)
 
 
+def with_made_up_tools(draw):
+    """Calls of tools that only their declarations tell about."""
+    tools = list({tool.name: tool for tool in (made_up_tool(draw) for _ in range(draw.randint(1, 3)))}.values())
+    made = [draw.choices([tool_use.one_call, tool_use.two_calls], [80, 20])[0](draw, tools, answered=True)
+            for _ in range(draw.randint(0, 3))]
+    made.append(tool_use.one_call(draw, tools, answered=draw.chance(0.3)))
+    return Conversation(system_text(draw), [tool.declaration() for tool in tools], made, _thinking(draw))
+
+
+def with_tools_or_none(draw):
+    """One or two wishes; four of ten fit no tool."""
+    tools = tool_use.declared(draw)
+    thinking = _thinking(draw)
+    made = []
+    for _ in range(draw.randint(1, 2)):
+        make = tool_use.no_fit if draw.chance(0.4) else tool_use.two_calls if draw.chance(0.3) else tool_use.one_call
+        made.append(make(draw, tools))
+        if made[-1].messages[-1]["content"] is None:
+            break
+    return Conversation(system_text(draw), [tool.declaration() for tool in tools], made, thinking)
+
+
+def with_hard_list(draw, most_lines=40):
+    """Lists of every length alike, with more questions above the list and about what is not in it."""
+    made = recall.key_list(draw, draw.randint(2, most_lines), draw.randint(1, 6), missing=0.15, before=0.35)
+    return Conversation(system_text(draw), [], made, _thinking(draw))
+
+
 def with_list(draw, most_lines=40):
     lines = min(draw.randint(2, most_lines), draw.randint(2, most_lines))
     made = recall.key_list(draw, lines, draw.randint(1, 9))
@@ -147,11 +177,19 @@ def long_chat(draw):
 
 
 BASE = [(single, 28), (several, 34), (remembering, 10), (with_tools, 11), (with_list, 8), (with_phrase, 4)]
+LATE = [(single, 15), (several, 20), (remembering, 8), (with_tools, 10), (with_tools_or_none, 12), (with_made_up_tools, 14),
+        (with_list, 4), (with_hard_list, 14), (with_phrase, 3)]
 LONG = [(long_list, 1), (long_phrase, 1), (long_chat, 1)]
 
 
 def conversation(draw):
+    """One of the base phase."""
     return one_of(draw, BASE)
+
+
+def late_conversation(draw):
+    """One of the last phase that is not long."""
+    return one_of(draw, LATE)
 
 
 def long_conversation(draw):

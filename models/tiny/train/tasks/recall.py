@@ -47,8 +47,10 @@ def _values(draw, count):
     return [draw.choice(LIST_WORDS) for _ in range(count)]
 
 
-def key_list(draw, lines, questions):
-    """A list of `lines` lines and questions about it: the first with the list or behind it, the others in later turns."""
+def key_list(draw, lines, questions, missing=0.06, before=0.2):
+    """A list of `lines` lines and questions about it: the first with the list or behind it, the others in later turns.
+
+    `missing`: how often a question is about a key that is not there; `before`: how often the first stands above the list."""
     def make():
         return list(zip(_names(draw, lines), _values(draw, lines)))
     pairs = draw.fresh(make)
@@ -61,14 +63,14 @@ def key_list(draw, lines, questions):
         exchanges.append(exchange("key-recall", opening, LIST_TAKEN, "The user gives me a list."))
         opening = None
     for number in range(questions):
-        if draw.chance(0.06):
+        if draw.chance(missing):
             key = made_up(draw)
             value = dict(pairs).get(key)
         else:
             key, value = draw.choice(pairs)
         asked = draw.choice(KEY_ASKED[:-2] if opening or number == 0 else KEY_ASKED).format(key)
         if opening:
-            asked = f"{asked}\n\n{text}" if draw.chance(0.2) else f"{opening}\n\n{asked}"
+            asked = f"{asked}\n\n{text}" if draw.chance(before) else f"{opening}\n\n{asked}"
             opening = None
         exchanges.append(exchange("key-recall", asked, MISSING.format(key) if value is None else value,
                                   f"I look for {key} in the list."))
