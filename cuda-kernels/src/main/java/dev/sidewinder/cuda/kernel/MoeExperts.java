@@ -154,8 +154,11 @@ public final class MoeExperts {
         if (isStreamable(shape, format, tokens)) {
             return Way.STREAM;
         }
-        long slotsOfAnExpert = (long) tokens * shape.active() / shape.experts();
-        return slotsOfAnExpert <= TILE16_SLOTS ? Way.TILE16 : slotsOfAnExpert <= TILE32_SLOTS ? Way.TILE32 : Way.TILE128;
+        long slots = (long) tokens * shape.active();
+        if (slots <= (long) TILE16_SLOTS * shape.experts()) {
+            return Way.TILE16;
+        }
+        return slots <= (long) TILE32_SLOTS * shape.experts() ? Way.TILE32 : Way.TILE128;
     }
 
     /// Whether [Way#WARPGROUP] takes a layer. Follows from the device and the layer, whatever the tokens are.
