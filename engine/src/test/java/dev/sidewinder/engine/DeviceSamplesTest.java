@@ -28,16 +28,23 @@ class DeviceSamplesTest {
     }
 
     @Test
+    void givesNothingForAPaddedRow() {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment results = arena.allocate(SampleResults.ROW_BYTES, 8);
+            results.set(ValueLayout.JAVA_INT, 0, 4);
+            assertThat(DeviceSamples.read(new SampleResults(results), 0)).isNull();
+        }
+    }
+
+    @Test
     void refusesRowsThatHaveNoSample() {
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment results = arena.allocate(3 * SampleResults.ROW_BYTES, 8);
+            MemorySegment results = arena.allocate(2 * SampleResults.ROW_BYTES, 8);
             results.set(ValueLayout.JAVA_INT, 0, 3);
-            results.set(ValueLayout.JAVA_INT, SampleResults.ROW_BYTES, 4);
-            results.set(ValueLayout.JAVA_INT, 2 * SampleResults.ROW_BYTES, -1);
+            results.set(ValueLayout.JAVA_INT, SampleResults.ROW_BYTES, -1);
             var reader = new SampleResults(results);
             assertThatThrownBy(() -> DeviceSamples.read(reader, 0)).hasMessageContaining("row 0").hasMessageContaining("weight");
-            assertThatThrownBy(() -> DeviceSamples.read(reader, 1)).hasMessageContaining("row 1").hasMessageContaining("padded");
-            assertThatThrownBy(() -> DeviceSamples.read(reader, 2)).hasMessageContaining("row 2").hasMessageContaining("nothing was written");
+            assertThatThrownBy(() -> DeviceSamples.read(reader, 1)).hasMessageContaining("row 1").hasMessageContaining("nothing was written");
         }
     }
 }
