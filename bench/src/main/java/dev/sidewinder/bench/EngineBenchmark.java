@@ -115,7 +115,7 @@ final class EngineBenchmark {
                         return;
                     }
                     case GenerationEvent.Failed failed -> throw failed.cause();
-                    case GenerationEvent.Token _, GenerationEvent.PromptScored _ -> { }
+                    case GenerationEvent.Admitted _, GenerationEvent.Token _, GenerationEvent.PromptScored _ -> { }
                 }
             }
         } catch (InterruptedException stopped) {

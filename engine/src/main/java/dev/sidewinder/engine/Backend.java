@@ -2,6 +2,7 @@ package dev.sidewinder.engine;
 
 import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.scheduler.Batch;
+import java.lang.foreign.MemorySegment;
 import java.util.Optional;
 
 /// Computes the forward pass. Owned by the engine thread: no method may be called from another one.
@@ -11,6 +12,33 @@ public interface Backend extends AutoCloseable {
     CacheShape cacheShape();
 
     int vocabSize();
+
+    /// Whether a token computed in a decode step leaves the same bits behind as the same token computed in a piece of a prompt.
+    /// What decode steps wrote may then serve other sequences in every mode.
+    default boolean decodeEqualsScan() {
+        return false;
+    }
+
+    /// What must be equal for the bytes of a state or a block to be of use to another engine: backend family, arithmetic,
+    /// number formats, version and sizes of the layout. Says nothing about the model's weights.
+    default String cacheFormat() {
+        throw new UnsupportedOperationException("the states of this backend are of no use elsewhere: " + description());
+    }
+
+    /// The bytes of a state in the host area: to be read when the step that copies it there has completed, to be written before
+    /// the step that copies it back is launched.
+    ///
+    /// @param place in `[0, states)` of the host area
+    default MemorySegment hostState(int place) {
+        throw new IllegalArgumentException("state " + place + " of a host area without room: " + description());
+    }
+
+    /// The bytes of a KV block in the host area, as [#hostState].
+    ///
+    /// @param place in `[0, blocks)` of the host area
+    default MemorySegment hostBlock(int place) {
+        throw new IllegalArgumentException("block " + place + " of a host area without room: " + description());
+    }
 
     /// Runs every entry of the batch, advances its state and KV, and returns the wanted rows of logits.
     ///

@@ -1,7 +1,16 @@
 package dev.sidewinder.engine;
 
+import dev.sidewinder.kvcache.CacheExplanation;
+import java.util.Optional;
+
 /// What happens to a request. Events of one choice are in order.
 public sealed interface GenerationEvent {
+
+    /// The choice has memory and begins: comes once and first, but not for a choice that ends before it could begin.
+    ///
+    /// @param reusedTokens tokens of its prompt that are not computed for it, because they have been before
+    /// @param explanation  what there was and why not more; present where the request asked for it
+    record Admitted(int choice, int reusedTokens, Optional<CacheExplanation> explanation) implements GenerationEvent {}
 
     /// The prompt has been scored; comes once, before the first token, and only when it was asked for.
     ///

@@ -1,6 +1,9 @@
 package dev.sidewinder.engine;
 
+import dev.sidewinder.kvcache.Partition;
 import dev.sidewinder.model.grammar.TokenGuide;
+import dev.sidewinder.scheduler.Mark;
+import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Supplier;
@@ -15,10 +18,24 @@ import java.util.function.Supplier;
 /// @param choices        independent continuations
 /// @param promptLogprobs -1 = none, otherwise how many alternatives to report for each prompt token
 /// @param guides         makes what holds each choice to its form; absent = nothing does
+/// @param partition      whose prefixes it may use and leaves its own to; empty = it uses none and leaves none, as one must that
+///                       has its prompt scored
+/// @param marks          where in the prompt the state is worth keeping, by rising position
+/// @param explainCache   whether [GenerationEvent.Admitted] is to say why no more of the prompt was there
+/// @param priority       lower goes first
+/// @param tenant         whose share of the engine it uses
 public record GenerationRequest(String id, int[] prompt, int maxTokens, int minTokens, Set<Integer> stopTokens,
-        int choices, int promptLogprobs, SamplingParams sampling, Optional<Supplier<TokenGuide>> guides) {
+        int choices, int promptLogprobs, SamplingParams sampling, Optional<Supplier<TokenGuide>> guides,
+        Optional<Partition> partition, List<Mark> marks, boolean explainCache, int priority, String tenant) {
 
-    /// Nothing holds the choices to a form.
+    /// Uses no prefixes, and is as urgent as any other.
+    public GenerationRequest(String id, int[] prompt, int maxTokens, int minTokens, Set<Integer> stopTokens, int choices,
+            int promptLogprobs, SamplingParams sampling, Optional<Supplier<TokenGuide>> guides) {
+        this(id, prompt, maxTokens, minTokens, stopTokens, choices, promptLogprobs, sampling, guides, Optional.empty(), List.of(),
+                false, 0, "");
+    }
+
+    /// Nothing holds the choices to a form, either.
     public GenerationRequest(String id, int[] prompt, int maxTokens, int minTokens, Set<Integer> stopTokens, int choices,
             int promptLogprobs, SamplingParams sampling) {
         this(id, prompt, maxTokens, minTokens, stopTokens, choices, promptLogprobs, sampling, Optional.empty());
@@ -26,10 +43,33 @@ public record GenerationRequest(String id, int[] prompt, int maxTokens, int minT
 
     public GenerationRequest {
         stopTokens = Set.copyOf(stopTokens);
+        marks = List.copyOf(marks);
         if (prompt.length == 0 || maxTokens < 0 || minTokens < 0 || choices < 1 || promptLogprobs < -1) {
             throw new IllegalArgumentException("request " + id + " has " + prompt.length + " prompt tokens, maxTokens "
                     + maxTokens + ", minTokens " + minTokens + ", " + choices + " choices, promptLogprobs " + promptLogprobs);
         }
+        if (partition.isPresent() && promptLogprobs >= 0) {
+            throw new IllegalArgumentException("request " + id + " has its prompt scored, so it cannot go on from a prefix");
+        }
+        for (int i = 0; i < marks.size(); i++) {
+            int above = i == 0 ? 0 : marks.get(i - 1).position();
+            if (marks.get(i).position() < above || marks.get(i).position() > prompt.length) {
+                throw new IllegalArgumentException("request " + id + " has marks that do not rise within its prompt of "
+                        + prompt.length + " tokens: " + marks);
+            }
+        }
+    }
+
+    /// The same with the use of prefixes.
+    public GenerationRequest withPrefixes(Partition partition, List<Mark> marks, boolean explainCache) {
+        return new GenerationRequest(id, prompt, maxTokens, minTokens, stopTokens, choices, promptLogprobs, sampling, guides,
+                Optional.of(partition), marks, explainCache, priority, tenant);
+    }
+
+    /// The same with another urgency and owner.
+    public GenerationRequest withUrgency(int priority, String tenant) {
+        return new GenerationRequest(id, prompt, maxTokens, minTokens, stopTokens, choices, promptLogprobs, sampling, guides,
+                partition, marks, explainCache, priority, tenant);
     }
 
     boolean scoresPrompt() {

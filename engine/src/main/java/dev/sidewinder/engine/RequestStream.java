@@ -90,7 +90,7 @@ final class RequestStream implements Generation {
                 }
                 yield bytes;
             }
-            case GenerationEvent.Finished _, GenerationEvent.Failed _ -> TOKEN_BYTES;
+            case GenerationEvent.Admitted _, GenerationEvent.Finished _, GenerationEvent.Failed _ -> TOKEN_BYTES;
         };
     }
 
@@ -145,7 +145,7 @@ final class RequestStream implements Generation {
         switch (event) {
             case GenerationEvent.Finished _ -> openChoices--;
             case GenerationEvent.Failed _ -> openChoices = 0;
-            case GenerationEvent.Token _, GenerationEvent.PromptScored _ -> {
+            case GenerationEvent.Admitted _, GenerationEvent.Token _, GenerationEvent.PromptScored _ -> {
             }
         }
         return event;

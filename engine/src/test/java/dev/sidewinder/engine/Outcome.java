@@ -9,6 +9,7 @@ public final class Outcome {
 
     private final List<List<String>> tokens = new ArrayList<>();
     private final List<FinishReason> reasons = new ArrayList<>();
+    private final List<Integer> reusedTokens = new ArrayList<>();
     private String promptScores;
     private EngineException.Kind failure;
 
@@ -16,6 +17,7 @@ public final class Outcome {
         for (int i = 0; i < choices; i++) {
             tokens.add(new ArrayList<>());
             reasons.add(null);
+            reusedTokens.add(null);
         }
     }
 
@@ -25,6 +27,14 @@ public final class Outcome {
             throw new AssertionError("an event after the last: " + event);
         }
         switch (event) {
+            case GenerationEvent.Admitted admitted -> {
+                if (!tokens.get(admitted.choice()).isEmpty() || reasons.get(admitted.choice()) != null) {
+                    throw new AssertionError("a choice is admitted first: " + admitted);
+                }
+                if (reusedTokens.set(admitted.choice(), admitted.reusedTokens()) != null) {
+                    throw new AssertionError("admitted twice: " + admitted);
+                }
+            }
             case GenerationEvent.PromptScored scored -> {
                 if (promptScores != null || tokens.stream().anyMatch(list -> !list.isEmpty())) {
                     throw new AssertionError("the prompt's scores come once and first");
@@ -68,6 +78,11 @@ public final class Outcome {
 
     public FinishReason reason(int choice) {
         return reasons.get(choice);
+    }
+
+    /// Prompt tokens of a choice that were not computed for it; null when it was not admitted.
+    public Integer reusedTokens(int choice) {
+        return reusedTokens.get(choice);
     }
 
     /// The tokens of a choice with their log-probabilities, as text.

@@ -155,6 +155,8 @@ class ScriptedAnswerTest {
                             return finished.reason();
                         }
                         case GenerationEvent.Failed failed -> throw failed.cause();
+                        case GenerationEvent.Admitted _ -> {
+                        }
                         case GenerationEvent.PromptScored _ -> throw new AssertionError("the prompt was not to be scored");
                         case null -> throw new AssertionError("no event within a minute");
                     }

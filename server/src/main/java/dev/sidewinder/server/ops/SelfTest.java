@@ -62,6 +62,7 @@ final class SelfTest {
                     case GenerationEvent.Token token -> tokens.add(token);
                     case GenerationEvent.Failed failure -> throw failed(failure.cause().getMessage());
                     case GenerationEvent.PromptScored scored -> { }
+                    case GenerationEvent.Admitted admitted -> { }
                     case GenerationEvent.Finished finished -> {
                         if (tokens.size() != TOKENS) {
                             throw failed(tokens.size() + " tokens came instead of " + TOKENS);

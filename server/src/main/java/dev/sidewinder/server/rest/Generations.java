@@ -98,6 +98,7 @@ final class Generations implements AutoCloseable {
             case GenerationEvent.Failed failed -> openChoices[prompt] = 0;
             case GenerationEvent.Token token -> { }
             case GenerationEvent.PromptScored scored -> { }
+            case GenerationEvent.Admitted admitted -> { }
         }
         return new Event(prompt, event);
     }

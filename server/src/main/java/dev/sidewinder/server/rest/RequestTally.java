@@ -38,6 +38,7 @@ final class RequestTally {
             case GenerationEvent.Finished finished -> length |= finished.reason() == FinishReason.LENGTH;
             case GenerationEvent.Failed failed -> { }
             case GenerationEvent.PromptScored scored -> { }
+            case GenerationEvent.Admitted admitted -> { }
         }
     }
 

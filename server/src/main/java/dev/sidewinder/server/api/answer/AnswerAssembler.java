@@ -50,6 +50,7 @@ public final class AnswerAssembler {
             return;
         }
         switch (event) {
+            case GenerationEvent.Admitted admitted -> { }
             case GenerationEvent.PromptScored scored -> {
                 begin();
                 sink.promptScored(prompt, scored.logprobs());
