@@ -1,20 +1,64 @@
 package dev.sidewinder.engine;
 
 import dev.sidewinder.kvcache.CacheShape;
+import dev.sidewinder.kvcache.HostCopy;
+import dev.sidewinder.kvcache.MemoryWork;
+import dev.sidewinder.kvcache.StateCopy;
 import dev.sidewinder.scheduler.Batch;
 import dev.sidewinder.scheduler.BatchEntry;
 import dev.sidewinder.scheduler.TokenSource;
 
-/// How many tokens the state in each slot has seen: a batch that does not go on where its slot stands would give
-/// plausible nonsense, so it is refused.
+/// How many tokens the state in each slot has seen, in the host area too: a batch that does not go on where its slot stands
+/// would give plausible nonsense, so it is refused.
+///
+/// For each batch: [#before], [#check] of every entry, [#advance] when it has run or will before any other.
 public final class SlotPositions {
+
+    /// In place of a sequence: a copy, with which any sequence may go on.
+    private static final long COPY = -1;
+    /// In place of a number of tokens: was written from outside, and nobody said.
+    private static final int ANY = -1;
 
     private final int[] tokens;
     private final long[] sequences;
+    private final int[] hostTokens;
 
     public SlotPositions(int slots) {
+        this(slots, 0);
+    }
+
+    /// @param hostStates states in the host area
+    public SlotPositions(int slots, int hostStates) {
         tokens = new int[slots];
         sequences = new long[slots];
+        hostTokens = new int[hostStates];
+    }
+
+    /// Notes what is copied before a step.
+    public void before(MemoryWork work) {
+        for (HostCopy copy : work.ins()) {
+            if (copy.kind() == HostCopy.Kind.STATE) {
+                tokens[copy.device()] = hostTokens[copy.host()];
+                sequences[copy.device()] = COPY;
+            }
+        }
+        work.restores().forEach(this::copy);
+        for (HostCopy copy : work.outs()) {
+            if (copy.kind() == HostCopy.Kind.STATE) {
+                hostTokens[copy.host()] = tokens[copy.device()];
+            }
+        }
+    }
+
+    private void copy(StateCopy copy) {
+        tokens[copy.to()] = tokens[copy.from()];
+        sequences[copy.to()] = COPY;
+    }
+
+    /// Notes that a state in the host area may have been written from outside: whoever goes on with it has to know after how
+    /// many tokens it is.
+    public void hostWritten(int place) {
+        hostTokens[place] = ANY;
     }
 
     /// @throws IllegalArgumentException when the entry names what there is not
@@ -31,9 +75,10 @@ public final class SlotPositions {
             throw new IllegalArgumentException(
                     "sequence " + entry.sequence() + ": slot " + slot + " of " + cache.slots());
         }
-        if (entry.from() > 0 && (tokens[slot] != entry.from() || sequences[slot] != entry.sequence())) {
+        if (entry.from() > 0 && !goesOn(entry, slot)) {
             throw new IllegalStateException("sequence " + entry.sequence() + " goes on at token " + entry.from()
-                    + "; slot " + slot + " holds " + tokens[slot] + " tokens of sequence " + sequences[slot]);
+                    + "; slot " + slot + " holds " + tokens[slot] + " tokens of "
+                    + (sequences[slot] == COPY ? "a copied state" : "sequence " + sequences[slot]));
         }
         int blocks = CacheShape.blocksFor(end);
         if (entry.allocation().blockCount() < blocks) {
@@ -42,11 +87,17 @@ public final class SlotPositions {
         }
     }
 
-    /// Notes that a batch has run, or will before any other.
+    private boolean goesOn(BatchEntry entry, int slot) {
+        return (tokens[slot] == entry.from() || tokens[slot] == ANY)
+                && (sequences[slot] == entry.sequence() || sequences[slot] == COPY);
+    }
+
+    /// Notes that a batch has run, or will before any other, and what is copied after it.
     public void advance(Batch batch) {
         for (BatchEntry entry : batch.entries()) {
             tokens[entry.allocation().slot()] = entry.from() + entry.count();
             sequences[entry.allocation().slot()] = entry.sequence();
         }
+        batch.memory().stores().forEach(this::copy);
     }
 }
