@@ -56,8 +56,8 @@ final class AttentionLayer implements Layer {
     /// A run of at most [#TILE] query tokens of one entry.
     private record Tile(BatchEntry entry, int row, int position, int tokens) {}
 
-    AttentionLayer(CpuRuntime runtime, LayerSpec.Attention spec, RmsNorm norm, LayerWeights.Attention weights,
-            CacheShape cacheShape) {
+    /// @param layer index of the layer in the model
+    AttentionLayer(CpuRuntime runtime, LayerSpec.Attention spec, RmsNorm norm, LayerWeights.Attention weights, int layer) {
         this.runtime = runtime;
         this.spec = spec;
         this.norm = norm;
@@ -65,7 +65,7 @@ final class AttentionLayer implements Layer {
         key = runtime.loader().load(weights.key());
         value = runtime.loader().load(weights.value());
         output = runtime.loader().load(weights.output());
-        cache = new KvCache(runtime, cacheShape, spec.kvHeads(), spec.headDim());
+        cache = new KvCache(runtime, layer, spec.headDim());
         group = spec.queryHeads() / spec.kvHeads();
         scale = (float) (1 / Math.sqrt(spec.headDim()));
         Workspace workspace = runtime.workspace();

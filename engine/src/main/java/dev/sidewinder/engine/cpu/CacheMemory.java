@@ -20,15 +20,18 @@ final class CacheMemory {
 
     private final CpuCacheLayout layout;
     private final BackendMemory shape;
+    private final int firstSlot;
     private final long frameBytes;
     private final MemorySegment frames;
     private final MemorySegment hostStates;
     private final MemorySegment hostBlocks;
 
-    /// @param memory owns what is allocated here
-    CacheMemory(NativeMemory memory, CpuCacheLayout layout, BackendMemory shape) {
+    /// @param memory    owns what is allocated here
+    /// @param firstSlot frame of slot 0: 0, unless slots and blocks are counted apart
+    CacheMemory(NativeMemory memory, CpuCacheLayout layout, BackendMemory shape, int firstSlot) {
         this.layout = layout;
         this.shape = shape;
+        this.firstSlot = firstSlot;
         frameBytes = layout.frameBytes(shape.frames());
         if (frameBytes < layout.slotBytes()) {
             throw new IllegalArgumentException("frames of " + shape.frames().blocksPerFrame() + " blocks of " + layout.blockBytes()
@@ -54,7 +57,7 @@ final class CacheMemory {
 
     /// First byte of a slot in the region.
     long slotAt(int slot) {
-        return slot * frameBytes;
+        return (firstSlot + slot) * frameBytes;
     }
 
     /// First byte of a block in the region.
@@ -105,7 +108,7 @@ final class CacheMemory {
 
     /// The state in a slot, without what its frame has more.
     MemorySegment slot(int slot) {
-        requirePlace(slot, shape.frames().frames(), "slot");
+        requirePlace(slot, shape.frames().frames() - firstSlot, "slot");
         return frames.asSlice(slotAt(slot), layout.slotBytes());
     }
 

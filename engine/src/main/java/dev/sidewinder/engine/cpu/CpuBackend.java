@@ -1,11 +1,13 @@
 package dev.sidewinder.engine.cpu;
 
 import dev.sidewinder.engine.Backend;
+import dev.sidewinder.engine.BackendMemory;
 import dev.sidewinder.engine.ExpertLoad;
 import dev.sidewinder.engine.LoadProgress;
 import dev.sidewinder.engine.Logits;
 import dev.sidewinder.engine.SlotPositions;
 import dev.sidewinder.kvcache.CacheShape;
+import dev.sidewinder.kvcache.HostShape;
 import dev.sidewinder.model.checkpoint.LayerWeights;
 import dev.sidewinder.model.checkpoint.ModelWeights;
 import dev.sidewinder.model.checkpoint.WeightReader;
@@ -13,6 +15,7 @@ import dev.sidewinder.model.config.LayerSpec;
 import dev.sidewinder.model.config.ModelConfig;
 import dev.sidewinder.scheduler.Batch;
 import dev.sidewinder.scheduler.BatchEntry;
+import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
@@ -26,9 +29,12 @@ import java.util.Optional;
 public final class CpuBackend implements Backend {
 
     private final ModelConfig config;
-    private final CacheShape cacheShape;
+    private final BackendMemory shape;
+    /// Slots and blocks that entries may name.
+    private final CacheShape places;
     private final CpuOptions options;
     private final NativeMemory memory = new NativeMemory();
+    private final CacheMemory cache;
     private final WorkerPool pool;
     private final CpuMath math;
     private final String products;
@@ -58,12 +64,24 @@ public final class CpuBackend implements Backend {
 
     /// Builds the backend and prepares the weights.
     ///
-    /// @param weights    stay mapped and may be read during `forward`
-    /// @param cacheShape KV blocks and state slots to hold memory for
-    public CpuBackend(ModelConfig config, ModelWeights weights, CacheShape cacheShape, CpuOptions options,
+    /// @param weights stay mapped and may be read during `forward`
+    /// @param shape   frames and host area to hold memory for; see [CpuCacheLayout#frames]
+    public CpuBackend(ModelConfig config, ModelWeights weights, BackendMemory shape, CpuOptions options, LoadProgress progress) {
+        this(config, weights, shape, new CacheShape(shape.frames().blocks(), shape.frames().frames()), options, progress);
+    }
+
+    /// The same for slots and blocks that are counted apart: the slots are the last frames, the blocks lie in those before.
+    public CpuBackend(ModelConfig config, ModelWeights weights, CacheShape places, CpuOptions options, LoadProgress progress) {
+        this(config, weights, new BackendMemory(
+                CpuCacheLayout.of(config, options.arithmetic()).frames(places.slots(), places.blocks()), HostShape.NONE), places,
+                options, progress);
+    }
+
+    private CpuBackend(ModelConfig config, ModelWeights weights, BackendMemory shape, CacheShape places, CpuOptions options,
             LoadProgress progress) {
         this.config = config;
-        this.cacheShape = cacheShape;
+        this.shape = shape;
+        this.places = places;
         this.options = options;
         boolean complete = false;
         pool = new WorkerPool(options.threads());
@@ -71,19 +89,21 @@ public final class CpuBackend implements Backend {
             math = options.products() == CpuOptions.Products.SCALAR ? ScalarMath.INSTANCE : CpuMath.best();
             var inventory = LinearInventory.of(weights);
             products = chooseProducts(inventory);
+            cache = new CacheMemory(memory, CpuCacheLayout.of(config, options.arithmetic()), shape,
+                    shape.frames().frames() - places.slots());
             runtime = runtime(inventory, progress);
             embedding = new Embedding(math, weights.embeddings(), config.hiddenSize(), config.vocabSize());
             residual = runtime.workspace().floats("residual", 1, config.hiddenSize());
             layers = new Layer[config.layers().size()];
             for (int i = 0; i < layers.length; i++) {
-                layers[i] = layer(config.layers().get(i), weights.layers().get(i));
+                layers[i] = layer(i, weights.layers().get(i));
                 runtime.loader().prepare();
             }
             finalNorm = norm(WeightReader.vector(weights.finalNorm()));
             head = runtime.loader().load(weights.head());
             runtime.loader().prepare();
             headRows = runtime.workspace().sources("normed", 1, config.hiddenSize());
-            positions = new SlotPositions(cacheShape.slots());
+            positions = new SlotPositions(shape.frames().frames(), shape.host().states());
             expertLoad = ExpertLoad.of(config);
             complete = true;
         } finally {
@@ -110,22 +130,22 @@ public final class CpuBackend implements Backend {
     private CpuRuntime runtime(LinearInventory inventory, LoadProgress progress) {
         Arithmetic arithmetic = options.arithmetic();
         var forms = ProductForms.of(arithmetic, dnnl.isPresent());
-        return new CpuRuntime(pool, math, memory, new ProductRegion(pool, math, memory),
+        return new CpuRuntime(pool, math, memory, cache, new ProductRegion(pool, math, memory),
                 new Workspace(memory, math, forms, options.maxBatchTokens()),
                 new LinearLoader(pool, memory, math, arithmetic, dnnl,
                         LinearLoader.preparedBytes(inventory, arithmetic), progress),
                 arithmetic, options.maxBatchTokens());
     }
 
-    private Layer layer(LayerSpec spec, LayerWeights weights) {
+    private Layer layer(int index, LayerWeights weights) {
         RmsNorm norm = norm(WeightReader.vector(weights.norm()));
-        return switch (spec) {
+        return switch (config.layers().get(index)) {
             case LayerSpec.Mamba mamba -> new MambaLayer(runtime, mamba, norm, (LayerWeights.Mamba) weights,
-                    config.normEpsilon(), cacheShape);
+                    config.normEpsilon(), index);
             case LayerSpec.Experts experts ->
                 new ExpertsLayer(runtime, experts, norm, (LayerWeights.Experts) weights, config.hiddenSize());
             case LayerSpec.Attention attention ->
-                new AttentionLayer(runtime, attention, norm, (LayerWeights.Attention) weights, cacheShape);
+                new AttentionLayer(runtime, attention, norm, (LayerWeights.Attention) weights, index);
             case LayerSpec.Mlp mlp -> new MlpLayer(runtime, norm, (LayerWeights.Mlp) weights);
         };
     }
@@ -134,9 +154,36 @@ public final class CpuBackend implements Backend {
         return new RmsNorm(math, weight, config.normEpsilon(), pool.workers());
     }
 
+    public BackendMemory memory() {
+        return shape;
+    }
+
     @Override
     public CacheShape cacheShape() {
-        return cacheShape;
+        return places;
+    }
+
+    /// One recurrence, token by token, serves prompts and single tokens alike.
+    @Override
+    public boolean decodeEqualsScan() {
+        return true;
+    }
+
+    @Override
+    public String cacheFormat() {
+        return "cpu, " + options.arithmetic().name().toLowerCase(Locale.ROOT) + " arithmetic, " + cache.layout().describe();
+    }
+
+    @Override
+    public MemorySegment hostState(int place) {
+        MemorySegment state = cache.hostState(place);
+        positions.hostWritten(place);
+        return state;
+    }
+
+    @Override
+    public MemorySegment hostBlock(int place) {
+        return cache.hostBlock(place);
     }
 
     @Override
@@ -155,11 +202,16 @@ public final class CpuBackend implements Backend {
             throw new IllegalArgumentException("a batch of " + batch.tokens() + " tokens; this backend was planned for "
                     + options.maxBatchTokens());
         }
+        cache.before(batch.memory());
+        positions.before(batch.memory());
         Step step = begin(batch);
-        for (Layer layer : layers) {
-            layer.forward(step);
+        if (step.rows() > 0) {
+            for (Layer layer : layers) {
+                layer.forward(step);
+            }
         }
         Logits result = logits(batch, step);
+        cache.after(batch.memory());
         positions.advance(batch);
         steps++;
         if (expertLoad.isDue(steps)) {
@@ -192,7 +244,7 @@ public final class CpuBackend implements Backend {
         int rows = 0;
         for (int i = 0; i < firstRow.length; i++) {
             BatchEntry entry = entries.get(i);
-            positions.check(entry, cacheShape);
+            positions.check(entry, places);
             firstRow[i] = rows;
             for (int token = 0; token < entry.count(); token++) {
                 embedding.lookUp(entry.tokens()[entry.from() + token], residual, rows++);

@@ -15,7 +15,7 @@ import dev.sidewinder.model.config.ModelConfig;
 /// | KV block   | keys        | `[kvHeads, headDim, 128]`              | bf16 or fp32, as the arithmetic says; head by head,  |
 /// |            | values      | `[kvHeads, 128, headDim]`              | keys of a head before its values                     |
 ///
-/// @param slotBytes       of one state; 0 without Mamba layers
+/// @param slotBytes       of one state; 0 without Mamba layers, unless there are no attention layers either
 /// @param blockBytes      from block to block; 0 without attention layers
 /// @param elementBytes    of a key or value
 /// @param recurrentOffset by layer, in bytes from the start of a slot; 0 for layers that have none
@@ -56,7 +56,8 @@ public record CpuCacheLayout(long slotBytes, long blockBytes, int elementBytes, 
                 case LayerSpec.Experts _, LayerSpec.Mlp _ -> { }
             }
         }
-        return new CpuCacheLayout(slot, block, elementBytes, recurrent, history, kv);
+        // A model that remembers nothing has places all the same: frames need a size.
+        return new CpuCacheLayout(slot + block == 0 ? ALIGNMENT_BYTES : slot, block, elementBytes, recurrent, history, kv);
     }
 
     private static long aligned(long bytes) {

@@ -3,8 +3,8 @@ package dev.sidewinder.engine.cpu;
 /// What the layers of one backend share. Owned and closed by [CpuBackend].
 ///
 /// @param maxRows tokens in one batch at most
-record CpuRuntime(WorkerPool pool, CpuMath math, NativeMemory memory, ProductRegion products, Workspace workspace,
-        LinearLoader loader, Arithmetic arithmetic, int maxRows) {
+record CpuRuntime(WorkerPool pool, CpuMath math, NativeMemory memory, CacheMemory cache, ProductRegion products,
+        Workspace workspace, LinearLoader loader, Arithmetic arithmetic, int maxRows) {
 
     /// Rows that one unit of row-wise work takes.
     private static final int ROWS_PER_UNIT = 16;

@@ -7,9 +7,9 @@ import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.model.checkpoint.Bf16;
 import java.lang.foreign.MemorySegment;
 
-/// Keys and values of one attention layer in blocks of 128 tokens.
+/// Keys and values of one attention layer in blocks of 128 tokens: the layer's part of every block in [CacheMemory].
 ///
-/// For every block and key/value head: keys `[headDim, 128]`, so that scores of neighbouring tokens are computed side by
+/// In it, for every key/value head: keys `[headDim, 128]`, so that scores of neighbouring tokens are computed side by
 /// side, then values `[128, headDim]`; bf16 or fp32 as the arithmetic says. Different blocks may be used by different
 /// threads at once; what was never written holds anything.
 final class KvCache {
@@ -18,16 +18,19 @@ final class KvCache {
 
     private final CpuMath math;
     private final MemorySegment data;
+    private final CacheMemory memory;
+    private final long offset;
     private final boolean bf16;
-    private final int kvHeads;
     private final int headDim;
 
-    KvCache(CpuRuntime runtime, CacheShape shape, int kvHeads, int headDim) {
+    /// @param layer index of the layer in the model
+    KvCache(CpuRuntime runtime, int layer, int headDim) {
         math = runtime.math();
         bf16 = runtime.arithmetic() == Arithmetic.BF16;
-        this.kvHeads = kvHeads;
         this.headDim = headDim;
-        data = runtime.memory().allocate(shape.blocks() * kvHeads * pairBytes());
+        memory = runtime.cache();
+        data = memory.frames();
+        offset = memory.layout().kvOffset()[layer];
     }
 
     private int elementBytes() {
@@ -44,7 +47,7 @@ final class KvCache {
     }
 
     private long at(int block, int kvHead) {
-        return ((long) block * kvHeads + kvHead) * pairBytes();
+        return memory.blockAt(block) + offset + kvHead * pairBytes();
     }
 
     /// Stores key and value of token `index` of a block.

@@ -2,7 +2,6 @@ package dev.sidewinder.engine.cpu;
 
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 
-import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.model.checkpoint.LayerWeights;
 import dev.sidewinder.model.checkpoint.WeightReader;
 import dev.sidewinder.model.config.LayerSpec;
@@ -11,12 +10,12 @@ import java.util.Arrays;
 
 /// One group of a Mamba-2 layer between the projections: convolution, recurrence of its heads, gate and norm.
 ///
-/// Owns the group's part of the state of every slot:
+/// Owns the group's part of the state in every slot of [CacheMemory]:
 ///
-/// | what          | shape                                | type |
-/// |---------------|--------------------------------------|------|
-/// | `recurrent`   | `[slots, heads, stateDim, headDim]`  | fp32 |
-/// | `history`     | `[slots, taps - 1, channels]`        | fp32, raw input of the convolution, oldest token first |
+/// | what          | shape                         | type |
+/// |---------------|-------------------------------|------|
+/// | recurrent     | `[heads, stateDim, headDim]`  | fp32 |
+/// | history       | `[taps - 1, channels]`        | fp32, raw input of the convolution, oldest token first |
 ///
 /// A state is stored transposed, `[stateDim, headDim]`: vectors then run over channels and no sum crosses lanes.
 /// Different slots may be used by different threads at once.
@@ -41,8 +40,10 @@ final class MambaGroup {
     private final float[] skip;
     private final float[] timeStepBias;
     private final float[] gateNorm;
-    private final MemorySegment recurrent;
-    private final MemorySegment history;
+    private final CacheMemory cache;
+    private final MemorySegment states;
+    private final long recurrentOffset;
+    private final long historyOffset;
     private final Scratch[] scratch;
 
     /// Working memory of one worker.
@@ -58,8 +59,8 @@ final class MambaGroup {
         }
     }
 
-    MambaGroup(CpuRuntime runtime, LayerSpec.Mamba spec, LayerWeights.Mamba weights, int group, float epsilon,
-            CacheShape cache) {
+    /// @param layer index of the layer in the model
+    MambaGroup(CpuRuntime runtime, LayerSpec.Mamba spec, LayerWeights.Mamba weights, int group, float epsilon, int layer) {
         this.math = runtime.math();
         this.spec = spec;
         this.group = group;
@@ -78,8 +79,10 @@ final class MambaGroup {
         skip = slice(WeightReader.vector(weights.skip()), heads);
         timeStepBias = slice(WeightReader.vector(weights.timeStepBias()), heads);
         gateNorm = slice(WeightReader.vector(weights.gateNorm()), width);
-        recurrent = runtime.memory().allocate(cache.slots() * stateBytes());
-        history = runtime.memory().allocate(cache.slots() * historyBytes());
+        cache = runtime.cache();
+        states = cache.frames();
+        recurrentOffset = cache.layout().recurrentOffset()[layer] + group * stateBytes();
+        historyOffset = cache.layout().historyOffset()[layer] + group * historyBytes();
         scratch = new Scratch[runtime.pool().workers()];
         for (int worker = 0; worker < scratch.length; worker++) {
             scratch[worker] = new Scratch(channels, pastTokens, width);
@@ -137,13 +140,13 @@ final class MambaGroup {
     /// @param result     receives this group's columns of the rows that go into the output projection
     void run(float[] projected, int firstRow, int count, boolean fresh, int slot, SourceRows result, int worker) {
         Scratch mine = scratch[worker];
-        long historyAt = slot * historyBytes();
-        long stateAt = slot * stateBytes();
+        long historyAt = cache.slotAt(slot) + historyOffset;
+        long stateAt = cache.slotAt(slot) + recurrentOffset;
         if (fresh) {
-            history.asSlice(historyAt, historyBytes()).fill((byte) 0);
-            recurrent.asSlice(stateAt, stateBytes()).fill((byte) 0);
+            states.asSlice(historyAt, historyBytes()).fill((byte) 0);
+            states.asSlice(stateAt, stateBytes()).fill((byte) 0);
         }
-        MemorySegment.copy(history, JAVA_FLOAT, historyAt, mine.window, 0, pastTokens * channels);
+        MemorySegment.copy(states, JAVA_FLOAT, historyAt, mine.window, 0, pastTokens * channels);
         for (int done = 0; done < count; done += CHUNK) {
             int tokens = Math.min(CHUNK, count - done);
             convolve(projected, firstRow + done, tokens, mine);
@@ -151,7 +154,7 @@ final class MambaGroup {
             gateAndNormalise(projected, firstRow + done, tokens, result, mine);
             System.arraycopy(mine.window, tokens * channels, mine.window, 0, pastTokens * channels);
         }
-        MemorySegment.copy(mine.window, 0, history, JAVA_FLOAT, historyAt, pastTokens * channels);
+        MemorySegment.copy(mine.window, 0, states, JAVA_FLOAT, historyAt, pastTokens * channels);
     }
 
     private void convolve(float[] projected, int firstRow, int tokens, Scratch mine) {
@@ -180,7 +183,7 @@ final class MambaGroup {
                 float timeStep = softplus(raw + timeStepBias[head]);
                 float decay = (float) Math.exp(timeStep * decayRate[head]);
                 int at = token * channels;
-                math.recur(recurrent, headAt, spec.stateDim(), spec.headDim(), decay, timeStep, skip[head],
+                math.recur(states, headAt, spec.stateDim(), spec.headDim(), decay, timeStep, skip[head],
                         mine.convolved, at + column, mine.convolved, at + width, mine.convolved,
                         at + width + spec.stateDim(), mine.mixed, token * width + column);
             }

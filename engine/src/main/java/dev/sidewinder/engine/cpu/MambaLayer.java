@@ -1,6 +1,5 @@
 package dev.sidewinder.engine.cpu;
 
-import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.model.checkpoint.LayerWeights;
 import dev.sidewinder.model.config.LayerSpec;
 import dev.sidewinder.scheduler.BatchEntry;
@@ -23,8 +22,8 @@ final class MambaLayer implements Layer {
     private final SourceRows inner;
     private final float[] projected;
 
-    MambaLayer(CpuRuntime runtime, LayerSpec.Mamba spec, RmsNorm norm, LayerWeights.Mamba weights, float epsilon,
-            CacheShape cache) {
+    /// @param layer index of the layer in the model
+    MambaLayer(CpuRuntime runtime, LayerSpec.Mamba spec, RmsNorm norm, LayerWeights.Mamba weights, float epsilon, int layer) {
         this.runtime = runtime;
         this.spec = spec;
         this.norm = norm;
@@ -35,7 +34,7 @@ final class MambaLayer implements Layer {
         projected = runtime.workspace().floats("mamba projected", 1, spec.projectionDim());
         groups = new MambaGroup[spec.groups()];
         for (int group = 0; group < groups.length; group++) {
-            groups[group] = new MambaGroup(runtime, spec, weights, group, epsilon, cache);
+            groups[group] = new MambaGroup(runtime, spec, weights, group, epsilon, layer);
         }
     }
 
