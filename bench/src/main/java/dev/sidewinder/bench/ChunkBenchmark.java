@@ -49,7 +49,7 @@ public class ChunkBenchmark {
         var prompts = List.of(new AnswerPlan.PromptInfo(new int[] {1, 2, 3}, null, ENDLESS));
         var plan = new AnswerPlan(form, identity, prompts, 1, 0, new StopOptions(List.of(), false, List.of(), true),
                 new StreamOptions(true, false, false, 1), new OutputOptions(-1, -1, false, true, false, true, false),
-                Optional.empty(), Optional.empty());
+                Optional.empty(), Optional.empty(), Optional.empty());
         stream = new AnswerStream(plan, new CallIds(new Random(7)), (_, _) -> {}, wire);
     }
 

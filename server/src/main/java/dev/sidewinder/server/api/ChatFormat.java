@@ -3,6 +3,7 @@ package dev.sidewinder.server.api;
 import dev.sidewinder.model.chat.ChatOutputParser;
 import dev.sidewinder.model.chat.ChatPrompt;
 import dev.sidewinder.model.chat.GuideOptions;
+import dev.sidewinder.model.chat.PromptMark;
 import dev.sidewinder.model.grammar.TokenGuide;
 import dev.sidewinder.model.tokenizer.TextRun;
 import java.util.List;
@@ -14,6 +15,11 @@ public interface ChatFormat {
 
     /// @throws dev.sidewinder.model.chat.ChatTemplateException when the template refuses the conversation
     List<TextRun> render(ChatPrompt prompt);
+
+    /// Where in a rendered conversation other prompts may go on.
+    ///
+    /// @param tokens what [ModelText#encode(List)] made of it
+    List<PromptMark> marks(List<TextRun> runs, int[] tokens);
 
     /// Whether the template reads a variable of this name.
     boolean reads(String variable);

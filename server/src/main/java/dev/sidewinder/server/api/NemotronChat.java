@@ -9,6 +9,7 @@ import dev.sidewinder.model.chat.ChatPrompt;
 import dev.sidewinder.model.chat.ChatTemplate;
 import dev.sidewinder.model.chat.GuideOptions;
 import dev.sidewinder.model.chat.NemotronOutputParser;
+import dev.sidewinder.model.chat.PromptMark;
 import dev.sidewinder.model.grammar.GrammarException;
 import dev.sidewinder.model.grammar.TokenGuide;
 import dev.sidewinder.model.tokenizer.ControlTokens;
@@ -35,6 +36,11 @@ public final class NemotronChat implements ChatFormat {
     @Override
     public List<TextRun> render(ChatPrompt prompt) {
         return template.render(prompt);
+    }
+
+    @Override
+    public List<PromptMark> marks(List<TextRun> runs, int[] tokens) {
+        return PromptMark.of(runs, tokens, control);
     }
 
     @Override

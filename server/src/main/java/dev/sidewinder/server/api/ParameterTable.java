@@ -222,9 +222,9 @@ public final class ParameterTable {
     }
 
     private static void routing(Table table) {
-        table.field(B, "cache_salt", text(ONE, Limit.CACHE_SALT_CHARS), "none", EXT,
-                "divides the prefix cache; this build reuses no prefixes, so nothing is shared anyway");
-        table.field(B, "cache_explain", FLAG, "false", EXT, "what the prefix cache did, in usage");
+        table.field(BG, "cache_salt", text(ONE, Limit.CACHE_SALT_CHARS), "none", EXT,
+                "further divides the prefix cache of this tenant: only requests with the same salt share prefixes");
+        table.field(BG, "cache_explain", FLAG, "false", EXT, "`sidewinder_cache` in usage: what the prefix cache had and why not more");
         table.field(B, "priority", integer(Bound.of(-1_000), Bound.of(1_000)), "0", EXT,
                 "checked; other values than 0 are named in `x-sidewinder-ignored`, this build serves in order of arrival");
         table.field(BG, "request_id", text(ONE, Limit.REQUEST_ID_CHARS), "generated", EXT, "like the header, which wins; replaced unless `[A-Za-z0-9._-]{1,128}`");

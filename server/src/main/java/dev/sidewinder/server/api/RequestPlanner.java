@@ -3,6 +3,7 @@ package dev.sidewinder.server.api;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.BooleanNode;
 import dev.sidewinder.engine.GenerationRequest;
+import dev.sidewinder.kvcache.Partition;
 import dev.sidewinder.model.chat.CallableTool;
 import dev.sidewinder.model.chat.ChatPrompt;
 import dev.sidewinder.model.chat.ChatTemplateException;
@@ -11,6 +12,7 @@ import dev.sidewinder.model.chat.ThinkingBudget;
 import dev.sidewinder.model.grammar.TokenGuide;
 import dev.sidewinder.model.tokenizer.ControlTokens;
 import dev.sidewinder.model.tokenizer.TextRun;
+import dev.sidewinder.scheduler.Mark;
 import dev.sidewinder.server.api.answer.AnswerPlan;
 import dev.sidewinder.server.api.answer.RenderedPrompt;
 import dev.sidewinder.server.api.answer.SmallAnswers;
@@ -40,9 +42,13 @@ public final class RequestPlanner {
     private final ApiOptions options;
     private final LongSupplier seeds;
     private final InstantSource clock;
+    private final Optional<Partitions> partitions;
 
-    /// @param seeds for requests that name none
-    public RequestPlanner(ServedModel model, ApiOptions options, LongSupplier seeds, InstantSource clock) {
+    /// @param seeds      for requests that name none
+    /// @param partitions whose prefixes a request may use; empty = no request uses any
+    public RequestPlanner(ServedModel model, ApiOptions options, LongSupplier seeds, InstantSource clock,
+            Optional<Partitions> partitions) {
+        this.partitions = partitions;
         this.model = model;
         this.options = options;
         this.seeds = seeds;
@@ -51,27 +57,30 @@ public final class RequestPlanner {
 
     /// @param requestId of the request, already settled between header and body
     /// @throws ApiException when the model does not exist here, the prompt does not fit, or the model lacks what it takes
-    public GenerationPlan plan(GenerationCall call, String requestId) {
+    public GenerationPlan plan(GenerationCall call, String requestId, Tenant tenant) {
         String name = model.resolve(call.model());
         checkStops(call.options());
         return switch (call) {
-            case ChatCompletionRequest chat -> planChat(chat, requestId, name);
-            case CompletionRequest completion -> planText(completion, requestId, name);
-            case GenerateRequest generate -> planGenerate(generate, requestId, name);
+            case ChatCompletionRequest chat -> planChat(chat, new Owner(requestId, name, tenant));
+            case CompletionRequest completion -> planText(completion, new Owner(requestId, name, tenant));
+            case GenerateRequest generate -> planGenerate(generate, new Owner(requestId, name, tenant));
         };
     }
+
+    /// @param model as the client named it
+    private record Owner(String requestId, String model, Tenant tenant) {}
 
     /// The body of an answer to `/v1/chat/completions/render`: the prompt that the model would get for this request, which is
     /// checked as if it were to be answered.
     public byte[] render(ChatCompletionRequest chat) {
-        int[] tokens = plan(chat, RENDER_ID).requests().getFirst().prompt();
+        int[] tokens = plan(chat, RENDER_ID, Tenant.ANONYMOUS).requests().getFirst().prompt();
         List<TextRun> runs = render(chat.conversation(), chat.tools().tools(), variables(chat, model.chatFor("messages")));
         return SmallAnswers.rendered(List.of(RenderedPrompt.of(runs, tokens)));
     }
 
     /// The same for `/v1/completions/render`.
     public byte[] render(CompletionRequest completion) {
-        List<GenerationRequest> requests = plan(completion, RENDER_ID).requests();
+        List<GenerationRequest> requests = plan(completion, RENDER_ID, Tenant.ANONYMOUS).requests();
         List<RenderedPrompt> prompts = new ArrayList<>();
         for (int i = 0; i < requests.size(); i++) {
             prompts.add(rendered(completion.prompts().get(i), requests.get(i).prompt(),
@@ -113,7 +122,7 @@ public final class RequestPlanner {
         return SmallAnswers.detokenized(model.textFor("tokens").decode(tokens, request.skipSpecialTokens()));
     }
 
-    private GenerationPlan planChat(ChatCompletionRequest chat, String requestId, String name) {
+    private GenerationPlan planChat(ChatCompletionRequest chat, Owner owner) {
         ChatFormat format = model.chatFor("messages");
         List<TextRun> runs = render(chat.conversation(), chat.tools().tools(), variables(chat, format));
         String text = chat.options().output().promptText() ? join(runs) : null;
@@ -126,7 +135,8 @@ public final class RequestPlanner {
                 chat.thinking().includeReasoning(), chat.tools().choice() instanceof ToolChoice.Named);
         int maxTokens = PromptFit.maxTokens("messages", prompt.length, wanted.length(), model.maxModelTokens());
         var info = new AnswerPlan.PromptInfo(prompt, text, maxTokens);
-        return assemble(AnswerPlan.Form.CHAT, "chatcmpl-", wanted, requestId, name, List.of(info), Optional.of(answerChat),
+        return assemble(AnswerPlan.Form.CHAT, "chatcmpl-", wanted, owner, List.of(info), _ -> CacheMarks.of(format, runs, prompt),
+                Optional.of(answerChat),
                 stops -> format.guides(guideOptions(chat, format, thinking, stops)));
     }
 
@@ -199,7 +209,7 @@ public final class RequestPlanner {
         return text.toString();
     }
 
-    private GenerationPlan planText(CompletionRequest completion, String requestId, String name) {
+    private GenerationPlan planText(CompletionRequest completion, Owner owner) {
         GenerationOptions wanted = completion.options();
         List<AnswerPlan.PromptInfo> prompts = new ArrayList<>();
         for (int i = 0; i < completion.prompts().size(); i++) {
@@ -211,18 +221,18 @@ public final class RequestPlanner {
             String text = wanted.output().echo() ? promptText(completion.prompts().get(i), tokens, cut, wanted) : null;
             prompts.add(new AnswerPlan.PromptInfo(tokens, text, maxTokens));
         }
-        return assemble(AnswerPlan.Form.TEXT, "cmpl-", wanted, requestId, name, prompts, Optional.empty(),
+        return assemble(AnswerPlan.Form.TEXT, "cmpl-", wanted, owner, prompts, CacheMarks::of, Optional.empty(),
                 _ -> Optional.empty());
     }
 
-    private GenerationPlan planGenerate(GenerateRequest generate, String requestId, String name) {
+    private GenerationPlan planGenerate(GenerateRequest generate, Owner owner) {
         GenerationOptions wanted = generate.options();
         String param = generate.prompt() instanceof Prompt.Text ? "prompt" : "token_ids";
         int[] tokens = tokens(param, generate.prompt());
         int maxTokens = PromptFit.maxTokens(param, tokens.length, wanted.length(), model.maxModelTokens());
         String text = promptText(generate.prompt(), tokens, false, wanted);
-        return assemble(AnswerPlan.Form.GENERATE, "gen-", wanted, requestId, name,
-                List.of(new AnswerPlan.PromptInfo(tokens, text, maxTokens)), Optional.empty(), _ -> Optional.empty());
+        return assemble(AnswerPlan.Form.GENERATE, "gen-", wanted, owner,
+                List.of(new AnswerPlan.PromptInfo(tokens, text, maxTokens)), CacheMarks::of, Optional.empty(), _ -> Optional.empty());
     }
 
     private int[] tokens(String param, Prompt prompt) {
@@ -268,25 +278,33 @@ public final class RequestPlanner {
         }
     }
 
-    private GenerationPlan assemble(AnswerPlan.Form form, String prefix, GenerationOptions wanted, String requestId,
-            String name, List<AnswerPlan.PromptInfo> prompts, Optional<AnswerPlan.Chat> chat,
+    /// @param marks where a prompt is worth keeping
+    private GenerationPlan assemble(AnswerPlan.Form form, String prefix, GenerationOptions wanted, Owner owner,
+            List<AnswerPlan.PromptInfo> prompts, Function<int[], List<Mark>> marks, Optional<AnswerPlan.Chat> chat,
             Function<Set<Integer>, Optional<Supplier<TokenGuide>>> guidesForStops) {
         var sampling = new SamplingPlan(model, wanted, seeds);
         Optional<Supplier<TokenGuide>> guides = guidesForStops.apply(sampling.stopTokens());
         int promptLogprobs = sampling.promptLogprobs();
+        // who wants the scores of a prompt has all of it computed
+        Optional<Partition> partition = promptLogprobs >= 0 ? Optional.empty()
+                : partitions.map(all -> all.of(owner.tenant(), wanted.hints().cacheSalt()));
         List<GenerationRequest> requests = new ArrayList<>();
         for (int i = 0; i < prompts.size(); i++) {
             AnswerPlan.PromptInfo prompt = prompts.get(i);
             checkScored(prompt.tokens().length, promptLogprobs);
-            String id = prompts.size() == 1 ? requestId : requestId + "-" + i;
+            String id = prompts.size() == 1 ? owner.requestId() : owner.requestId() + "-" + i;
             requests.add(new GenerationRequest(id, prompt.tokens(), prompt.maxTokens(), wanted.length().minTokens(),
                     sampling.stopTokens(), wanted.length().choices(), promptLogprobs,
-                    sampling.params(form == AnswerPlan.Form.GENERATE), guides));
+                    sampling.params(form == AnswerPlan.Form.GENERATE), guides, partition, marks.apply(prompt.tokens()),
+                    wanted.output().cacheExplain(), wanted.hints().priority(), owner.tenant().name()));
         }
-        var identity = new AnswerPlan.Identity(requestId, prefix + requestId, clock.instant().getEpochSecond(), name,
-                model.fingerprint());
+        var identity = new AnswerPlan.Identity(owner.requestId(), prefix + owner.requestId(),
+                clock.instant().getEpochSecond(), owner.model(), model.fingerprint());
+        Optional<String> explained = wanted.output().cacheExplain()
+                ? Optional.of(wanted.hints().cacheSalt().isPresent() ? "tenant+salt" : "tenant") : Optional.empty();
         return new GenerationPlan(requests, new AnswerPlan(form, identity, prompts, wanted.length().choices(),
-                wanted.length().minTokens(), wanted.stops(), wanted.stream(), wanted.output(), model.text(), chat));
+                wanted.length().minTokens(), wanted.stops(), wanted.stream(), wanted.output(), model.text(), chat,
+                explained));
     }
 
     private void checkScored(int promptTokens, int promptLogprobs) {

@@ -9,6 +9,7 @@ import dev.sidewinder.engine.MemoryPlan;
 import dev.sidewinder.engine.cuda.DeviceFault;
 import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.model.Model;
+import dev.sidewinder.server.api.Partitions;
 import dev.sidewinder.server.api.RequestPlanner;
 import dev.sidewinder.server.api.RequestReader;
 import dev.sidewinder.server.api.ServedModel;
@@ -85,9 +86,17 @@ public final class ModelLoader {
             throw e;
         }
         var reader = new RequestReader(config.api(), plan.maxModelTokens(), model.config().vocabSize());
-        var planner = new RequestPlanner(served, config.api(), new SecureRandom()::nextLong, InstantSource.system());
+        var planner = new RequestPlanner(served, config.api(), new SecureRandom()::nextLong, InstantSource.system(),
+                config.cache().prefixes() ? Optional.of(partitions()) : Optional.empty());
         return new RunningModel(model, served, engine.get(), metrics, reader, planner, plan,
                 System.currentTimeMillis() / 1000, backend.description(), planned);
+    }
+
+    /// Under a key of this process: what is kept does not outlive it either.
+    private static Partitions partitions() {
+        byte[] key = new byte[Partitions.KEY_BYTES];
+        new SecureRandom().nextBytes(key);
+        return new Partitions(key);
     }
 
     /// What else an answer depends on, besides the weights.

@@ -12,6 +12,7 @@ import dev.sidewinder.server.api.GenerationCall;
 import dev.sidewinder.server.api.GenerationPlan;
 import dev.sidewinder.server.api.NumericFailures;
 import dev.sidewinder.server.api.RequestReader;
+import dev.sidewinder.server.api.Tenant;
 import dev.sidewinder.server.api.UnknownFields;
 import dev.sidewinder.server.api.answer.AnswerAssembler;
 import dev.sidewinder.server.api.answer.AnswerStream;
@@ -91,7 +92,7 @@ public final class GenerationService {
                 place.close();
                 place = model.engine().reserve(sequences, estimate(exchange, model, sequences));
             }
-            plan = model.planner().plan(call, exchange.requestId());
+            plan = model.planner().plan(call, exchange.requestId(), Tenant.ANONYMOUS);
             generations = Generations.submit(place, plan.requests());
         } finally {
             place.close();

@@ -17,7 +17,7 @@ final class RequestTally {
     private final int[] tokens;
     private boolean length;
     private boolean firstSeen;
-    private Usage counted = new Usage(0, 0, 0, 0);
+    private Usage counted = Usage.NONE;
 
     RequestTally(EngineMetrics metrics, AnswerPlan plan, long arrivedNanos) {
         this.metrics = metrics;

@@ -17,7 +17,7 @@ import java.util.Optional;
 ///
 /// @param notes what to tell the operator about the settings: one log line each
 public record ServerConfig(Model model, Engine engine, Http http, ApiOptions api, Drain drain, Transport transport,
-        Work work, LogLevel logLevel, Metrics metrics, List<String> notes) {
+        Work work, Cache cache, LogLevel logLevel, Metrics metrics, List<String> notes) {
 
     /// What computes.
     public enum BackendKind {
@@ -83,6 +83,9 @@ public record ServerConfig(Model model, Engine engine, Http http, ApiOptions api
     public record Work(int queuedRequests, long queuedTokens, Duration queueTime, Duration firstTokenTime,
             Duration totalTime, Duration streamStall, int streamBytes, long streamsBytes) {}
 
+    /// @param prefixes whether requests go on from what others have computed
+    public record Cache(boolean prefixes) {}
+
     /// @param experts whether every expert has a series of its own
     public record Metrics(boolean experts) {}
 
@@ -115,6 +118,7 @@ public record ServerConfig(Model model, Engine engine, Http http, ApiOptions api
                 new Drain(values.get(Settings.DRAIN_LIMIT), values.get(Settings.DRAIN_LINGER)),
                 transport(values),
                 work(values),
+                new Cache(values.get(Settings.CACHE_PREFIXES)),
                 values.get(Settings.LOG_LEVEL),
                 new Metrics(values.get(Settings.EXPERT_METRICS)),
                 values.notes());

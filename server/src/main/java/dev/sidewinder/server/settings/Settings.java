@@ -78,6 +78,11 @@ final class Settings {
     static final Setting<Optional<Path>> CUDA_KERNELS = add("sidewinder.cuda.kernels", List.of(), path(), "",
             "folder of compiled kernels to load in place of those that come with the server");
 
+    // ---- cache ----
+    static final Setting<Boolean> CACHE_PREFIXES = add("sidewinder.cache.prefixes", List.of("--enable-prefix-caching"), bool(),
+            "true", "whether a prompt goes on from what was computed of the same tokens before, for the same tenant and "
+                    + "`cache_salt`; false: every prompt is computed in full");
+
     // ---- http ----
     static final Setting<String> HOST = add("sidewinder.http.host", List.of("--host"), text(), "127.0.0.1",
             "address to listen on; anything but loopback needs `sidewinder.auth.mode=none` as long as there are no keys");

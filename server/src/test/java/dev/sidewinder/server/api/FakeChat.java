@@ -6,6 +6,7 @@ import dev.sidewinder.model.chat.ChatPrompt;
 import dev.sidewinder.model.chat.ChatTemplateException;
 import dev.sidewinder.model.chat.GuideOptions;
 import dev.sidewinder.model.chat.Message;
+import dev.sidewinder.model.chat.PromptMark;
 import dev.sidewinder.model.grammar.TokenGuide;
 import dev.sidewinder.model.tokenizer.TextRun;
 import java.util.ArrayList;
@@ -48,6 +49,11 @@ public final class FakeChat implements ChatFormat {
             runs.add(new TextRun("<|im_start|>assistant\n" + (thinks ? "<think>\n" : "<think></think>"), true));
         }
         return runs;
+    }
+
+    @Override
+    public List<PromptMark> marks(List<TextRun> runs, int[] tokens) {
+        return PromptMark.of(runs, tokens, FakeText.control());
     }
 
     @Override

@@ -13,6 +13,8 @@ public final class FakeModel {
     public static final int MAX_MODEL_TOKENS = 256;
     public static final GenerationConfig DEFAULTS = new GenerationConfig(Set.of(2, 11), 0.6, 0.95, 0);
 
+    public static final Partitions PARTITIONS = new Partitions(new byte[Partitions.KEY_BYTES]);
+
     private FakeModel() {}
 
     public static ServedModel withText() {
@@ -34,6 +36,7 @@ public final class FakeModel {
     }
 
     public static RequestPlanner planner(ServedModel model, ApiOptions options) {
-        return new RequestPlanner(model, options, () -> 42, InstantSource.fixed(Instant.ofEpochSecond(1_700_000_000)));
+        return new RequestPlanner(model, options, () -> 42, InstantSource.fixed(Instant.ofEpochSecond(1_700_000_000)),
+                Optional.of(PARTITIONS));
     }
 }

@@ -317,7 +317,7 @@ class RequestPlannerTest {
         CompletionRequest six = FakeModel.reader(options).completion("{\"prompt\":\"abcdef\",\"prompt_logprobs\":1}"
                 .getBytes(StandardCharsets.UTF_8));
 
-        ApiException refused = refusal(() -> FakeModel.planner(model, options).plan(six, "req"));
+        ApiException refused = refusal(() -> FakeModel.planner(model, options).plan(six, "req", Tenant.ANONYMOUS));
 
         assertThat(refused.error().param()).isEqualTo("prompt_logprobs");
     }
@@ -447,7 +447,7 @@ class RequestPlannerTest {
             case GENERATE -> reader.generate(bytes);
             case TOKENIZE, DETOKENIZE -> throw new IllegalArgumentException("nothing is generated there");
         };
-        GenerationPlan plan = FakeModel.planner(model, ApiOptions.standard()).plan(call, "req");
+        GenerationPlan plan = FakeModel.planner(model, ApiOptions.standard()).plan(call, "req", Tenant.ANONYMOUS);
         assertThat(plan.answer().totalChoices()).isEqualTo(call.sequences());
         return plan;
     }

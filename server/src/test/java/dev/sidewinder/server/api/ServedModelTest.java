@@ -14,6 +14,7 @@ import java.nio.charset.StandardCharsets;
 import java.time.InstantSource;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.Random;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -109,7 +110,8 @@ class ServedModelTest {
 
     private static GenerationPlan plan(String body) {
         var reader = new RequestReader(ApiOptions.standard(), MAX_MODEL_TOKENS, served.vocabSize());
-        var planner = new RequestPlanner(served, ApiOptions.standard(), () -> 1, InstantSource.system());
-        return planner.plan(reader.chat(body.getBytes(StandardCharsets.UTF_8)), "req");
+        var planner = new RequestPlanner(served, ApiOptions.standard(), () -> 1, InstantSource.system(),
+                Optional.empty());
+        return planner.plan(reader.chat(body.getBytes(StandardCharsets.UTF_8)), "req", Tenant.ANONYMOUS);
     }
 }

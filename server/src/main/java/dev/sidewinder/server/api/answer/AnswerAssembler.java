@@ -19,6 +19,7 @@ public final class AnswerAssembler {
     private final AnswerSink sink;
     private final Canceller canceller;
     private final Choice[] choices;
+    private final CacheUse cache;
     private int open;
     private boolean begun;
     private boolean cancelled;
@@ -34,6 +35,7 @@ public final class AnswerAssembler {
             choices[i] = new Choice(i, plan, maxTokens, sink);
         }
         open = choices.length;
+        cache = new CacheUse(plan);
     }
 
     /// Starts the answer before there is a token: role chunks go out. Happens by itself with the first token.
@@ -50,7 +52,7 @@ public final class AnswerAssembler {
             return;
         }
         switch (event) {
-            case GenerationEvent.Admitted admitted -> { }
+            case GenerationEvent.Admitted admitted -> cache.take(prompt, admitted);
             case GenerationEvent.PromptScored scored -> {
                 begin();
                 sink.promptScored(prompt, scored.logprobs());
@@ -121,6 +123,6 @@ public final class AnswerAssembler {
             completion += choice.tokens();
             reasoning += choice.reasoningTokens();
         }
-        return new Usage(prompts, completion, reasoning, 0);
+        return new Usage(prompts, completion, reasoning, cache.cachedTokens(), cache.report());
     }
 }

@@ -19,8 +19,10 @@ import java.util.function.Supplier;
 /// @param minTokens stop strings do not count before this many
 /// @param text      absent for a model that serves token ids only
 /// @param chat      how a conversation's answer is taken apart; absent for plain text
+/// @param explainedPartition what the partition is called where usage explains what the prefix cache did; absent = it does not
 public record AnswerPlan(Form form, Identity identity, List<PromptInfo> prompts, int choices, int minTokens,
-        StopOptions stops, StreamOptions stream, OutputOptions output, Optional<ModelText> text, Optional<Chat> chat) {
+        StopOptions stops, StreamOptions stream, OutputOptions output, Optional<ModelText> text, Optional<Chat> chat,
+        Optional<String> explainedPartition) {
 
     public AnswerPlan {
         prompts = List.copyOf(prompts);

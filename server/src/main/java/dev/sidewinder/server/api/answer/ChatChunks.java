@@ -31,7 +31,7 @@ final class ChatChunks implements AnswerSink {
         this.logprobs = new Logprobs(plan.text());
         this.hasArguments = new boolean[plan.totalChoices()];
         this.runningUsage = plan.stream().continuousUsage()
-                ? json -> usage.get().write(json, plan.output().cacheExplain()) : null;
+                ? json -> usage.get().write(json) : null;
     }
 
     @Override
@@ -142,7 +142,7 @@ final class ChatChunks implements AnswerSink {
     @Override
     public void complete(Usage usage) {
         if (plan.stream().includeUsage()) {
-            frame.usageChunk(json -> usage.write(json, plan.output().cacheExplain()));
+            frame.usageChunk(json -> usage.write(json));
         }
         events.done();
     }

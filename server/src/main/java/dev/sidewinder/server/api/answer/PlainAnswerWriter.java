@@ -173,7 +173,7 @@ final class PlainAnswerWriter {
 
     private void writeUsage(JsonGenerator json) throws IOException {
         json.writeFieldName("usage");
-        usage.write(json, plan.output().cacheExplain());
+        usage.write(json);
     }
 
     private static void writeIds(JsonGenerator json, String name, int[] ids) throws IOException {

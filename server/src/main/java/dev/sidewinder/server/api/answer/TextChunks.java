@@ -24,7 +24,7 @@ final class TextChunks implements AnswerSink {
         this.logprobs = new Logprobs(plan.text());
         this.saidPromptIds = new boolean[plan.totalChoices()];
         this.runningUsage = plan.stream().continuousUsage()
-                ? json -> usage.get().write(json, plan.output().cacheExplain()) : null;
+                ? json -> usage.get().write(json) : null;
     }
 
     @Override
@@ -98,7 +98,7 @@ final class TextChunks implements AnswerSink {
     @Override
     public void complete(Usage usage) {
         if (plan.stream().includeUsage()) {
-            frame.usageChunk(json -> usage.write(json, plan.output().cacheExplain()));
+            frame.usageChunk(json -> usage.write(json));
         }
         events.done();
     }

@@ -2,6 +2,7 @@ package dev.sidewinder.server.api.answer;
 
 import com.fasterxml.jackson.core.JsonGenerator;
 import java.io.IOException;
+import java.util.Optional;
 
 /// Tokens of a request; equal to what the metrics count.
 ///
@@ -9,10 +10,14 @@ import java.io.IOException;
 /// @param completionTokens over all choices, stop tokens included
 /// @param reasoningTokens  those of the completion up to and including the end of the reasoning
 /// @param cachedTokens     prompt tokens that were not computed again
-public record Usage(long promptTokens, long completionTokens, long reasoningTokens, long cachedTokens) {
+/// @param cache            what the prefix cache did, where the request asked for it
+public record Usage(long promptTokens, long completionTokens, long reasoningTokens, long cachedTokens,
+        Optional<CacheReport> cache) {
 
-    /// @param explain whether to say what the prefix cache did
-    void write(JsonGenerator json, boolean explain) throws IOException {
+    /// Of an answer that has not begun.
+    public static final Usage NONE = new Usage(0, 0, 0, 0, Optional.empty());
+
+    void write(JsonGenerator json) throws IOException {
         json.writeStartObject();
         json.writeNumberField("prompt_tokens", promptTokens);
         json.writeNumberField("completion_tokens", completionTokens);
@@ -23,23 +28,9 @@ public record Usage(long promptTokens, long completionTokens, long reasoningToke
         json.writeObjectFieldStart("completion_tokens_details");
         json.writeNumberField("reasoning_tokens", reasoningTokens);
         json.writeEndObject();
-        if (explain) {
-            writeCache(json);
+        if (cache.isPresent()) {
+            cache.get().write(json);
         }
-        json.writeEndObject();
-    }
-
-    /// This build reuses no prefixes, and says so.
-    private static void writeCache(JsonGenerator json) throws IOException {
-        json.writeObjectFieldStart("sidewinder_cache");
-        json.writeNumberField("kv_hit_tokens", 0);
-        json.writeNumberField("state_hit_tokens", 0);
-        json.writeNumberField("reused_tokens", 0);
-        json.writeNumberField("recomputed_tokens", 0);
-        json.writeNullField("snapshot");
-        json.writeStringField("miss_reason", "disabled");
-        json.writeNullField("diverged_at");
-        json.writeNullField("partition");
         json.writeEndObject();
     }
 }

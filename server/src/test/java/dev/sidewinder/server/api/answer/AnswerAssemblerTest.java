@@ -107,7 +107,7 @@ class AnswerAssemblerTest {
         AnswerPlan plan = chat(",\"stream\":true").plan.answer();
         var chat = new AnswerPlan.Chat(CallsAtOnce::new, ReasoningFields.BOTH, true, false);
         var bare = new AnswerPlan(plan.form(), plan.identity(), plan.prompts(), 1, 0, plan.stops(), plan.stream(),
-                plan.output(), plan.text(), Optional.of(chat));
+                plan.output(), plan.text(), Optional.of(chat), Optional.empty());
         var token = new GenerationEvent.Token(0, 0, FakeText.word("hello"), null, false);
         var stop = new GenerationEvent.Token(0, 1, FakeText.TURN_END, null, true);
 

@@ -11,6 +11,7 @@ import dev.sidewinder.server.api.GenerationCall;
 import dev.sidewinder.server.api.GenerationPlan;
 import dev.sidewinder.server.api.RequestReader;
 import dev.sidewinder.server.api.ServedModel;
+import dev.sidewinder.server.api.Tenant;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -46,7 +47,7 @@ final class Script {
             case GENERATE -> reader.generate(bytes);
             case TOKENIZE, DETOKENIZE -> throw new IllegalArgumentException("nothing is generated there");
         };
-        return new Script(FakeModel.planner(model, options).plan(call, "req-1"));
+        return new Script(FakeModel.planner(model, options).plan(call, "req-1", Tenant.ANONYMOUS));
     }
 
     Script token(int prompt, int choice, int token, boolean stop) {

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.sidewinder.engine.EngineException;
 import dev.sidewinder.engine.GenerationEvent;
 import dev.sidewinder.engine.TokenLogprobs;
+import dev.sidewinder.kvcache.CacheExplanation;
 import dev.sidewinder.server.api.ApiLimits;
 import dev.sidewinder.server.api.ApiOptions;
 import dev.sidewinder.server.api.Endpoint;
@@ -19,6 +20,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -93,7 +95,7 @@ class TranscriptTest {
                 .say(0, "hello", "\u00e9").stop(0).stream().text());
         SCENARIOS.put("chat-logprobs-plain", () -> chat(QUIET
                 + ",\"logprobs\":true,\"return_token_ids\":true,\"return_prompt_text\":true,\"cache_explain\":true")
-                .say(0, "hello").stop(0).plain().text());
+                .event(0, new GenerationEvent.Admitted(0, 0, Optional.of(CacheExplanation.DISABLED))).say(0, "hello").stop(0).plain().text());
         SCENARIOS.put("chat-interval", () -> streamed(QUIET + ",\"stream_interval\":2").say(0, "a", "b", "c", "d", "e")
                 .stop(0).stream().text());
         SCENARIOS.put("text-stream", () -> text("\"stream\":true,\"prompt\":\"go\",\"max_tokens\":2,"
