@@ -1,0 +1,97 @@
+package dev.sidewinder.scheduler;
+
+import dev.sidewinder.kvcache.CacheShape;
+
+/// How many prompt tokens a step may take: as many as fit beside the generated tokens into the time that may lie between two
+/// tokens of a sequence, by what steps of late have cost ([StepCost]). Where nobody waits for a token, only the bound of the
+/// step itself holds.
+///
+/// A block's worth of prompt goes into every step, however long that takes, or prompts would not go on beside many sequences that
+/// generate. And no step takes more than twice as many as have been measured in one, with five times as many tokens that
+/// these attend to: nothing is known beyond.
+final class StepBudget {
+
+    /// Of the time between two tokens; the rest is for what the next step costs more than expected.
+    private static final double USED_SHARE = 0.9;
+    /// Taken before anything has been measured.
+    private static final int FIRST_TOKENS = 4 * CacheShape.BLOCK_TOKENS;
+    private static final long FIRST_PAIRS = StepLoad.pairs(0, 16 * CacheShape.BLOCK_TOKENS);
+
+    private final long tokenGapNanos;
+    private final StepCost cost = new StepCost();
+    private int mostTokens = FIRST_TOKENS;
+    private long mostPairs = FIRST_PAIRS;
+
+    private StepLoad load = StepLoad.NONE;
+    private int room;
+
+    /// @param tokenGapNanos between two tokens of a sequence at most; 0 = whatever a step takes
+    StepBudget(long tokenGapNanos) {
+        this.tokenGapNanos = tokenGapNanos;
+    }
+
+    /// A step begins with nothing in it.
+    ///
+    /// @param tokens that it may have at most
+    void begin(int tokens) {
+        load = StepLoad.NONE;
+        room = tokens;
+    }
+
+    /// Whether another token fits.
+    boolean hasRoom() {
+        return room > 0;
+    }
+
+    void takeDecode(int from) {
+        load = load.withDecode(from);
+        room--;
+    }
+
+    void takePiece(int from, int count) {
+        load = load.withPiece(from, count);
+        room -= count;
+    }
+
+    /// What the step has to do so far.
+    StepLoad load() {
+        return load;
+    }
+
+    /// Tokens of a prompt that the step may take now: all that are left of it, or a multiple of 128. All decodes are in.
+    ///
+    /// @param from position of the first
+    /// @param rest tokens of the prompt from there on, at least one
+    int piece(int from, int rest) {
+        int most = Math.min(rest, room);
+        boolean limited = tokenGapNanos > 0 && load.decodes() > 0;
+        int fitting = limited ? fitting(from, most) : most;
+        return fitting == rest ? rest : fitting - fitting % CacheShape.BLOCK_TOKENS;
+    }
+
+    /// Whole blocks, and what is left behind them, as long as each is within its time.
+    private int fitting(int from, int most) {
+        double left = tokenGapNanos * USED_SHARE - cost.nanos(load);
+        int taken = load.promptTokens() == 0 ? Math.min(most, CacheShape.BLOCK_TOKENS) : 0;
+        while (taken < most) {
+            int then = Math.min(most, taken + CacheShape.BLOCK_TOKENS);
+            long pairs = StepLoad.pairs(from, then);
+            boolean known = load.promptTokens() + then <= mostTokens && load.promptPairs() + pairs <= mostPairs;
+            if (!known || cost.promptNanos(then, pairs) > left) {
+                break;
+            }
+            taken = then;
+        }
+        return taken;
+    }
+
+    /// Takes in how long a step took.
+    void learn(StepLoad measured, long nanos) {
+        if (nanos <= 0) {
+            return;
+        }
+        cost.learn(measured, nanos);
+        mostTokens = Math.max(mostTokens, 2 * measured.promptTokens());
+        mostPairs = Math.max(mostPairs, 5 * measured.promptPairs());
+    }
+}

@@ -1,0 +1,142 @@
+package dev.sidewinder.scheduler;
+
+/// Learns from measured steps how long one takes: a fixed time, and so much for each generated token, each token in the cache
+/// that these read, each prompt token, and each token that a prompt token attends to.
+///
+/// Least squares over the steps of late: one that lies back by [#MEMORY_STEPS] counts a third. A step counts by the inverse of its
+/// time, between what would make all errors equal in nanoseconds and in percent. No price is negative. A measurement counts as
+/// no more than twice and no less than half of what was expected, so that a pause of the machine says little; several such
+/// on one side in a row are a machine that has changed, and what was measured before hardly counts any more. What has not been
+/// seen for long keeps its price. The same measurements always give the same prices.
+final class StepCost {
+
+    private static final int MEMORY_STEPS = 32;
+    private static final double FORGETTING = 1 - 1.0 / MEMORY_STEPS;
+    /// Steps before a measurement is held against what was expected.
+    private static final int FIRST_STEPS = 4;
+    private static final double MOST_SURPRISE = 2;
+    /// Surprises one after the other, all slower or all faster, after which the machine has changed.
+    private static final int CHANGED_AFTER = 6;
+    /// What remains of the steps before then.
+    private static final double REMAINS = 0.05;
+    /// No step is expected to take less than this share of one of late.
+    private static final double LEAST_OF_USUAL = 0.05;
+    /// Rounds of coordinate descent for each measurement, each from where the last one left off: a dozen steps come as close
+    /// as a solution would.
+    private static final int SWEEPS = 6;
+    /// Below this share of the steps remembered, what a price stands for has not been there.
+    private static final double LEAST_SHARE = 1e-3;
+
+    private static final int FEATURES = 5;
+    /// Units in which the features are of about the same size.
+    private static final double CACHED_UNIT = 1 << 16;
+    private static final double PROMPT_UNIT = 1 << 8;
+    private static final double PAIR_UNIT = 1 << 20;
+
+    /// Normal equations of the weighted steps.
+    private final double[][] products = new double[FEATURES][FEATURES];
+    private final double[] targets = new double[FEATURES];
+    /// Nanoseconds for a unit of each feature.
+    private final double[] prices = new double[FEATURES];
+    private final double[] features = new double[FEATURES];
+    /// Nanoseconds and number of the steps remembered.
+    private double weight;
+    private double count;
+    private long steps;
+    /// Of late, one after the other: above zero slower than expected, below zero faster.
+    private int surprises;
+
+    /// Measured steps so far.
+    long steps() {
+        return steps;
+    }
+
+    /// Nanoseconds that a step is expected to take.
+    double nanos(StepLoad load) {
+        return prices[0] + decodeNanos(load) + promptNanos(load.promptTokens(), load.promptPairs());
+    }
+
+    private double decodeNanos(StepLoad load) {
+        return prices[1] * load.decodes() + prices[2] * (load.cachedTokens() / CACHED_UNIT);
+    }
+
+    /// Nanoseconds by which pieces of prompts are expected to make a step longer.
+    double promptNanos(int tokens, long pairs) {
+        return prices[3] * (tokens / PROMPT_UNIT) + prices[4] * (pairs / PAIR_UNIT);
+    }
+
+    /// Takes in how long a step took. One that took no time, by a clock that stands still, says nothing.
+    void learn(StepLoad load, long nanos) {
+        if (nanos <= 0) {
+            return;
+        }
+        double believed = steps < FIRST_STEPS ? nanos : believable(nanos, Math.max(nanos(load), LEAST_OF_USUAL * weight / count));
+        steps++;
+        features[0] = 1;
+        features[1] = load.decodes();
+        features[2] = load.cachedTokens() / CACHED_UNIT;
+        features[3] = load.promptTokens() / PROMPT_UNIT;
+        features[4] = load.promptPairs() / PAIR_UNIT;
+        double scale = 1 / Math.sqrt(believed);
+        forget(FORGETTING);
+        weight += believed;
+        count++;
+        for (int i = 0; i < FEATURES; i++) {
+            features[i] *= scale;
+            targets[i] += features[i] * believed * scale;
+            for (int j = 0; j <= i; j++) {
+                products[i][j] += features[i] * features[j];
+                products[j][i] = products[i][j];
+            }
+        }
+        for (int sweep = 0; sweep < SWEEPS; sweep++) {
+            descend();
+        }
+    }
+
+    private double believable(long nanos, double expected) {
+        double believed = Math.clamp(nanos, expected / MOST_SURPRISE, expected * MOST_SURPRISE);
+        if (believed == nanos) {
+            surprises = 0;
+            return nanos;
+        }
+        int direction = nanos > expected ? 1 : -1;
+        surprises = surprises * direction > 0 ? surprises + direction : direction;
+        if (Math.abs(surprises) < CHANGED_AFTER) {
+            return believed;
+        }
+        forget(REMAINS);
+        surprises = 0;
+        return nanos;
+    }
+
+    /// What was measured so far counts less.
+    private void forget(double remaining) {
+        weight *= remaining;
+        count *= remaining;
+        for (int i = 0; i < FEATURES; i++) {
+            targets[i] *= remaining;
+            for (int j = 0; j < FEATURES; j++) {
+                products[i][j] *= remaining;
+            }
+        }
+    }
+
+    /// Sets each price to what is best while the others stay.
+    private void descend() {
+        for (int i = 0; i < FEATURES; i++) {
+            if (products[i][i] == 0) {
+                continue;
+            }
+            double rest = targets[i];
+            for (int j = 0; j < FEATURES; j++) {
+                rest -= j == i ? 0 : products[i][j] * prices[j];
+            }
+            double price = Math.max(0, rest / products[i][i]);
+            double most = Math.max(price, prices[i]);
+            if (products[i][i] * most * most >= LEAST_SHARE * LEAST_SHARE * weight) {
+                prices[i] = price;
+            }
+        }
+    }
+}

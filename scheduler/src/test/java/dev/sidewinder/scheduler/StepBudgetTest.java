@@ -1,0 +1,115 @@
+package dev.sidewinder.scheduler;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class StepBudgetTest {
+
+    private static final long GAP_NANOS = 50_000_000;
+    private static final int STEP_TOKENS = 8192 + 64;
+
+    private final StepBudget budget = new StepBudget(GAP_NANOS);
+
+    @ParameterizedTest
+    @CsvSource({"1, 1", "127, 127", "128, 128", "129, 129", "8256, 8256", "8257, 8192", "100000, 8192"})
+    void takesWhatTheStepHoldsWhereNobodyGenerates(int rest, int expected) {
+        budget.begin(STEP_TOKENS);
+        assertThat(budget.piece(0, rest)).isEqualTo(expected);
+    }
+
+    @ParameterizedTest
+    @CsvSource({"1, 1", "127, 127", "129, 129", "8191, 8191", "8192, 8192", "8193, 8192", "100000, 8192"})
+    void takesWhatTheStepHoldsWithoutATarget(int rest, int expected) {
+        var unlimited = new StepBudget(0);
+        unlimited.begin(STEP_TOKENS);
+        for (int i = 0; i < 64; i++) {
+            unlimited.takeDecode(1000);
+        }
+        assertThat(unlimited.piece(0, rest)).isEqualTo(expected);
+        unlimited.takePiece(0, expected);
+        assertThat(unlimited.hasRoom()).isEqualTo(expected < 8192);
+    }
+
+    @ParameterizedTest
+    @CsvSource({"1, 1", "511, 511", "512, 512", "513, 512", "100000, 512"})
+    void takesLittleBeforeAnythingIsKnown(int rest, int expected) {
+        beginWithDecodes(64, 100);
+        assertThat(budget.piece(0, rest)).isEqualTo(expected);
+    }
+
+    @Test
+    void takesNoMoreThanTwiceWhatWasMeasured() {
+        // given a machine so fast that time is no bound
+        for (int expected = 512; expected <= 8192; expected *= 2) {
+            beginWithDecodes(1, 100);
+            int piece = budget.piece(0, 100_000);
+            assertThat(piece).isEqualTo(expected);
+            budget.takePiece(0, piece);
+            budget.learn(budget.load(), 1000);
+        }
+    }
+
+    @Test
+    void takesABlockAtAPlaceSoFarIntoAPromptThatNothingIsKnownOfIt() {
+        beginWithDecodes(1, 100);
+        assertThat(budget.piece(1_000_064, 4000)).isEqualTo(128);
+    }
+
+    @Test
+    void takesABlockHoweverLongTheStepIsAlready() {
+        // given decode steps that take longer than they should
+        for (int i = 0; i < 50; i++) {
+            beginWithDecodes(64, 1000);
+            budget.learn(budget.load(), 2 * GAP_NANOS);
+        }
+        // when there is a prompt
+        beginWithDecodes(64, 1000);
+        assertThat(budget.piece(256, 5000)).isEqualTo(128);
+        budget.takePiece(256, 128);
+        // then there is no second piece in the step
+        assertThat(budget.piece(0, 1)).isZero();
+    }
+
+    /// A machine of a given speed, 64 sequences that generate, and prompts that never end.
+    @ParameterizedTest
+    @ValueSource(doubles = {0.2, 1, 5})
+    void keepsTheTargetAndUsesTheTimeThereIs(double slowness) {
+        Random random = new Random(1);
+        int late = 0;
+        long tokens = 0;
+        double room = 0;
+        int steps = 2000;
+        int from = 0;
+        for (int i = 0; i < steps; i++) {
+            beginWithDecodes(64, 500 + i);
+            int piece = budget.piece(from, 1_000_000);
+            budget.takePiece(from, piece);
+            StepLoad load = budget.load();
+            double perToken = 8e3 * slowness;
+            double base = slowness * (2e6 + 2e4 * load.decodes() + 0.01 * load.cachedTokens());
+            double nanos = (base + perToken * load.promptTokens() + slowness * 0.05 * load.promptPairs()) * (0.97 + 0.06 * random.nextDouble());
+            if (i >= 100) {
+                late += nanos > GAP_NANOS ? 1 : 0;
+                tokens += piece;
+                double fitting = (GAP_NANOS - base) / (perToken + slowness * 0.05 * from);
+                room += Math.clamp(128 * Math.floor(fitting / 128), 128, 8192);
+            }
+            budget.learn(load, Math.round(nanos));
+            from = (from + piece) % 500_096;
+        }
+        assertThat(late).as("steps over the target").isLessThan(steps / 100);
+        assertThat(tokens / room).as("prompt tokens, of the whole blocks that would have fitted").isGreaterThan(0.75);
+    }
+
+    private void beginWithDecodes(int decodes, int from) {
+        budget.begin(STEP_TOKENS);
+        for (int i = 0; i < decodes; i++) {
+            budget.takeDecode(from);
+        }
+    }
+}
