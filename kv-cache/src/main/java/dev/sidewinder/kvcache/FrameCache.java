@@ -50,7 +50,7 @@ public final class FrameCache {
         pool = new FramePool(shape, fence);
         index = new PrefixIndex(pool, estimate, random);
         work = new WorkQueue(pool, fence);
-        supply = new FrameSupply(pool, index, work);
+        supply = new FrameSupply(pool, index, work, tally);
         suspensions = new Suspensions(host, fence, work);
     }
 
@@ -84,7 +84,7 @@ public final class FrameCache {
     }
 
     public CacheCounts counts() {
-        return tally.counts(supply.evictedStates());
+        return tally.counts();
     }
 
     /// What running sequences hold or are promised, in blocks.
@@ -136,13 +136,16 @@ public final class FrameCache {
         if (!canCommit(missing)) {
             return new WaitForOthers();
         }
+        CacheExplanation found = explain(wish);
         int slot = supply.takeSlot(match.slot());
         if (slot == NONE) {
             return new WaitForSteps();
         }
         if (wish.partition().isPresent()) {
             index.countLookup(match);
-            tally.lookup(wish.promptTokens(), match);
+            tally.lookup(wish.promptTokens(), found);
+        } else {
+            tally.noLookup();
         }
         if (match.hasState() && slot == match.slot()) {
             index.detach(slot);
@@ -186,7 +189,7 @@ public final class FrameCache {
     boolean keep(SequenceMemory memory, int position, CheckpointPoint point) {
         int slot = canCommit(0) ? supply.slotToKeep(worth(memory.node(), position, point)) : NONE;
         if (slot == NONE) {
-            tally.refused();
+            tally.refused(point);
             return false;
         }
         work.store(memory.slot(), slot);
@@ -213,7 +216,7 @@ public final class FrameCache {
         int depth = pending.position() / CacheShape.BLOCK_TOKENS;
         int reached = index.extend(node, tokens, depth, names);
         if (index.attach(index.ancestor(reached, depth), pending.slot(), pending.point())) {
-            tally.stored();
+            tally.stored(pending.point());
         } else {
             pool.giveBackSlot(pending.slot());
         }
@@ -350,7 +353,12 @@ public final class FrameCache {
 
     /// Drops everything that no running sequence shares.
     public void evictAll() {
-        supply.evictAll();
+        supply.evictAll(_ -> true);
+    }
+
+    /// Drops everything of a partition that no running sequence shares.
+    public void evictAll(Partition partition) {
+        supply.evictAll(partition::equals);
     }
 
     /// @throws IllegalStateException when the books do not balance

@@ -1,5 +1,7 @@
 package dev.sidewinder.kvcache;
 
+import java.util.function.Predicate;
+
 /// Finds frames and blocks for those who may have them: what is free, else what comes free by moving blocks together, else
 /// what can be evicted from the prefix tree. What comes free with steps under way is waited for rather than evict more.
 final class FrameSupply {
@@ -9,16 +11,13 @@ final class FrameSupply {
     private final FramePool pool;
     private final PrefixIndex index;
     private final WorkQueue work;
-    private long evictedStates;
+    private final CacheTally tally;
 
-    FrameSupply(FramePool pool, PrefixIndex index, WorkQueue work) {
+    FrameSupply(FramePool pool, PrefixIndex index, WorkQueue work, CacheTally tally) {
+        this.tally = tally;
         this.pool = pool;
         this.index = index;
         this.work = work;
-    }
-
-    long evictedStates() {
-        return evictedStates;
     }
 
     /// Has a frame emptied where none is free and that takes only moves, so that the next sequence need not wait for it.
@@ -86,10 +85,14 @@ final class FrameSupply {
         return pool.freeBlocks() >= blocks;
     }
 
-    /// Drops everything in the tree that no running sequence shares.
-    void evictAll() {
-        while (index.checkpoints().size() > 0) {
-            evict(index.checkpoints().get(0));
+    /// Drops all states of some partitions, and the blocks that nobody can use then and no running sequence shares.
+    void evictAll(Predicate<Partition> which) {
+        // from the end: an eviction moves the last of the list to the place that has become free
+        for (int i = index.checkpoints().size() - 1; i >= 0; i--) {
+            int slot = index.checkpoints().get(i);
+            if (which.test(index.partition(index.checkpoints().node(slot)))) {
+                evict(slot);
+            }
         }
         boolean more = true;
         while (more) {
@@ -98,7 +101,7 @@ final class FrameSupply {
     }
 
     private void evict(int slot) {
+        tally.evicted(index.checkpoints().point(slot));
         index.evictState(slot);
-        evictedStates++;
     }
 }
