@@ -1,6 +1,7 @@
 package dev.sidewinder.engine.cuda;
 
 import dev.sidewinder.kvcache.CacheShape;
+import dev.sidewinder.kvcache.FrameShape;
 import dev.sidewinder.model.config.LayerSpec;
 import dev.sidewinder.model.config.ModelConfig;
 import java.util.Arrays;
@@ -14,7 +15,7 @@ import java.util.Arrays;
 /// |            | history     | `[taps - 1, channels]`         | fp32, raw inputs of the convolution, oldest first     |
 /// | KV block   | keys, values| `[2, kvHeads, 128, headDim]`   | as [KvFormat] says                                    |
 ///
-/// @param slotBytes       from slot to slot; 0 without Mamba layers
+/// @param slotBytes       of one state; 0 without Mamba layers
 /// @param blockBytes      from block to block; 0 without attention layers
 /// @param recurrentOffset by layer, in bytes; 0 for layers that have none
 /// @param historyOffset   the same
@@ -22,6 +23,9 @@ import java.util.Arrays;
 record CacheLayout(long slotBytes, long blockBytes, long[] recurrentOffset, long[] historyOffset, long[] kvOffset) {
 
     private static final long ALIGNMENT = 256;
+
+    /// Goes up with every change of what lies where, so that what was written with another one is not taken for this.
+    private static final int VERSION = 1;
 
     static CacheLayout of(ModelConfig config, KvFormat format) {
         int layers = config.layers().size();
@@ -50,6 +54,29 @@ record CacheLayout(long slotBytes, long blockBytes, long[] recurrentOffset, long
 
     private static long aligned(long bytes) {
         return Math.ceilDiv(bytes, ALIGNMENT) * ALIGNMENT;
+    }
+
+    /// Bytes from frame to frame, which is from slot to slot.
+    ///
+    /// @throws IllegalArgumentException when a frame does not hold a state
+    long frameBytes(FrameShape shape) {
+        long frameBytes = blockBytes == 0 ? slotBytes : shape.blocksPerFrame() * blockBytes;
+        if (frameBytes < slotBytes) {
+            throw new IllegalArgumentException("frames of " + shape.blocksPerFrame() + " blocks of " + blockBytes
+                    + " bytes do not hold a state of " + slotBytes);
+        }
+        return frameBytes;
+    }
+
+    /// The fewest frames in which so many sequences have a state each, and so many blocks together.
+    FrameShape frames(int sequences, int blocks) {
+        int blocksPerFrame = FrameShape.of(Long.MAX_VALUE, slotBytes, blockBytes).blocksPerFrame();
+        return new FrameShape(sequences + Math.max(1, Math.ceilDiv(blocks, blocksPerFrame)), blocksPerFrame);
+    }
+
+    /// What must be equal for the bytes of a state or block to mean the same.
+    String describe() {
+        return "layout " + VERSION + ", " + this;
     }
 
     @Override

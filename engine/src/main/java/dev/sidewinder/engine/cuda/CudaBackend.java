@@ -5,17 +5,20 @@ import dev.sidewinder.cuda.device.Device;
 import dev.sidewinder.cuda.device.Event;
 import dev.sidewinder.cuda.device.Stream;
 import dev.sidewinder.engine.Backend;
+import dev.sidewinder.engine.BackendMemory;
 import dev.sidewinder.engine.ExpertLoad;
 import dev.sidewinder.engine.LaunchedStep;
 import dev.sidewinder.engine.LoadProgress;
 import dev.sidewinder.engine.Logits;
 import dev.sidewinder.engine.SlotPositions;
 import dev.sidewinder.kvcache.CacheShape;
+import dev.sidewinder.kvcache.HostShape;
 import dev.sidewinder.model.checkpoint.ModelWeights;
 import dev.sidewinder.model.config.ModelConfig;
 import dev.sidewinder.scheduler.Batch;
 import dev.sidewinder.scheduler.BatchEntry;
 import dev.sidewinder.scheduler.TokenSource;
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.Locale;
@@ -37,7 +40,9 @@ import java.util.OptionalInt;
 public final class CudaBackend implements Backend {
 
     private final ModelConfig config;
-    private final CacheShape cacheShape;
+    private final BackendMemory shape;
+    /// Slots and blocks that entries may name.
+    private final CacheShape places;
     private final CudaOptions options;
     private final CudaDevice cuda;
     private final Stream stream;
@@ -45,6 +50,8 @@ public final class CudaBackend implements Backend {
     /// What gives back everything that was made, the newest first.
     private final Deque<Runnable> closing = new ArrayDeque<>();
     private final CudaMemory memory;
+    private final CacheLayout layout;
+    private final CudaFrames frames;
     private final StepPasses passes;
     /// They take turns: one may be launched before the other has been awaited.
     private final CudaStep[] turns;
@@ -56,21 +63,39 @@ public final class CudaBackend implements Backend {
 
     /// Builds the backend: allocates, uploads the weights, captures the graphs.
     ///
-    /// @param cuda       taken over, and closed also when this fails
-    /// @param cacheShape KV blocks and state slots to hold memory for
-    public CudaBackend(CudaDevice cuda, ModelConfig config, ModelWeights weights, CacheShape cacheShape, CudaOptions options,
+    /// @param cuda  taken over, and closed also when this fails
+    /// @param shape frames and host area to hold memory for
+    public CudaBackend(CudaDevice cuda, ModelConfig config, ModelWeights weights, BackendMemory shape, CudaOptions options,
             LoadProgress progress) {
+        this(cuda, config, weights, shape, new CacheShape(shape.frames().blocks(), shape.frames().frames()), options, progress);
+    }
+
+    /// The same for slots and blocks that are counted apart: the slots are the last frames, the blocks lie in those before.
+    public CudaBackend(CudaDevice cuda, ModelConfig config, ModelWeights weights, CacheShape places, CudaOptions options,
+            LoadProgress progress) {
+        this(cuda, config, weights, new BackendMemory(
+                CacheLayout.of(config, options.kvFormat()).frames(places.slots(), places.blocks()), HostShape.NONE), places,
+                options, progress);
+    }
+
+    private CudaBackend(CudaDevice cuda, ModelConfig config, ModelWeights weights, BackendMemory shape, CacheShape places,
+            CudaOptions options, LoadProgress progress) {
         this.config = config;
-        this.cacheShape = cacheShape;
+        this.shape = shape;
+        this.places = places;
         this.options = options;
         this.cuda = cuda;
         closing.push(cuda::close);
         try {
             Device device = cuda.device();
             stream = device.stream();
-            positions = new SlotPositions(cacheShape.slots());
-            memory = CudaMemory.allocate(cuda, config, weights, cacheShape, options,
+            positions = new SlotPositions(shape.frames().frames(), shape.host().states());
+            layout = CacheLayout.of(config, options.kvFormat());
+            int firstSlot = shape.frames().frames() - places.slots();
+            memory = CudaMemory.allocate(cuda, config, weights, shape, firstSlot, options,
                     buffer -> closing.push(buffer::close), progress);
+            frames = new CudaFrames(device, layout, shape, memory.frames(), firstSlot);
+            closing.push(frames::close);
             passes = new StepPasses(device, memory, options, config.vocabSize(), closing::push);
             turns = makeSteps(device);
             expertLoad = ExpertLoad.of(config);
@@ -92,13 +117,13 @@ public final class CudaBackend implements Backend {
         closing.push(hostLogits::close);
         Optional<DeviceSampler> sampler = memory.sampling().map(plan -> new DeviceSampler(device, plan));
         sampler.ifPresent(made -> closing.push(made::close));
-        var shared = new CudaStep.Shared(stream, passes, memory, hostLogits, sampler, options.sampling() == Sampling.AHEAD,
+        var shared = new CudaStep.Shared(stream, frames, passes, memory, hostLogits, sampler, options.sampling() == Sampling.AHEAD,
                 config.vocabSize());
         var made = new CudaStep[2];
         for (int i = 0; i < made.length; i++) {
             Event done = device.newEvent();
             closing.push(done::close);
-            made[i] = new CudaStep(shared, done, options, cacheShape.slots());
+            made[i] = new CudaStep(shared, done, options, places.slots());
         }
         return made;
     }
@@ -110,7 +135,34 @@ public final class CudaBackend implements Backend {
 
     @Override
     public CacheShape cacheShape() {
-        return cacheShape;
+        return places;
+    }
+
+    public BackendMemory memory() {
+        return shape;
+    }
+
+    /// A scan sums in another order than steps of one token.
+    @Override
+    public boolean decodeEqualsScan() {
+        return false;
+    }
+
+    @Override
+    public String cacheFormat() {
+        return "cuda, " + layout.describe() + ", keys and values in " + options.kvFormat().name().toLowerCase(Locale.ROOT);
+    }
+
+    @Override
+    public MemorySegment hostState(int place) {
+        MemorySegment state = frames.hostState(place);
+        positions.hostWritten(place);
+        return state;
+    }
+
+    @Override
+    public MemorySegment hostBlock(int place) {
+        return frames.hostBlock(place);
     }
 
     @Override
@@ -129,6 +181,7 @@ public final class CudaBackend implements Backend {
     }
 
     private CudaStep launchStep(Batch batch) {
+        positions.before(batch.memory());
         check(batch);
         claimDevice();
         CudaStep before = turns[(int) steps & 1];
@@ -149,7 +202,7 @@ public final class CudaBackend implements Backend {
                     + options.maxBatchTokens());
         }
         for (BatchEntry entry : batch.entries()) {
-            positions.check(entry, cacheShape);
+            positions.check(entry, places);
             if (entry.source() == TokenSource.PROMPT && entry.from() % CacheShape.BLOCK_TOKENS != 0) {
                 throw new IllegalArgumentException("sequence " + entry.sequence() + ": a piece of a prompt from token "
                         + entry.from() + " on; prompts are cut at multiples of " + CacheShape.BLOCK_TOKENS);

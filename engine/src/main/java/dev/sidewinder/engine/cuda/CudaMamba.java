@@ -44,7 +44,7 @@ final class CudaMamba implements CudaLayer {
         this.runtime = runtime;
         this.weights = weights;
         shape = new MambaShape(spec.heads(), spec.headDim(), spec.groups(), spec.stateDim(), spec.convWidth());
-        state = new MambaState(runtime.slots(), runtime.layout().slotBytes(), runtime.layout().historyOffset()[layer],
+        state = new MambaState(runtime.slots(), runtime.frameBytes(), runtime.layout().historyOffset()[layer],
                 runtime.layout().recurrentOffset()[layer]);
         boolean exact = !weights.inProjection().takesE4m3();
         SsdChunkScan.Form form = exact ? SsdChunkScan.Form.PAIR : SsdChunkScan.Form.SINGLE;

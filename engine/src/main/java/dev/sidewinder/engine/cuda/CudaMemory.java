@@ -5,8 +5,8 @@ import dev.sidewinder.cuda.device.DeviceBuffer;
 import dev.sidewinder.cuda.kernel.Linear;
 import dev.sidewinder.cuda.kernel.RmsNorm;
 import dev.sidewinder.cuda.kernel.Sm90Linear;
+import dev.sidewinder.engine.BackendMemory;
 import dev.sidewinder.engine.LoadProgress;
-import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.model.checkpoint.ModelWeights;
 import dev.sidewinder.model.config.ModelConfig;
 import java.util.ArrayList;
@@ -19,12 +19,13 @@ import java.util.stream.Stream;
 ///
 /// @param weights       where they lie
 /// @param network       the layers
+/// @param frames        address of the first frame of states and KV blocks
 /// @param decodeTables  memory of the step tables of decode steps
 /// @param promptTables  of passes over prompts
 /// @param sampling      where sampling lies; absent when the host chooses
 /// @param decodeLogits  fp32 `[decode rows, vocabulary]`
 /// @param promptLogits  fp32 `[LOGIT_ROWS, vocabulary]`
-record CudaMemory(DeviceWeights weights, CudaNetwork network, StepTables.Size decodeSize, long decodeTables,
+record CudaMemory(DeviceWeights weights, CudaNetwork network, long frames, StepTables.Size decodeSize, long decodeTables,
         StepTables.Size promptSize, long promptTables, Optional<DeviceSampler.Plan> sampling, long decodeLogits,
         long promptLogits) {
 
@@ -37,7 +38,7 @@ record CudaMemory(DeviceWeights weights, CudaNetwork network, StepTables.Size de
     /// How much workspace a model needs with these options. The same steps as for real, without memory.
     static long counted(CudaDevice device, ModelConfig config, DeviceWeights weights, CudaOptions options) {
         Workspace workspace = Workspace.counting();
-        plan(device, config, weights, options, workspace, WeightSink.ALIGNMENT, WeightSink.ALIGNMENT, ProductMemory.NONE);
+        plan(device, config, weights, options, workspace, Frames.WITHOUT_MEMORY, ProductMemory.NONE);
         return workspace.keptBytes() + workspace.scratchBytes() + productBytes(device, config, weights, options);
     }
 
@@ -45,7 +46,7 @@ record CudaMemory(DeviceWeights weights, CudaNetwork network, StepTables.Size de
     /// it can be captured and looked at, and may not run.
     static CudaMemory withoutMemory(CudaDevice device, ModelConfig config, DeviceWeights weights, CudaOptions options,
             DeviceBuffer products) {
-        return plan(device, config, weights, options, Workspace.counting(), WeightSink.ALIGNMENT, WeightSink.ALIGNMENT,
+        return plan(device, config, weights, options, Workspace.counting(), Frames.WITHOUT_MEMORY,
                 new ProductMemory(products.address(), Math.min(products.bytes(), productBytes(device, config, weights, options))));
     }
 
@@ -54,20 +55,32 @@ record CudaMemory(DeviceWeights weights, CudaNetwork network, StepTables.Size de
         static final ProductMemory NONE = new ProductMemory(0, 0);
     }
 
+    /// Where states and KV blocks lie.
+    ///
+    /// @param firstSlot frame of slot 0
+    private record Frames(long address, int firstSlot, long strideBytes) {
+        static final Frames WITHOUT_MEMORY = new Frames(WeightSink.ALIGNMENT, 0, WeightSink.ALIGNMENT);
+
+        long slots() {
+            return address + firstSlot * strideBytes;
+        }
+    }
+
     /// Allocates everything and uploads the weights.
     ///
-    /// @param owner takes every buffer over at once, so that none is lost when a later step fails
-    static CudaMemory allocate(CudaDevice cuda, ModelConfig config, ModelWeights weights, CacheShape shape,
-            CudaOptions options, Consumer<DeviceBuffer> owner, LoadProgress progress) {
+    /// @param firstSlot frame of slot 0: 0, unless slots and blocks are counted apart
+    /// @param owner     takes every buffer over at once, so that none is lost when a later step fails
+    static CudaMemory allocate(CudaDevice cuda, ModelConfig config, ModelWeights weights, BackendMemory memory,
+            int firstSlot, CudaOptions options, Consumer<DeviceBuffer> owner, LoadProgress progress) {
         Device device = cuda.device();
         var counting = new WeightSink.Counting();
         DeviceWeights counted = new WeightPlacement(config, counting).place(weights);
         Workspace needs = Workspace.counting();
-        plan(cuda, config, counted, options, needs, WeightSink.ALIGNMENT, WeightSink.ALIGNMENT, ProductMemory.NONE);
+        plan(cuda, config, counted, options, needs, Frames.WITHOUT_MEMORY, ProductMemory.NONE);
         CacheLayout layout = CacheLayout.of(config, options.kvFormat());
 
-        long slots = allocate(device, owner, shape.slots() * layout.slotBytes());
-        long blocks = allocate(device, owner, shape.blocks() * layout.blockBytes());
+        var frames = new Frames(allocate(device, owner, CudaFrames.regionBytes(layout, memory)), firstSlot,
+                layout.frameBytes(memory.frames()));
         long kept = allocate(device, owner, needs.keptBytes());
         device.stream().fill(kept, (byte) 0, needs.keptBytes());
         long scratch = allocate(device, owner, needs.scratchBytes());
@@ -78,7 +91,7 @@ record CudaMemory(DeviceWeights weights, CudaNetwork network, StepTables.Size de
         try (var upload = new WeightUpload(cuda.kernels(), weightBuffer, WeightUpload.STAGING_BYTES, progress)) {
             DeviceWeights placed = new WeightPlacement(config, upload).place(weights);
             upload.finish();
-            return plan(cuda, config, placed, options, new Workspace(kept, scratch), slots, blocks,
+            return plan(cuda, config, placed, options, new Workspace(kept, scratch), frames,
                     new ProductMemory(products, productBytes));
         }
     }
@@ -93,7 +106,7 @@ record CudaMemory(DeviceWeights weights, CudaNetwork network, StepTables.Size de
     }
 
     private static CudaMemory plan(CudaDevice cuda, ModelConfig config, DeviceWeights weights, CudaOptions options,
-            Workspace workspace, long slots, long blocks, ProductMemory productMemory) {
+            Workspace workspace, Frames frames, ProductMemory productMemory) {
         var stream = cuda.device().stream();
         int hidden = config.hiddenSize();
         long residual = workspace.kept("residual", (long) options.rows() * hidden * Float.BYTES);
@@ -102,12 +115,12 @@ record CudaMemory(DeviceWeights weights, CudaNetwork network, StepTables.Size de
         Products promptProducts = Optional.of(cuda.kernels()).filter(_ -> options.warpgroups()).flatMap(Sm90Linear::on)
                 .map(warpgroups -> products.forPrompts(warpgroups, options.fewestWarpgroupRows())).orElse(products);
         var runtime = new CudaRuntime(cuda.kernels(), stream, products, promptProducts, workspace, options,
-                CacheLayout.of(config, options.kvFormat()), residual, slots, blocks, hidden, config.normEpsilon());
+                CacheLayout.of(config, options.kvFormat()), frames.slots(), frames.strideBytes(), frames.address(), residual, hidden, config.normEpsilon());
         int logitRows = Math.max(options.decodeRows(), LOGIT_ROWS);
         var network = new CudaNetwork(runtime, config, weights, options.maxBlocks(), logitRows);
         var decodeSize = new StepTables.Size(options.decodeRows(), options.decodeRows(), options.maxBlocks());
         var promptSize = new StepTables.Size(options.maxBatchTokens(), options.maxSequences(), options.maxBlocks());
-        return new CudaMemory(weights, network,
+        return new CudaMemory(weights, network, frames.address(),
                 decodeSize, workspace.kept("decode tables", decodeSize.bytes()),
                 promptSize, workspace.kept("prompt tables", promptSize.bytes()),
                 sampling(cuda, config, options, workspace),

@@ -7,12 +7,13 @@ import dev.sidewinder.cuda.kernel.Kernels;
 ///
 /// @param products       of decode steps and of the head
 /// @param promptProducts of passes over prompts
-/// @param residual fp32 `[rows, hidden]`, the residual stream
-/// @param slots    address of the first state slot; 0 without Mamba layers
-/// @param blocks   address of the first KV block; 0 without attention layers
-/// @param hidden   its width
+/// @param slots          address of slot 0
+/// @param frameBytes     from frame to frame, which is from slot to slot
+/// @param blocks         address of block 0, which is the first frame
+/// @param residual       fp32 `[rows, hidden]`, the residual stream
+/// @param hidden         its width
 record CudaRuntime(Kernels kernels, Stream stream, Products products, Products promptProducts, Workspace workspace,
-        CudaOptions options, CacheLayout layout, long residual, long slots, long blocks, int hidden, float epsilon) {
+        CudaOptions options, CacheLayout layout, long slots, long frameBytes, long blocks, long residual, int hidden, float epsilon) {
 
     /// The products of a pass. Which kernels they run on follows from its kind.
     Products products(Pass pass) {

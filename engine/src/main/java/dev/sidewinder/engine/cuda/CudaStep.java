@@ -26,7 +26,7 @@ final class CudaStep implements LaunchedStep {
     /// What the steps of a backend share.
     ///
     /// @param sampler absent when the host chooses
-    record Shared(Stream stream, StepPasses passes, CudaMemory memory, HostLogits logits, Optional<DeviceSampler> sampler,
+    record Shared(Stream stream, CudaFrames frames, StepPasses passes, CudaMemory memory, HostLogits logits, Optional<DeviceSampler> sampler,
             boolean runsAhead, int vocabSize) {}
 
     private final Shared shared;
@@ -53,7 +53,7 @@ final class CudaStep implements LaunchedStep {
         rowOfSlot = new int[slots];
     }
 
-    /// Launches the passes of a batch.
+    /// Launches the passes of a batch, and the copies around them. There may be nothing but copies.
     ///
     /// @param before the latest step, which may be under way
     void launch(Batch batch, CudaStep before) {
@@ -77,7 +77,9 @@ final class CudaStep implements LaunchedStep {
         decodeRows = passes.decodeRows();
         promptRows = passes.promptLogitRows();
         noteRowsOfSlots(batch);
+        shared.frames().prepare(batch.memory());
         passes.launch(shared.sampler());
+        shared.frames().keep(batch.memory());
         stage = Stage.LAUNCHED;
     }
 

@@ -4,6 +4,7 @@ import dev.sidewinder.cuda.device.Device;
 import dev.sidewinder.cuda.emulator.Emulator;
 import dev.sidewinder.cuda.emulator.EmulatorSettings;
 import dev.sidewinder.engine.Backend;
+import dev.sidewinder.engine.BackendMemory;
 import dev.sidewinder.engine.LoadProgress;
 import dev.sidewinder.engine.Logits;
 import dev.sidewinder.kvcache.CacheShape;
@@ -55,6 +56,10 @@ final class EmulatedBackend {
     static CudaDevice device(EmulatorSettings settings) {
         Emulator.reset(settings);
         return CudaDevice.open(Device.open(Emulator.driver(), 0), Emulator.images(), "of the emulator");
+    }
+
+    static CudaBackend open(Model model, BackendMemory memory, CudaOptions options, EmulatorSettings settings) {
+        return new CudaBackend(device(settings), model.config(), model.weights(), memory, options, LoadProgress.SILENT);
     }
 
     static CudaBackend open(Model model, CacheShape shape, CudaOptions options, EmulatorSettings settings) {

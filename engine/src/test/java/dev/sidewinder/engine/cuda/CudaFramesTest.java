@@ -1,0 +1,223 @@
+package dev.sidewinder.engine.cuda;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
+
+import dev.sidewinder.cuda.device.DeviceBuffer;
+import dev.sidewinder.cuda.device.PinnedMemory;
+import dev.sidewinder.cuda.device.Stream;
+import dev.sidewinder.cuda.emulator.Emulator;
+import dev.sidewinder.cuda.emulator.EmulatorSettings;
+import dev.sidewinder.engine.BackendMemory;
+import dev.sidewinder.kvcache.BlockCopy;
+import dev.sidewinder.kvcache.FrameShape;
+import dev.sidewinder.kvcache.HostCopy;
+import dev.sidewinder.kvcache.HostShape;
+import dev.sidewinder.kvcache.MemoryWork;
+import dev.sidewinder.kvcache.StateCopy;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/// What the scheduler wants copied, on the emulated device against arrays that are copied one after the other.
+class CudaFramesTest {
+
+    private static final int BLOCK = 256;
+    /// A state that leaves the last part of its frame unused.
+    private static final int STATE = 600;
+    private static final CacheLayout LAYOUT = new CacheLayout(STATE, BLOCK, new long[0], new long[0], new long[0]);
+    private static final BackendMemory MEMORY = new BackendMemory(new FrameShape(7, 3), new HostShape(3, 12));
+    private static final int FRAME = 3 * BLOCK;
+
+    /// With a device that runs late, what is copied must not depend on what the host does meanwhile.
+    @ParameterizedTest
+    @ValueSource(longs = {1, 2, 3, 4, 5, 6, 7, 8})
+    void copiesInTheOrderOfTheRecord(long seed) {
+        System.out.println("CudaFramesTest seed " + seed);
+        var random = new Random(seed);
+        EmulatorSettings settings = EmulatorSettings.withSeed(seed);
+        try (CudaDevice device = EmulatedBackend.device(seed % 2 == 0 ? settings : settings.lazily());
+                DeviceBuffer region = device.device().allocate(CudaFrames.regionBytes(LAYOUT, MEMORY));
+                PinnedMemory seen = device.device().pinned(region.bytes());
+                CudaFrames frames = new CudaFrames(device.device(), LAYOUT, MEMORY, region.address(), 0)) {
+            // given frames and a host area full of random bytes
+            Stream stream = device.device().stream();
+            var model = new Model(random, (int) region.bytes());
+            seen.segment().copyFrom(MemorySegment.ofArray(model.device));
+            stream.copyToDevice(region.address(), seen.segment(), region.bytes());
+            for (int i = 0; i < MEMORY.host().states(); i++) {
+                frames.hostState(i).copyFrom(MemorySegment.ofArray(model.host).asSlice((long) i * STATE, STATE));
+            }
+            for (int i = 0; i < MEMORY.host().blocks(); i++) {
+                frames.hostBlock(i).copyFrom(MemorySegment.ofArray(model.host).asSlice(model.hostBlock(i), BLOCK));
+            }
+
+            // when steps follow each other without a look at what came of them
+            for (int step = 0; step < 20; step++) {
+                MemoryWork work = randomWork(random);
+                frames.prepare(work);
+                frames.keep(work);
+                model.run(work);
+            }
+            stream.copyToHost(seen.segment(), region.address(), region.bytes());
+            stream.synchronize();
+
+            // then everything is where single copies would have brought it
+            assertThat(seen.segment().toArray(ValueLayout.JAVA_BYTE)).isEqualTo(model.device);
+            for (int i = 0; i < MEMORY.host().states(); i++) {
+                assertThat(frames.hostState(i).mismatch(MemorySegment.ofArray(model.host).asSlice((long) i * STATE, STATE))).isEqualTo(-1);
+            }
+            for (int i = 0; i < MEMORY.host().blocks(); i++) {
+                assertThat(frames.hostBlock(i).mismatch(MemorySegment.ofArray(model.host).asSlice(model.hostBlock(i), BLOCK))).isEqualTo(-1);
+            }
+        }
+        assertThat(Emulator.liveAllocations()).isZero();
+    }
+
+    /// Runs of neighbours, rising and falling, and single ones; some read what others wrote.
+    private static MemoryWork randomWork(Random random) {
+        List<BlockCopy> blocks = new ArrayList<>();
+        for (int[] pair : randomPairs(random, MEMORY.frames().blocks(), MEMORY.frames().blocks())) {
+            if (pair[0] != pair[1]) {
+                blocks.add(new BlockCopy(pair[0], pair[1]));
+            }
+        }
+        return new MemoryWork(randomHostCopies(random), blocks, randomStates(random), randomHostCopies(random), randomStates(random));
+    }
+
+    private static List<HostCopy> randomHostCopies(Random random) {
+        List<HostCopy> copies = new ArrayList<>();
+        for (int i = random.nextInt(3); i > 0; i--) {
+            copies.add(new HostCopy(HostCopy.Kind.STATE, random.nextInt(7), random.nextInt(3)));
+            for (int[] pair : randomPairs(random, MEMORY.frames().blocks(), MEMORY.host().blocks())) {
+                copies.add(new HostCopy(HostCopy.Kind.BLOCK, pair[0], pair[1]));
+            }
+        }
+        return copies;
+    }
+
+    private static List<StateCopy> randomStates(Random random) {
+        List<StateCopy> copies = new ArrayList<>();
+        for (int i = random.nextInt(3); i > 0; i--) {
+            int from = random.nextInt(7);
+            copies.add(new StateCopy(from, (from + 1 + random.nextInt(6)) % 7));
+        }
+        return copies;
+    }
+
+    private static List<int[]> randomPairs(Random random, int firstSize, int secondSize) {
+        List<int[]> pairs = new ArrayList<>();
+        for (int run = random.nextInt(4); run > 0; run--) {
+            int first = random.nextInt(firstSize);
+            int second = random.nextInt(secondSize);
+            int direction = random.nextBoolean() ? 1 : -1;
+            for (int i = random.nextInt(6); i >= 0; i--) {
+                if (first >= 0 && first < firstSize && second >= 0 && second < secondSize) {
+                    pairs.add(new int[] {first, second});
+                }
+                first += direction;
+                second += direction;
+            }
+        }
+        return pairs;
+    }
+
+    /// The same memory as arrays.
+    private static final class Model {
+        private final byte[] device;
+        private final byte[] host = new byte[3 * STATE + 12 * BLOCK];
+
+        Model(Random random, int deviceBytes) {
+            device = new byte[deviceBytes];
+            random.nextBytes(device);
+            random.nextBytes(host);
+        }
+
+        int hostBlock(int place) {
+            return 3 * STATE + place * BLOCK;
+        }
+
+        void run(MemoryWork work) {
+            for (HostCopy copy : work.ins()) {
+                System.arraycopy(host, hostAt(copy), device, deviceAt(copy), bytes(copy));
+            }
+            for (BlockCopy copy : work.blocks()) {
+                System.arraycopy(device, copy.from() * BLOCK, device, copy.to() * BLOCK, BLOCK);
+            }
+            copy(work.restores());
+            for (HostCopy copy : work.outs()) {
+                System.arraycopy(device, deviceAt(copy), host, hostAt(copy), bytes(copy));
+            }
+            copy(work.stores());
+        }
+
+        private void copy(List<StateCopy> copies) {
+            for (StateCopy copy : copies) {
+                System.arraycopy(device, copy.from() * FRAME, device, copy.to() * FRAME, STATE);
+            }
+        }
+
+        private static int deviceAt(HostCopy copy) {
+            return copy.device() * (copy.kind() == HostCopy.Kind.STATE ? FRAME : BLOCK);
+        }
+
+        private int hostAt(HostCopy copy) {
+            return copy.kind() == HostCopy.Kind.STATE ? copy.host() * STATE : hostBlock(copy.host());
+        }
+
+        private static int bytes(HostCopy copy) {
+            return copy.kind() == HostCopy.Kind.STATE ? STATE : BLOCK;
+        }
+    }
+
+    @Test
+    void gathersNeighboursThatRiseOrFallTogether() {
+        assertThat(runs(new int[][] {{3, 10}, {4, 11}, {5, 12}})).containsExactly("3..5 to 10..12");
+        assertThat(runs(new int[][] {{9, 3}, {8, 2}, {7, 1}, {6, 0}})).containsExactly("6..9 to 0..3");
+        assertThat(runs(new int[][] {{3, 10}, {4, 12}, {5, 13}, {9, 0}})).containsExactly("3..3 to 10..10", "4..5 to 12..13", "9..9 to 0..0");
+        // one side rises, the other falls
+        assertThat(runs(new int[][] {{3, 10}, {4, 9}})).containsExactly("3..3 to 10..10", "4..4 to 9..9");
+        // the second reads what the first wrote
+        assertThat(runs(new int[][] {{3, 4}, {4, 5}})).containsExactly("3..3 to 4..4", "4..4 to 5..5");
+        assertThat(runs(new int[][] {{0, 2}, {1, 3}, {2, 4}})).containsExactly("0..1 to 2..3", "2..2 to 4..4");
+    }
+
+    private static List<String> runs(int[][] copies) {
+        List<String> runs = new ArrayList<>();
+        var run = new BlockRun();
+        for (int[] copy : copies) {
+            if (!run.canTake(copy[0], copy[1]) || run.wouldOverlap(copy[0], copy[1])) {
+                runs.add(text(run));
+                run.clear();
+            }
+            run.take(copy[0], copy[1]);
+        }
+        runs.add(text(run));
+        return runs;
+    }
+
+    private static String text(BlockRun run) {
+        return run.from() + ".." + (run.from() + run.length() - 1) + " to " + run.to() + ".." + (run.to() + run.length() - 1);
+    }
+
+    @Test
+    void refusesFramesThatDoNotHoldAState() {
+        assertThatIllegalArgumentException().isThrownBy(() -> LAYOUT.frameBytes(new FrameShape(4, 2)))
+                .withMessageContaining("2 blocks of 256").withMessageContaining("600");
+    }
+
+    @Test
+    void countsNothingForWhatAModelDoesNotHave() {
+        var noAttention = new CacheLayout(STATE, 0, new long[0], new long[0], new long[0]);
+        var noStates = new CacheLayout(0, BLOCK, new long[0], new long[0], new long[0]);
+        assertThat(CudaFrames.regionBytes(noAttention, MEMORY)).isEqualTo(7 * STATE);
+        assertThat(CudaFrames.hostBytes(noAttention, MEMORY.host())).isEqualTo(3 * STATE);
+        assertThat(CudaFrames.regionBytes(noStates, MEMORY)).isEqualTo(7 * 3 * BLOCK);
+        assertThat(CudaFrames.hostBytes(noStates, MEMORY.host())).isEqualTo(12 * BLOCK);
+    }
+}
