@@ -62,6 +62,11 @@ public final class CpuBackend implements Backend {
         }
     }
 
+    /// Whether [Arithmetic#FP8] makes a difference for these weights.
+    public static boolean takesFp8Activations(ModelWeights weights) {
+        return LinearInventory.of(weights).matrices().stream().anyMatch(Fp8Linear::isFor);
+    }
+
     /// Builds the backend and prepares the weights.
     ///
     /// @param weights stay mapped and may be read during `forward`
@@ -115,7 +120,7 @@ public final class CpuBackend implements Backend {
 
     /// Decides how the large products run, and says so.
     private String chooseProducts(LinearInventory inventory) {
-        if (options.arithmetic() == Arithmetic.F32 || options.products() != CpuOptions.Products.BEST) {
+        if (options.arithmetic() != Arithmetic.BF16 || options.products() != CpuOptions.Products.BEST) {
             return math.description();
         }
         try {

@@ -34,7 +34,7 @@ public record CpuCacheLayout(long slotBytes, long blockBytes, int elementBytes, 
         int layers = config.layers().size();
         int elementBytes = switch (arithmetic) {
             case BF16 -> 2;
-            case F32 -> 4;
+            case F32, FP8 -> 4;
         };
         long slot = 0;
         long block = 0;

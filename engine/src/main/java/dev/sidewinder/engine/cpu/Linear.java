@@ -6,7 +6,7 @@ import java.lang.foreign.MemorySegment;
 ///
 /// The tiles are fixed by the matrix alone, so how work is split never changes a result. A row of the result has the
 /// same bits for any number of rows and whatever the other rows hold.
-sealed interface Linear permits VectorLinear, DnnlLinear {
+sealed interface Linear permits VectorLinear, DnnlLinear, Fp8Linear {
 
     /// Output columns of a tile; the last one may be narrower.
     int TILE_COLUMNS = 256;

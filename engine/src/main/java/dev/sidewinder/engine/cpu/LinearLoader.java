@@ -9,8 +9,11 @@ import dev.sidewinder.model.checkpoint.WeightReader;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.stream.Stream;
 
 /// Makes stored matrices ready for products. `load` plans, [#prepare()] does the work over the pool: a matrix must not be
 /// used in between.
@@ -26,6 +29,8 @@ final class LinearLoader {
     private final Arithmetic arithmetic;
     private final Optional<DnnlKernels> dnnl;
     private final float[][] productScratch;
+    /// Rows with activations in FP8, for each worker, by their width.
+    private final Map<Integer, SourceRows[]> roundedRows = new HashMap<>();
     private final List<Task> tasks = new ArrayList<>();
     private final MemorySegment[] expandedTiles;
     private final long totalBytes;
@@ -86,13 +91,25 @@ final class LinearLoader {
     }
 
     private Linear forOurKernel(LinearWeight weight) {
+        if (arithmetic == Arithmetic.FP8 && Fp8Linear.isFor(weight)) {
+            return withRoundedInputs((LinearWeight.Fp8) weight);
+        }
         if (isStoredAs(weight, DType.BF16)) {
             return inPlace((LinearWeight.Plain) weight, true);
         }
-        if (arithmetic == Arithmetic.F32 && isStoredAs(weight, DType.F32)) {
+        if (arithmetic != Arithmetic.BF16 && isStoredAs(weight, DType.F32)) {
             return inPlace((LinearWeight.Plain) weight, false);
         }
         return expanded(weight);
+    }
+
+    /// Matrices of one width share their scratch: a worker computes one tile at a time.
+    private Linear withRoundedInputs(LinearWeight.Fp8 weight) {
+        var codes = new LinearWeight.Fp8(weight.tensor(), weight.offset(), weight.outputs(), weight.inputs(), 1, Float.NaN);
+        SourceRows[] rows = roundedRows.computeIfAbsent(weight.inputs(), width -> Stream
+                .generate(() -> new SourceRows(memory, math, SourceRows.Form.FLOAT, Linear.ROW_BLOCK, width))
+                .limit(pool.workers()).toArray(SourceRows[]::new));
+        return new Fp8Linear(weight, expanded(codes), rows);
     }
 
     private static boolean isStoredAs(LinearWeight weight, DType type) {

@@ -14,7 +14,7 @@ record ProductForms(SourceRows.Form usual, SourceRows.Form exact) {
 
     static ProductForms of(Arithmetic arithmetic, boolean dnnl) {
         return switch (arithmetic) {
-            case F32 -> new ProductForms(SourceRows.Form.FLOAT, SourceRows.Form.FLOAT);
+            case F32, FP8 -> new ProductForms(SourceRows.Form.FLOAT, SourceRows.Form.FLOAT);
             case BF16 -> dnnl
                     ? new ProductForms(SourceRows.Form.BF16, SourceRows.Form.BF16_PAIR)
                     : new ProductForms(SourceRows.Form.FLOAT_OF_BF16, SourceRows.Form.FLOAT);

@@ -35,7 +35,7 @@ final class EvalCommand implements Callable<Integer> {
     @Option(names = "--model", paramLabel = "DIR", description = "Checkpoint folder (default: models/tiny).")
     String model;
 
-    @Option(names = "--arithmetic", paramLabel = "f32|bf16",
+    @Option(names = "--arithmetic", paramLabel = "f32|bf16|fp8",
             description = "Arithmetic of the server that is started (default: " + EvalTarget.DEFAULT_ARITHMETIC + ").")
     String arithmetic;
 
@@ -45,7 +45,7 @@ final class EvalCommand implements Callable<Integer> {
     @Option(names = "--against", paramLabel = "DIR", description = "A second model to compare with.")
     String against;
 
-    @Option(names = "--against-arithmetic", paramLabel = "f32|bf16",
+    @Option(names = "--against-arithmetic", paramLabel = "f32|bf16|fp8",
             description = "Arithmetic of the second model (default: that of the first).")
     String againstArithmetic;
 

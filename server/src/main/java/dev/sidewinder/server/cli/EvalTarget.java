@@ -11,7 +11,7 @@ import java.util.Set;
 sealed interface EvalTarget {
 
     String DEFAULT_ARITHMETIC = "bf16";
-    Set<String> ARITHMETICS = Set.of("f32", "bf16");
+    Set<String> ARITHMETICS = Set.of("f32", "bf16", "fp8");
 
     /// What to call it in tables.
     String label();
@@ -75,7 +75,7 @@ sealed interface EvalTarget {
 
     private static String arithmetic(String option, String chosen, String otherwise) {
         if (chosen != null && !ARITHMETICS.contains(chosen)) {
-            throw CommandException.wrongUsage(option + " " + chosen + " is not known; choose f32 or bf16");
+            throw CommandException.wrongUsage(option + " " + chosen + " is not known; choose f32, bf16 or fp8");
         }
         return chosen == null ? otherwise : chosen;
     }

@@ -30,7 +30,7 @@ final class LogitsCommand implements Callable<Integer> {
     @Option(names = "--tokens", paramLabel = "IDS", required = true, split = ",", description = "Token ids: 1,2,3")
     int[] tokens;
 
-    @Option(names = "--arithmetic", paramLabel = "f32|bf16", defaultValue = "f32",
+    @Option(names = "--arithmetic", paramLabel = "f32|bf16|fp8", defaultValue = "f32",
             description = "Format of the large sums; f32 is the reference (default: ${DEFAULT-VALUE}).")
     String arithmetic;
 
@@ -145,6 +145,6 @@ final class LogitsCommand implements Callable<Integer> {
     private Arithmetic arithmetic() {
         return Arrays.stream(Arithmetic.values()).filter(a -> a.name().equalsIgnoreCase(arithmetic)).findFirst()
                 .orElseThrow(() -> CommandException.wrongUsage("--arithmetic " + arithmetic
-                        + " is not known; choose f32 or bf16"));
+                        + " is not known; choose f32, bf16 or fp8"));
     }
 }

@@ -50,7 +50,7 @@ final class Backends {
     }
 
     private static PlannedBackend bestOf(Model model, ServerConfig.Engine settings, long machineBytes) {
-        if (settings.arithmetic() == ArithmeticKind.F32) {
+        if (settings.arithmetic() != ArithmeticKind.BF16) {
             return cpu(model, settings, machineBytes);
         }
         try {
@@ -68,7 +68,12 @@ final class Backends {
         Arithmetic arithmetic = switch (settings.arithmetic()) {
             case BF16 -> Arithmetic.BF16;
             case F32 -> Arithmetic.F32;
+            case FP8 -> Arithmetic.FP8;
         };
+        if (arithmetic == Arithmetic.FP8 && !CpuBackend.takesFp8Activations(model.weights())) {
+            throw new SettingsException("sidewinder.engine.arithmetic=fp8 needs matrices that are stored in FP8 with an "
+                    + "input_scale, and this model has none; leave it out");
+        }
         int threads = settings.threads() > 0 ? settings.threads() : Runtime.getRuntime().availableProcessors();
         int batchTokens = settings.batchTokens(CachePlanner.CPU_BATCH_TOKENS);
         var options = new CpuOptions(arithmetic, threads, batchTokens, CpuOptions.Products.BEST);

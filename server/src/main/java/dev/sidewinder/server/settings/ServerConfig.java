@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.EnumMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 
@@ -25,7 +26,7 @@ public record ServerConfig(Model model, Engine engine, Http http, ApiOptions api
     }
 
     public enum ArithmeticKind {
-        BF16, F32
+        BF16, F32, FP8
     }
 
     public enum CacheType {
@@ -176,16 +177,16 @@ public record ServerConfig(Model model, Engine engine, Http http, ApiOptions api
             throw new SettingsException("sidewinder.engine.max-num-batched-tokens=" + engine.maxBatchTokens()
                     + " is not a multiple of 128, the grid on which prompts are cut");
         }
-        if (engine.backend() == BackendKind.CUDA && engine.arithmetic() == ArithmeticKind.F32) {
-            throw new SettingsException("sidewinder.engine.arithmetic=f32 runs on the CPU only; leave it out, or set "
-                    + "sidewinder.engine.backend=cpu");
+        if (engine.backend() == BackendKind.CUDA && engine.arithmetic() != ArithmeticKind.BF16) {
+            throw new SettingsException("sidewinder.engine.arithmetic=" + engine.arithmetic().name().toLowerCase(Locale.ROOT)
+                    + " runs on the CPU only; leave it out, or set sidewinder.engine.backend=cpu");
         }
         if (engine.backend() == BackendKind.CPU && engine.cacheType() == CacheType.FP8) {
             throw new SettingsException("sidewinder.engine.kv-cache-dtype=fp8 runs on a GPU only; leave it out");
         }
-        if (engine.cacheType() == CacheType.BF16 && engine.arithmetic() == ArithmeticKind.F32) {
-            throw new SettingsException("sidewinder.engine.kv-cache-dtype=bf16 contradicts sidewinder.engine.arithmetic=f32, "
-                    + "which keeps keys and values in f32");
+        if (engine.cacheType() == CacheType.BF16 && engine.arithmetic() != ArithmeticKind.BF16) {
+            throw new SettingsException("sidewinder.engine.kv-cache-dtype=bf16 contradicts sidewinder.engine.arithmetic="
+                    + engine.arithmetic().name().toLowerCase(Locale.ROOT) + ", which keeps keys and values in f32");
         }
         if (transport.headerBytes() > transport.headersBytes()) {
             throw new SettingsException("sidewinder.limits.header=" + transport.headerBytes()

@@ -56,7 +56,8 @@ final class Settings {
                     + "another order; `false` computes them like those of generated tokens, much slower");
     static final Setting<ServerConfig.ArithmeticKind> ARITHMETIC = add("sidewinder.engine.arithmetic",
             List.of("--arithmetic"), oneOf(ServerConfig.ArithmeticKind.class), "bf16",
-            "`f32` is the reference and runs on the CPU only, `bf16` is faster");
+            "`f32` is the reference and runs on the CPU only, `bf16` is faster; `fp8`, on the CPU only and slow, is `f32` "
+                    + "with the activations of FP8 matrices in FP8, as a GPU has them anyway: for judging the format");
     static final Setting<Integer> THREADS = add("sidewinder.engine.threads", List.of("--threads"), integer(0, 1024),
             "0", "threads of the CPU backend; 0 = one per processor");
     static final Setting<Long> CACHE_SIZE = add("sidewinder.engine.cache-size", List.of("--cache-size"),

@@ -30,6 +30,7 @@ class EvalTargetTest {
         "--arithmetic f32 --against m/other      | tiny f32             | other f32",
         "--against m/other --against-arithmetic f32 | tiny bf16         | other f32",
         "--model a/tiny/ --against b/tiny        | a/tiny/ bf16         | b/tiny bf16",
+        "--arithmetic f32 --against m/fp8 --against-arithmetic fp8 | tiny f32 | fp8 fp8",
         "--url http://127.0.0.1:8000             | 127.0.0.1:8000       | ",
         "--url http://127.0.0.1:8000 --against b | 127.0.0.1:8000       | b bf16",
     })
@@ -42,8 +43,8 @@ class EvalTargetTest {
     @CsvSource(delimiter = '|', value = {
         "--against-arithmetic bf16              | both models are /opt/sidewinder/models/tiny in bf16",
         "--model a --against a                  | both models are a in bf16",
-        "--arithmetic f16                       | --arithmetic f16 is not known; choose f32 or bf16",
-        "--against-arithmetic fp8               | --against-arithmetic fp8 is not known",
+        "--arithmetic f16                       | --arithmetic f16 is not known; choose f32, bf16 or fp8",
+        "--against-arithmetic fp4               | --against-arithmetic fp4 is not known",
         "--url ftp://x                          | --url ftp://x is no http address",
         "--url http://x --model a               | --model and --arithmetic are its own",
         "--url http://x --arithmetic f32        | --model and --arithmetic are its own",

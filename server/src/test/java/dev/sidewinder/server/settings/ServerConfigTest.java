@@ -135,6 +135,7 @@ class ServerConfigTest {
         "--kv-cache-dtype int4 | one of `auto`",
         "--backend cpu --kv-cache-dtype fp8 | runs on a GPU only",
         "--backend cuda --arithmetic f32 | runs on the CPU only",
+        "--backend cuda --arithmetic fp8 | arithmetic=fp8 runs on the CPU only",
         "--kv-cache-dtype bf16 --arithmetic f32 | contradicts",
         "--device -1 | integer 0..63",
         "--http-heartbeat forever | time 0s..10m",
