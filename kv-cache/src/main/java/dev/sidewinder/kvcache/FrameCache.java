@@ -265,9 +265,9 @@ public final class FrameCache {
         return new Granted(fork);
     }
 
-    Optional<SuspendedMemory> suspend(SequenceMemory memory) {
+    Optional<SuspendedMemory> suspend(SequenceMemory memory, int[] there) {
         Optional<Partition> partition = memory.node() == NONE ? Optional.empty() : Optional.of(index.partition(memory.node()));
-        Optional<SuspendedMemory> suspended = suspensions.suspend(this, memory, partition);
+        Optional<SuspendedMemory> suspended = suspensions.suspend(this, memory, partition, there);
         if (suspended.isPresent()) {
             giveBack(memory);
         }
@@ -304,6 +304,23 @@ public final class FrameCache {
         }
         suspensions.resume(suspended, memory);
         return new Granted(memory);
+    }
+
+    /// Takes places in the host area for a sequence that somebody else's bytes are: they are written there before it is resumed.
+    /// Empty when there is no room.
+    ///
+    /// @param partition as in [MemoryWish]
+    /// @param blocks    KV blocks of it
+    public Optional<SuspendedMemory> adopt(Optional<Partition> partition, int blocks) {
+        return suspensions.adopt(this, partition, blocks);
+    }
+
+    SuspendedMemory share(SuspendedMemory suspended) {
+        return suspensions.share(this, suspended);
+    }
+
+    boolean isThere(SuspendedMemory suspended) {
+        return suspensions.isThere(suspended);
     }
 
     void drop(SuspendedMemory suspended) {

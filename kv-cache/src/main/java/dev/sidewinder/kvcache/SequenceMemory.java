@@ -126,8 +126,21 @@ public final class SequenceMemory implements Allocation, AutoCloseable {
     ///
     /// @return empty when there is no room for it in the host area; nothing has changed then
     public Optional<SuspendedMemory> suspend() {
+        return suspend(new int[0]);
+    }
+
+    /// The same for a sequence that went on from a suspended one, of which a part is held still: what they have in common stays
+    /// where it is, and only the rest is copied.
+    ///
+    /// @param base         what it went on from, or something that shares its places
+    /// @param commonBlocks its first blocks, to which nothing has been written since
+    public Optional<SuspendedMemory> suspend(SuspendedMemory base, int commonBlocks) {
+        return suspend(Arrays.copyOf(base.blocks(), commonBlocks));
+    }
+
+    private Optional<SuspendedMemory> suspend(int[] there) {
         requireOpen("suspended");
-        Optional<SuspendedMemory> suspended = cache.suspend(this);
+        Optional<SuspendedMemory> suspended = cache.suspend(this, there);
         closed = suspended.isPresent();
         return suspended;
     }

@@ -3,6 +3,10 @@ package dev.sidewinder.kvcache;
 import java.util.Optional;
 
 /// The memory of a sequence in the host area: it holds nothing on the device. Resumed or closed exactly once.
+///
+/// What is there is never written again, so several can share it: [#share] gives another one, and
+/// [SequenceMemory#suspend(SuspendedMemory, int)] one that has the first blocks in common. Each goes on by itself, and a place
+/// is free when the last has left it.
 public final class SuspendedMemory implements AutoCloseable {
 
     private final FrameCache cache;
@@ -36,6 +40,30 @@ public final class SuspendedMemory implements AutoCloseable {
         MemoryAdmission answer = cache.resume(this, promiseTokens);
         closed = answer instanceof MemoryAdmission.Granted;
         return answer;
+    }
+
+    /// Another one with the same content, resumed or closed by itself.
+    public SuspendedMemory share() {
+        requireOpen();
+        return cache.share(this);
+    }
+
+    /// Whether the step that copies it to the host has completed: what lies at its places can be read from then on.
+    public boolean isThere() {
+        requireOpen();
+        return cache.isThere(this);
+    }
+
+    /// Index of its state in the host area.
+    public int statePlace() {
+        requireOpen();
+        return state;
+    }
+
+    /// Index of one of its blocks in the host area.
+    public int blockPlace(int i) {
+        requireOpen();
+        return blocks[i];
     }
 
     /// Drops it: the sequence will not go on.

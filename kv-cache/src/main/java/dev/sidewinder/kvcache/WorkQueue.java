@@ -58,19 +58,20 @@ final class WorkQueue {
     ///
     /// @param state  index in the host area
     /// @param copies indices of blocks in the host area
-    void copyOut(SequenceMemory memory, int state, int[] copies) {
-        copyHost(outs, memory, state, copies);
+    /// @param first  the first of them that is not there yet
+    void copyOut(SequenceMemory memory, int state, int[] copies, int first) {
+        copyHost(outs, memory, state, copies, first);
     }
 
     /// A sequence's state and first blocks come from the host.
     void copyIn(SequenceMemory memory, int state, int[] copies) {
-        copyHost(ins, memory, state, copies);
+        copyHost(ins, memory, state, copies, 0);
     }
 
-    private void copyHost(List<HostCopy> queue, SequenceMemory memory, int state, int[] copies) {
+    private void copyHost(List<HostCopy> queue, SequenceMemory memory, int state, int[] copies, int first) {
         queue.add(new HostCopy(HostCopy.Kind.STATE, memory.slot(), state));
         pool.touchSlot(memory.slot(), nextStep());
-        for (int i = 0; i < copies.length; i++) {
+        for (int i = first; i < copies.length; i++) {
             queue.add(new HostCopy(HostCopy.Kind.BLOCK, memory.block(i), copies[i]));
             pool.touchBlock(memory.name(i), nextStep());
         }

@@ -136,4 +136,108 @@ class SuspensionTest {
         assertThatIllegalStateException().isThrownBy(() -> suspended.resume(100));
         runStep();
     }
+
+    @Test
+    void severalGoOnFromTheSamePlaces() {
+        // given a suspended sequence and a second hold on it
+        SuspendedMemory first = admit(300).suspend().orElseThrow();
+        SuspendedMemory second = first.share();
+        runStep();
+
+        // when the first comes back, its places stay
+        SequenceMemory one = ((Granted) first.resume(300)).memory();
+        MemoryWork ins = runStep();
+        assertThat(cache.suspendedSequences()).isEqualTo(1);
+        assertThat(cache.suspendedBlocks()).isEqualTo(3);
+
+        // and the second is copied from there to others
+        SequenceMemory two = ((Granted) second.resume(300)).memory();
+        assertThat(runStep().ins()).extracting(HostCopy::host).isEqualTo(ins.ins().stream().map(HostCopy::host).toList());
+        assertThat(two.slot()).isNotEqualTo(one.slot());
+        assertThat(cache.suspendedBlocks()).isZero();
+        one.close();
+        two.close();
+        runStep();
+    }
+
+    @Test
+    void copiesOnlyWhatIsNotOnTheHostYet() {
+        // given a sequence of two blocks and a half that was suspended, held, and resumed
+        SuspendedMemory base = admit(300).suspend().orElseThrow();
+        runStep();
+        SequenceMemory memory = ((Granted) base.share().resume(500)).memory();
+        runStep();
+
+        // when it has grown to four blocks and is suspended again
+        assertThat(memory.reserve(300, 500)).isEqualTo(Growth.GRANTED);
+        runStep();
+        SuspendedMemory longer = memory.suspend(base, 2).orElseThrow();
+        MemoryWork out = runStep();
+
+        // then two whole blocks are shared, and the state and the other two are new
+        assertThat(out.outs()).hasSize(3);
+        assertThat(cache.suspendedSequences()).isEqualTo(2);
+        assertThat(cache.suspendedBlocks()).isEqualTo(5);
+        assertThat(longer.blockPlace(0)).isEqualTo(base.blockPlace(0));
+        assertThat(longer.blockPlace(2)).isNotEqualTo(base.blockPlace(2));
+
+        // and each can go without the other
+        base.close();
+        runStep();
+        assertThat(cache.suspendedBlocks()).isEqualTo(4);
+        SequenceMemory again = ((Granted) longer.resume(500)).memory();
+        assertThat(runStep().ins()).hasSize(5);
+        assertThat(cache.suspendedBlocks()).isZero();
+        again.close();
+        runStep();
+    }
+
+    @Test
+    void aSharedPlaceStaysFencedForTheLatestOfItsCopies() {
+        // given a place that one holder copies from in a step under way, while the other drops it
+        SuspendedMemory first = admit(600).suspend().orElseThrow();
+        runStep();
+        SuspendedMemory second = first.share();
+        SequenceMemory back = ((Granted) first.resume(600)).memory();
+        cache.launch(++step);
+        second.close();
+
+        // then nobody gets it before that step has completed
+        assertThat(cache.adopt(Optional.empty(), 1)).isEmpty();
+        cache.stepCompleted(step);
+        cache.adopt(Optional.empty(), 5).orElseThrow().close();
+        back.close();
+        runStep();
+    }
+
+    @Test
+    void takesInWhatSomebodyElseWrote() {
+        // given places for a sequence of two blocks, which can be written at once
+        SuspendedMemory adopted = cache.adopt(Optional.of(new Partition(1, 1)), 2).orElseThrow();
+        assertThat(adopted.isThere()).isTrue();
+        assertThat(cache.adopt(Optional.empty(), 4)).as("three blocks are left").isEmpty();
+
+        // when it is resumed
+        SequenceMemory memory = ((Granted) adopted.resume(200)).memory();
+
+        // then the next step copies from there
+        MemoryWork in = runStep();
+        assertThat(in.ins()).hasSize(3);
+        assertThat(in.ins().getFirst().kind()).isEqualTo(HostCopy.Kind.STATE);
+        assertThat(memory.blockCount()).isEqualTo(2);
+        memory.close();
+        runStep();
+    }
+
+    @Test
+    void isThereWhenTheStepThatCopiesItHasCompleted() {
+        SuspendedMemory suspended = admit(100).suspend().orElseThrow();
+        assertThat(suspended.isThere()).isFalse();
+        cache.launch(++step);
+        assertThat(suspended.isThere()).isFalse();
+        cache.stepCompleted(step);
+        assertThat(suspended.isThere()).isTrue();
+        suspended.close();
+        runStep();
+    }
 }
