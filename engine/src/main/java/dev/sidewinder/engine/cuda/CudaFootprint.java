@@ -2,9 +2,10 @@ package dev.sidewinder.engine.cuda;
 
 import dev.sidewinder.cuda.device.CudaUnavailableException;
 import dev.sidewinder.engine.BackendUnavailableException;
-import dev.sidewinder.kvcache.CacheShape;
+import dev.sidewinder.kvcache.FrameShape;
 import dev.sidewinder.model.checkpoint.ModelWeights;
 import dev.sidewinder.model.config.ModelConfig;
+import java.util.Optional;
 
 /// What of a model fits into a device: the sums of [CudaMemoryPlan] for whoever looks, also at devices that are elsewhere.
 ///
@@ -42,9 +43,18 @@ public record CudaFootprint(long deviceBytes, long driverBytes, long weightBytes
         return deviceBytes - driverBytes - weightBytes - workspaceBytes;
     }
 
-    /// How many sequences of so many tokens can be held at once.
-    public long sequencesThatFit(int tokens) {
-        long each = stateBytes + CacheShape.blocksFor(tokens) * blockBytes;
-        return Math.max(0, cacheBytes()) / Math.max(1, each);
+    /// The frames that is cut into; empty when not even a sequence of one block fits.
+    public Optional<FrameShape> frames() {
+        return frameBytes() == 0 || cacheBytes() < 2 * frameBytes() ? Optional.empty() : Optional.of(FrameShape.of(cacheBytes(), stateBytes, blockBytes));
+    }
+
+    /// Bytes from frame to frame.
+    public long frameBytes() {
+        return blockBytes == 0 ? stateBytes : Math.max(1, Math.ceilDiv(stateBytes, blockBytes)) * blockBytes;
+    }
+
+    /// How many sequences of so many tokens can be held at once, in frames.
+    public int sequencesThatFit(int tokens) {
+        return frames().map(frames -> frames.sequencesThatFit(tokens)).orElse(0);
     }
 }

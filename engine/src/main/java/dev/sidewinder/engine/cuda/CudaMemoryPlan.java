@@ -3,11 +3,11 @@ package dev.sidewinder.engine.cuda;
 import dev.sidewinder.cuda.device.CudaUnavailableException;
 import dev.sidewinder.engine.MemoryPlan;
 
-/// How the memory of a device is cut up at start: weights, workspace, and the rest for state slots and KV blocks.
+/// How the memory of a device is cut up at start: weights, workspace, and the rest for frames of states and KV blocks.
 ///
 /// @param weightBytes    of all weights
 /// @param workspaceBytes what lies between kernels, step tables and logits
-/// @param caches         state slots and KV blocks
+/// @param caches         frames of states and KV blocks, and the host area
 /// @param freeBytes      what the device had before anything was allocated
 public record CudaMemoryPlan(long weightBytes, long workspaceBytes, MemoryPlan caches, long freeBytes) {
 
@@ -18,10 +18,11 @@ public record CudaMemoryPlan(long weightBytes, long workspaceBytes, MemoryPlan c
 
     /// What is asked for.
     ///
-    /// @param cacheBytes     for slots and blocks; 0 = all that is free
-    /// @param sequences      slots wanted; 0 = as many as half of the cache holds, at most `mostSequences`
+    /// @param cacheBytes     for states and blocks; 0 = all that is free
+    /// @param hostBytes      of the host, for suspended sequences
+    /// @param sequences      that are to run at once; 0 = as many as fit, at most `mostSequences`
     /// @param maxModelTokens longest sequence wanted
-    public record Wish(long cacheBytes, int sequences, int mostSequences, int maxModelTokens) {}
+    public record Wish(long cacheBytes, long hostBytes, int sequences, int mostSequences, int maxModelTokens) {}
 
     /// @throws CudaUnavailableException when it does not fit; the message has both numbers
     static CudaMemoryPlan of(long freeBytes, long weightBytes, long workspaceBytes, CacheLayout layout, Wish wish) {
@@ -36,7 +37,7 @@ public record CudaMemoryPlan(long weightBytes, long workspaceBytes, MemoryPlan c
         }
         try {
             return new CudaMemoryPlan(weightBytes, workspaceBytes, MemoryPlan.of(layout.slotBytes(), layout.blockBytes(),
-                    cacheBytes, wish.sequences(), wish.mostSequences(), wish.maxModelTokens()), freeBytes);
+                    new MemoryPlan.Wish(cacheBytes, wish.hostBytes(), wish.sequences(), wish.mostSequences(), wish.maxModelTokens())), freeBytes);
         } catch (IllegalArgumentException e) {
             throw new CudaUnavailableException("the device has " + mebibytes(freeBytes) + " free, beside " + needs + ", "
                     + e.getMessage(), e);

@@ -20,8 +20,8 @@ class CudaFootprintTest {
     @ParameterizedTest
     @CsvSource({"bf16, 78, 2, 4, 163, 219", "bf16, 139, 12, 25, 822, 1101", "fp8, 78, 7, 14, 470, 630",
         "fp8, 139, 17, 34, 1129, 1512", "nvfp4, 78, 9, 18, 604, 809", "nvfp4, 139, 19, 38, 1263, 1691"})
-    void holdsTheSessionsThatWereWorkedOut(String format, long gibibytes, long millionBf16, long millionFp8, long shortBf16,
-            long shortFp8) {
+    void holdsTheSessionsThatWereWorkedOut(String format, long gibibytes, int millionBf16, int millionFp8, int shortBf16,
+            int shortFp8) {
         try (Model model = Model.openUnmade("synthetic:nano-30b-" + format)) {
             CudaFootprint bf16 = CudaFootprint.estimate(model.config(), model.weights(), options(256, KvFormat.BF16),
                     gibibytes * GIB);
@@ -66,10 +66,10 @@ class CudaFootprintTest {
         try (Model model = Model.openUnmade("synthetic:nano-30b-fp8"); CudaDevice device = EmulatedBackend.device(settings)) {
             CudaOptions options = options(sessions, KvFormat.E4M3);
             CudaMemoryPlan plan = device.plan(model.config(), model.weights(), options,
-                    new CudaMemoryPlan.Wish(0, sessions, sessions, MILLION));
+                    new CudaMemoryPlan.Wish(0, 0, sessions, sessions, MILLION));
             MemoryPlan caches = plan.caches();
 
-            assertThat(caches.shape().slots()).isEqualTo(sessions);
+            assertThat(caches.maxSequences()).isEqualTo(sessions);
             assertThat(caches.maxModelTokens()).isEqualTo(MILLION);
             assertThat(caches.sequencesThatFit(MILLION)).isEqualTo(sessions);
             assertThat(plan.bytes()).isLessThan(gibibytes * GIB);
@@ -80,7 +80,7 @@ class CudaFootprintTest {
             assertThat(exact.workspaceBytes()).isEqualTo(plan.workspaceBytes());
             assertThat(estimate.weightBytes()).isEqualTo(exact.weightBytes());
             assertThat(estimate.workspaceBytes() / (double) exact.workspaceBytes()).isBetween(0.9, 1.2);
-            assertThat(estimate.sequencesThatFit(MILLION)).isBetween((long) sessions, sessions + 1L);
+            assertThat(estimate.sequencesThatFit(MILLION)).isBetween(sessions, sessions + 1);
         }
     }
 

@@ -117,7 +117,7 @@ class CudaFormatsTest {
         try (Arena arena = Arena.ofShared(); Model model = Model.open(MODEL);
                 CudaDevice device = EmulatedBackend.device(EmulatorSettings.withSeed(3))) {
             ModelWeights weights = StoredFormats.of(model.weights(), arena, choice);
-            assertThatThrownBy(() -> device.plan(model.config(), weights, options(256, SHAPE), new CudaMemoryPlan.Wish(0, 1, 1, 128)))
+            assertThatThrownBy(() -> device.plan(model.config(), weights, options(256, SHAPE), new CudaMemoryPlan.Wish(0, 0, 1, 1, 128)))
                     .isInstanceOf(BackendUnavailableException.class)
                     .hasMessageContaining(message).hasMessageContaining("in one format");
             assertThat(Emulator.liveAllocations()).isZero();

@@ -7,7 +7,7 @@ import dev.sidewinder.cuda.device.CudaUnavailableException;
 import dev.sidewinder.cuda.emulator.EmulatorSettings;
 import dev.sidewinder.engine.BackendUnavailableException;
 import dev.sidewinder.engine.LoadProgress;
-import dev.sidewinder.kvcache.CacheShape;
+import dev.sidewinder.kvcache.FrameShape;
 import dev.sidewinder.model.Model;
 import java.util.Optional;
 import java.nio.file.Path;
@@ -22,8 +22,9 @@ class CudaMemoryPlanTest {
     void givesTheCachesWhatWeightsWorkspaceAndDriverLeave() {
         CudaMemoryPlan plan = CudaMemoryPlan.of(1600 * MIB, 800 * MIB, 100 * MIB, LAYOUT, wish(0, 8, 1 << 20));
 
-        // a sixteenth is the driver's, 8 slots take 32 MiB
-        assertThat(plan.caches().shape()).isEqualTo(new CacheShape((600 - 32) * 2, 8));
+        // a sixteenth is the driver's; frames are of 4 MiB
+        assertThat(plan.caches().frames()).isEqualTo(new FrameShape(150, 8));
+        assertThat(plan.caches().maxSequences()).isEqualTo(8);
         assertThat(plan.bytes()).isEqualTo(1500 * MIB);
         assertThat(plan).hasToString("800 MiB weights, 100 MiB workspace, 600 MiB cache of 1600 MiB free");
     }
@@ -31,7 +32,7 @@ class CudaMemoryPlanTest {
     @Test
     void takesNoMoreCacheThanWasAskedFor() {
         CudaMemoryPlan plan = CudaMemoryPlan.of(1600 * MIB, 800 * MIB, 100 * MIB, LAYOUT, wish(50 * MIB, 4, 1 << 20));
-        assertThat(plan.caches().bytes()).isEqualTo(50 * MIB);
+        assertThat(plan.caches().bytes()).isEqualTo(48 * MIB);
     }
 
     @Test
@@ -54,12 +55,11 @@ class CudaMemoryPlanTest {
             long before = device.device().freeBytes();
             var options = new CudaOptions(256, 4, 512, KvFormat.BF16, true, true);
             CudaMemoryPlan plan = device.plan(model.config(), model.weights(), options,
-                    new CudaMemoryPlan.Wish(4 * MIB, 4, 4, 512));
+                    new CudaMemoryPlan.Wish(4 * MIB, 0, 4, 4, 512));
             assertThat(device.device().freeBytes()).isEqualTo(before).isEqualTo(plan.freeBytes());
 
             // when a backend is built by the plan, it takes that much: no more, and hardly less
-            CacheShape shape = plan.caches().shape();
-            var backend = new CudaBackend(device, model.config(), model.weights(), shape, options, LoadProgress.SILENT);
+            var backend = new CudaBackend(device, model.config(), model.weights(), plan.caches().memory(), options, LoadProgress.SILENT);
             long taken = before - device.device().freeBytes();
             assertThat(taken).isBetween(plan.bytes() - 4096, plan.bytes() + 96 * 1024);
             backend.close();
@@ -73,6 +73,6 @@ class CudaMemoryPlanTest {
     }
 
     private static CudaMemoryPlan.Wish wish(long cacheBytes, int sequences, int tokens) {
-        return new CudaMemoryPlan.Wish(cacheBytes, sequences, 256, tokens);
+        return new CudaMemoryPlan.Wish(cacheBytes, 0, sequences, 256, tokens);
     }
 }

@@ -6,6 +6,7 @@ import dev.sidewinder.engine.cuda.CudaDevice;
 import dev.sidewinder.engine.cuda.CudaFootprint;
 import dev.sidewinder.engine.cuda.CudaOptions;
 import dev.sidewinder.engine.cuda.KvFormat;
+import dev.sidewinder.kvcache.FrameShape;
 import dev.sidewinder.model.Model;
 import java.util.ArrayList;
 import java.util.List;
@@ -24,6 +25,7 @@ record DeviceInspection(String device, CudaFootprint bf16, CudaFootprint fp8, Li
     private static final int STEP_TOKENS = 8192;
     private static final int SEQUENCES = 256;
     private static final double GIB = 1L << 30;
+    private static final double MIB = 1L << 20;
 
     /// Of a device that is not here.
     static DeviceInspection stated(Model model, long bytes, List<Integer> lengths) {
@@ -62,12 +64,27 @@ record DeviceInspection(String device, CudaFootprint bf16, CudaFootprint fp8, Li
         lines.add(line("left", bf16.cacheBytes(), "for states, keys and values"));
         lines.add(String.format(Locale.ROOT, "  a sequence takes %.1f MiB of state, and a token %,d B of keys and values in bf16, %,d B in fp8",
                 bf16.stateBytes() / (double) (1L << 20), bf16.blockBytes() / 128, fp8.blockBytes() / 128));
+        lines.add(frames("bf16", bf16));
+        lines.add(frames("fp8", fp8));
         lines.add(String.format(Locale.ROOT, "  %-28s %12s %12s", "sequences that fit", "bf16", "fp8"));
         for (int length : lengths) {
             lines.add(String.format(Locale.ROOT, "    of %,12d tokens       %,12d %,12d", length, bf16.sequencesThatFit(length),
                     fp8.sequencesThatFit(length)));
         }
         return lines;
+    }
+
+    private static String frames(String format, CudaFootprint footprint) {
+        return footprint.frames().map(frames -> String.format(Locale.ROOT,
+                "  in %-4s %,d frames of %.1f MiB: a state, with %.1f MiB unused, or %,d blocks of 128 tokens", format,
+                frames.frames(), footprint.frameBytes() / MIB, (footprint.frameBytes() - footprint.stateBytes()) / MIB,
+                frames.blocksPerFrame())).orElse("  in " + format + " not even two frames: no sequence fits");
+    }
+
+    private static void addFrames(ObjectNode node, CudaFootprint footprint) {
+        node.put("frame_bytes", footprint.frameBytes()).put("wasted_state_bytes", footprint.frameBytes() - footprint.stateBytes());
+        node.put("frames", footprint.frames().map(FrameShape::frames).orElse(0));
+        node.put("blocks_per_frame", footprint.frames().map(FrameShape::blocksPerFrame).orElse(0));
     }
 
     private static String line(String what, long bytes, String note) {
@@ -81,6 +98,8 @@ record DeviceInspection(String device, CudaFootprint bf16, CudaFootprint fp8, Li
         node.put("driver_bytes", bf16.driverBytes()).put("cache_bytes", bf16.cacheBytes());
         node.put("state_bytes", bf16.stateBytes());
         node.put("kv_bytes_per_token_bf16", bf16.blockBytes() / 128).put("kv_bytes_per_token_fp8", fp8.blockBytes() / 128);
+        addFrames(node.putObject("frames_bf16"), bf16);
+        addFrames(node.putObject("frames_fp8"), fp8);
         ArrayNode fits = node.putArray("fits");
         for (int length : lengths) {
             fits.addObject().put("tokens", length).put("sequences_bf16", bf16.sequencesThatFit(length))

@@ -37,7 +37,7 @@ final class Backends {
             case CPU -> cpu(model, settings, machineBytes);
             case CUDA -> {
                 try {
-                    yield cuda(model, settings);
+                    yield cuda(model, settings, machineBytes);
                 } catch (BackendUnavailableException e) {
                     if (DeviceFault.of(e).filter(DeviceFault.HARDWARE::equals).isPresent()) {
                         throw e;
@@ -54,7 +54,7 @@ final class Backends {
             return cpu(model, settings, machineBytes);
         }
         try {
-            return cuda(model, settings);
+            return cuda(model, settings, machineBytes);
         } catch (BackendUnavailableException e) {
             return cpu(model, settings, machineBytes).noting("no GPU is used: " + e.getMessage());
         }
@@ -65,11 +65,7 @@ final class Backends {
             throw new SettingsException("sidewinder.engine.kv-cache-dtype=fp8 runs on a GPU only, and none is used");
         }
         MemoryPlan plan = CachePlanner.plan(model.config(), settings, machineBytes);
-        Arithmetic arithmetic = switch (settings.arithmetic()) {
-            case BF16 -> Arithmetic.BF16;
-            case F32 -> Arithmetic.F32;
-            case FP8 -> Arithmetic.FP8;
-        };
+        Arithmetic arithmetic = CachePlanner.arithmetic(settings);
         if (arithmetic == Arithmetic.FP8 && !CpuBackend.takesFp8Activations(model.weights())) {
             throw new SettingsException("sidewinder.engine.arithmetic=fp8 needs matrices that are stored in FP8 with an "
                     + "input_scale, and this model has none; leave it out");
@@ -96,21 +92,23 @@ final class Backends {
         return settings.arithmetic() == ArithmeticKind.BF16 ? "bfloat16" : "float32";
     }
 
-    private static PlannedBackend cuda(Model model, ServerConfig.Engine settings) {
+    private static PlannedBackend cuda(Model model, ServerConfig.Engine settings, long machineBytes) {
         ServerConfig.Cuda cuda = settings.cuda();
         int batchTokens = settings.batchTokens(CUDA_BATCH_TOKENS);
         int most = CachePlanner.mostSequences(settings, batchTokens);
         int tokens = CachePlanner.wantedTokens(model.config(), settings);
         KvFormat format = settings.cacheType() == CacheType.FP8 ? KvFormat.E4M3 : KvFormat.BF16;
+        // pages that the device can copy from and to are taken from everybody else: an eighth of the machine's, unless it was said
+        long hostBytes = CachePlanner.hostBytes(settings, Long.MAX_VALUE, machineBytes);
         CudaDevice device = CudaDevice.open(cuda.driver(), cuda.kernels(), cuda.device());
         try {
             var wanted = new CudaOptions(batchTokens, settings.maxSequences() > 0 ? settings.maxSequences() : most, tokens, format,
                     cuda.batchInvariant(), true, Sampling.AHEAD, cuda.warpgroups());
             CudaMemoryPlan memory = device.plan(model.config(), model.weights(), wanted,
-                    new CudaMemoryPlan.Wish(settings.cacheBytes(), settings.maxSequences(), most, tokens));
+                    new CudaMemoryPlan.Wish(settings.cacheBytes(), hostBytes, settings.maxSequences(), most, tokens));
             MemoryPlan plan = memory.caches();
             CachePlanner.checkLength(plan, settings);
-            CudaOptions options = wanted.with(plan.shape().slots(), plan.maxModelTokens());
+            CudaOptions options = wanted.with(plan.maxSequences(), plan.maxModelTokens());
             return new PlannedBackend("cuda", plan, batchTokens, format == KvFormat.E4M3 ? "fp8_e4m3" : "bfloat16",
                     Optional.of(memory.toString()), Optional.of(device.summary()), Optional.empty(),
                     progress -> new CudaBackend(device, model.config(), model.weights(), plan.shape(), options, progress),

@@ -119,7 +119,7 @@ public final class ModelLoader {
         long queuedTokens = work.queuedTokens() > 0
                 ? work.queuedTokens()
                 : (long) QUEUE_FACTOR * plan.shape().blocks() * CacheShape.BLOCK_TOKENS;
-        return new EngineLimits(plan.shape().slots(), planned.batchTokens(), work.queuedRequests(),
+        return new EngineLimits(plan.maxSequences(), planned.batchTokens(), work.queuedRequests(),
                 queuedTokens, plan.maxModelTokens(), new Timeouts(work.queueTime(), work.firstTokenTime(),
                         work.totalTime(), work.streamStall()));
     }

@@ -1,7 +1,6 @@
 package dev.sidewinder.server.ops;
 
 import dev.sidewinder.engine.MemoryPlan;
-import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.model.config.LayerSpec;
 import dev.sidewinder.model.config.ModelConfig;
 import dev.sidewinder.server.settings.ServerConfig;
@@ -23,9 +22,8 @@ final class StartBlock {
         lines.add("backend  " + served.backend());
         served.planned().note().ifPresent(note -> lines.add("note     " + note));
         served.planned().memory().ifPresent(memory -> lines.add("memory   " + memory));
-        lines.add("cache    " + plan.shape().blocks() + " blocks of " + CacheShape.BLOCK_TOKENS + " tokens, "
-                + plan.shape().slots() + " state slots, " + mebibytes(plan.bytes()) + " at most");
-        lines.add("limits   " + plan.maxModelTokens() + " tokens a sequence, " + plan.shape().slots() + " running, "
+        plan.lines().forEach(line -> lines.add("cache    " + line));
+        lines.add("limits   " + plan.maxModelTokens() + " tokens a sequence, " + plan.maxSequences() + " running, "
                 + config.work().queuedRequests() + " waiting, steps of " + served.planned().batchTokens() + " tokens");
         if (served.model().synthetic()) {
             lines.add("note     the weights are random: so are the words");
@@ -54,9 +52,5 @@ final class StartBlock {
         }
         return model.layers().size() + " layers (" + mamba + " Mamba, " + experts + " experts, " + attention
                 + " attention, " + dense + " dense) of width " + model.hiddenSize();
-    }
-
-    private static String mebibytes(long bytes) {
-        return Math.ceilDiv(bytes, 1L << 20) + " MiB";
     }
 }

@@ -46,8 +46,8 @@ public record ServerConfig(Model model, Engine engine, Http http, ApiOptions api
 
     /// Zero means "as fits" wherever it is allowed.
     ///
-    public record Engine(BackendKind backend, ArithmeticKind arithmetic, int threads, long cacheBytes, CacheType cacheType,
-            int maxModelTokens, int maxSequences, int maxBatchTokens, Cuda cuda) {
+    public record Engine(BackendKind backend, ArithmeticKind arithmetic, int threads, long cacheBytes, long hostCacheBytes,
+            CacheType cacheType, int maxModelTokens, int maxSequences, int maxBatchTokens, Cuda cuda) {
 
         /// Tokens in one step at most.
         ///
@@ -133,8 +133,8 @@ public record ServerConfig(Model model, Engine engine, Http http, ApiOptions api
 
     private static Engine engine(SettingValues values) {
         return new Engine(values.get(Settings.BACKEND), values.get(Settings.ARITHMETIC), values.get(Settings.THREADS),
-                values.get(Settings.CACHE_SIZE), values.get(Settings.KV_CACHE_DTYPE), values.get(Settings.MAX_MODEL_LEN),
-                values.get(Settings.MAX_NUM_SEQS), values.get(Settings.MAX_BATCH_TOKENS),
+                values.get(Settings.CACHE_SIZE), values.get(Settings.HOST_CACHE_SIZE), values.get(Settings.KV_CACHE_DTYPE),
+                values.get(Settings.MAX_MODEL_LEN), values.get(Settings.MAX_NUM_SEQS), values.get(Settings.MAX_BATCH_TOKENS),
                 new Cuda(values.get(Settings.DEVICE), values.get(Settings.BATCH_INVARIANT), values.get(Settings.WARPGROUPS),
                         values.get(Settings.CUDA_DRIVER), values.get(Settings.CUDA_KERNELS)));
     }

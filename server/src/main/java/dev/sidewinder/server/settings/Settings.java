@@ -61,7 +61,10 @@ final class Settings {
     static final Setting<Integer> THREADS = add("sidewinder.engine.threads", List.of("--threads"), integer(0, 1024),
             "0", "threads of the CPU backend; 0 = one per processor");
     static final Setting<Long> CACHE_SIZE = add("sidewinder.engine.cache-size", List.of("--cache-size"),
-            size("0", "4096GiB"), "0", "memory for KV blocks and state slots; 0 = a quarter of the machine's, or what a GPU has free");
+            size("0", "4096GiB"), "0", "memory for states, keys and values, cut into frames; 0 = a quarter of the machine's, or what a GPU has free");
+    static final Setting<Long> HOST_CACHE_SIZE = add("sidewinder.engine.host-cache-size", List.of("--host-cache-size"),
+            size("0", "4096GiB"), "0", "memory of the host for sequences and sessions that are suspended; 0 = half of what the caches "
+                    + "take and an eighth of the machine's at most; less than one sequence takes, and none is suspended");
     static final Setting<ServerConfig.CacheType> KV_CACHE_DTYPE = add("sidewinder.engine.kv-cache-dtype",
             List.of("--kv-cache-dtype"), oneOf(ServerConfig.CacheType.class), "auto",
             "number format of keys and values; `auto` follows the arithmetic on the CPU and is `bf16` on a GPU, the only "

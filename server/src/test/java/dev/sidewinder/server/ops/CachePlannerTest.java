@@ -16,7 +16,7 @@ import org.junit.jupiter.api.Test;
 
 class CachePlannerTest {
 
-    /// A state of 4 x (2 x 8 x 4 + (16 + 2 x 4) x 3) = 544 bytes, and blocks of 2 x 2 x 16 x 128 x 2 = 16 KiB in bf16.
+    /// A state of 4 x (2 x 8 x 4 + (16 + 2 x 4) x 3) = 544 bytes, and blocks of 2 x 2 x 16 x 128 x 2 = 16 KiB in bf16: a frame is a block.
     private static final ModelConfig MODEL = new ModelConfig(32, 100, 1e-5f,
             List.of(new LayerSpec.Mamba(2, 8, 1, 4, 4), new LayerSpec.Attention(4, 2, 16)), 4096, false, 1, List.of(2), -1, 0);
 
@@ -25,13 +25,13 @@ class CachePlannerTest {
         MemoryPlan plan = CachePlanner.plan(MODEL, engine(), 1L << 34);
 
         assertThat(plan.maxModelTokens()).isEqualTo(4096);
-        assertThat(plan.shape().slots()).isEqualTo(256);
+        assertThat(plan.maxSequences()).isEqualTo(256);
         assertThat(plan.bytes()).isLessThanOrEqualTo(1L << 32);
     }
 
     @Test
     void leavesRoomForAPieceOfAPromptInEveryStep() {
-        assertThat(CachePlanner.plan(MODEL, engine("--max-num-batched-tokens", "256"), 1L << 34).shape().slots()).isEqualTo(128);
+        assertThat(CachePlanner.plan(MODEL, engine("--max-num-batched-tokens", "256"), 1L << 34).maxSequences()).isEqualTo(128);
         assertThatThrownBy(() -> CachePlanner.plan(MODEL, engine("--max-num-seqs", "385"), 1L << 34))
                 .isInstanceOf(SettingsException.class).hasMessageContaining("leaves no room");
     }
