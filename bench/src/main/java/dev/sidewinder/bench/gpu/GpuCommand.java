@@ -43,7 +43,8 @@ public final class GpuCommand implements Callable<Integer> {
     Which which;
 
     @Option(names = "--recall", paramLabel = "MODEL",
-            description = "Also ask a trained model, models/tiny, what stood at the beginning of prompts of up to 1,048,576 tokens.")
+            description = "Also ask a trained model, models/tiny, what stood at the beginning of prompts of up to 1,048,576 tokens. "
+                    + "With --pack: take the model along.")
     String recall;
 
     @Option(names = "--only", paramLabel = "FAMILY", split = ",",
@@ -116,15 +117,30 @@ public final class GpuCommand implements Callable<Integer> {
         Path root = Path.of(System.getProperty("sidewinder.root", ".")).toAbsolutePath().normalize();
         String commit = Commit.of(root);
         if (pack != null) {
-            Pack made = Pack.make(pack.toAbsolutePath().normalize(), Optional.ofNullable(architecture), commit, System.err);
+            var contents = new Pack.Contents(Optional.ofNullable(architecture), recalled(root), commit);
+            Pack made = Pack.make(pack.toAbsolutePath().normalize(), contents, System.err);
             System.out.println(made.describe());
             return 0;
         }
         Path results = out != null ? out.toAbsolutePath().normalize() : root.resolve("bench").resolve("results");
         Files.createDirectories(results);
         var settings = new GpuBench.Settings(parts(), only, limit(), seed != null ? seed : System.nanoTime() & 0xFFFF_FFFFL, replays,
-                sizes, repeats, Optional.ofNullable(recall), python, results, commit);
+                sizes, repeats, recalled(root).map(Path::toString), python, results, commit);
         return new GpuBench(target(), settings, System.err, System.out).run();
+    }
+
+    /// The folder of the model to ask: as it was named, or below the repository or the pack.
+    private Optional<Path> recalled(Path root) {
+        if (recall == null) {
+            return Optional.empty();
+        }
+        for (Path folder : List.of(Path.of(recall), root.resolve(recall))) {
+            if (Files.isDirectory(folder)) {
+                return Optional.of(folder.toAbsolutePath().normalize());
+            }
+        }
+        throw new CommandLine.ParameterException(commandLine(), "--recall " + recall + " is no folder, nor is "
+                + root.resolve(recall));
     }
 
     private Set<GpuBench.Part> parts() {

@@ -30,13 +30,21 @@ import java.util.zip.ZipOutputStream;
 /// @param bytes  of all files, or of the archive
 record Pack(Path target, long bytes) {
 
+    /// What goes into a pack.
+    ///
+    /// @param architecture whose machine code is taken along; empty for all
+    /// @param model        a checkpoint folder that is taken along
+    record Contents(Optional<String> architecture, Optional<Path> model, String commit) {}
+
     private static final String ARCHIVE = ".tar.gz";
     private static final String FOLDER = "sidewinder-gpu";
-    private static final String MODULES =
+    static final String MODULES =
             "java.base,java.logging,java.management,java.xml,jdk.incubator.vector,jdk.management,jdk.unsupported";
     /// What the benchmark runs from; everything else on its class path belongs to other benchmarks.
     private static final List<String> JARS = List.of("sidewinder-bench", "sidewinder-engine", "sidewinder-model",
-            "sidewinder-scheduler", "sidewinder-kv-cache", "sidewinder-cuda-kernels", "jcuda", "jcublas", "picocli", "jackson");
+            "sidewinder-scheduler", "sidewinder-kv-cache", "sidewinder-cuda-kernels", "jcuda", "jcublas", "picocli", "jackson",
+            // the tokenizer, for --recall: the library's binding, and the two that it is written on
+            "tokenizers-", "api-", "slf4j-api-");
     /// Parts of jars that no device needs: JCuda's compilers, the emulator, the tokenizer for other systems.
     private static final List<String> LEFT_OUT = List.of("lib/libJNvPTXCompiler", "lib/libJNvrtc",
             "dev/sidewinder/cuda/emulator/native/", "native/lib/win-", "native/lib/osx-", "native/lib/linux-aarch64/");
@@ -45,21 +53,20 @@ record Pack(Path target, long bytes) {
 
     /// Makes a folder, or an archive where the name ends in `.tar.gz`.
     ///
-    /// @param target       must not be there yet; a folder may be there if it is empty
-    /// @param architecture whose machine code is taken along; empty for all
-    /// @param progress     is told what is being done
-    static Pack make(Path target, Optional<String> architecture, String commit, PrintStream progress) throws IOException {
+    /// @param target   must not be there yet; a folder may be there if it is empty
+    /// @param progress is told what is being done
+    static Pack make(Path target, Contents contents, PrintStream progress) throws IOException {
         if (Files.exists(target) && !isEmptyFolder(target)) {
             throw new IOException(target + " is there already; name another place, or remove it");
         }
         if (!target.toString().endsWith(ARCHIVE)) {
-            fill(target, architecture, commit, progress);
+            fill(target, contents, progress);
             return new Pack(target, size(target));
         }
         Files.createDirectories(target.getParent());
         Path work = Files.createTempDirectory(target.getParent(), ".pack-");
         try {
-            fill(work.resolve(FOLDER), architecture, commit, progress);
+            fill(work.resolve(FOLDER), contents, progress);
             progress.println("packing " + target + "…");
             archive(work, target);
         } finally {
@@ -85,18 +92,20 @@ record Pack(Path target, long bytes) {
         }
     }
 
-    private static void fill(Path folder, Optional<String> architecture, String commit, PrintStream progress) throws IOException {
+    private static void fill(Path folder, Contents contents, PrintStream progress) throws IOException {
         Files.createDirectories(folder);
         progress.println("copying jars…");
-        copyJars(Files.createDirectories(folder.resolve("lib")), architecture);
+        copyJars(Files.createDirectories(folder.resolve("lib")), contents.architecture());
+        if (contents.model().isPresent()) {
+            copyModel(contents.model().get(), folder.resolve("models"));
+        }
         progress.println("linking a Java runtime…");
         linkRuntime(folder.resolve("runtime"));
-        writeScript(folder.resolve("run"), commit);
+        writeScript(folder.resolve("run"), contents.commit());
     }
 
     private static void copyJars(Path lib, Optional<String> architecture) throws IOException {
-        List<Path> jars = Arrays.stream(System.getProperty("java.class.path").split(File.pathSeparator)).map(Path::of)
-                .filter(jar -> JARS.stream().anyMatch(name -> jar.getFileName().toString().startsWith(name))).toList();
+        List<Path> jars = jars(System.getProperty("java.class.path"));
         for (String name : JARS) {
             if (jars.stream().noneMatch(jar -> jar.getFileName().toString().startsWith(name))) {
                 throw new IOException("there is no " + name + "*.jar on the class path; start this by ./sidewinder bench gpu --pack");
@@ -104,6 +113,22 @@ record Pack(Path target, long bytes) {
         }
         for (Path jar : jars) {
             copyJar(jar, lib.resolve(jar.getFileName()), architecture);
+        }
+    }
+
+    /// Those of a class path that the benchmark runs from.
+    static List<Path> jars(String classPath) {
+        return Arrays.stream(classPath.split(File.pathSeparator)).map(Path::of).filter(jar -> jar.toString().endsWith(".jar"))
+                .filter(jar -> JARS.stream().anyMatch(name -> jar.getFileName().toString().startsWith(name))).toList();
+    }
+
+    /// The files of a checkpoint folder, without its subfolders.
+    static void copyModel(Path from, Path models) throws IOException {
+        Path to = Files.createDirectories(models.resolve(from.getFileName()));
+        try (Stream<Path> files = Files.list(from)) {
+            for (Path file : files.filter(Files::isRegularFile).toList()) {
+                Files.copy(file, to.resolve(file.getFileName()));
+            }
         }
     }
 
@@ -145,7 +170,7 @@ record Pack(Path target, long bytes) {
                 # Checks and measures the CUDA kernels of Sidewinder %1$s on the GPU of this machine: ./run --help explains.
                 here=$(CDPATH='' cd "$(dirname "$0")" && pwd -P)
                 exec "$here/runtime/bin/java" --add-modules jdk.incubator.vector --enable-native-access=ALL-UNNAMED \\
-                    -XX:MaxRAMPercentage=60 -Dstdout.encoding=UTF-8 -Dstderr.encoding=UTF-8 -Dsidewinder.root="$here" \\
+                    -XX:MaxRAMPercentage=60 -Dslf4j.internal.verbosity=ERROR -Dstdout.encoding=UTF-8 -Dstderr.encoding=UTF-8 -Dsidewinder.root="$here" \\
                     -Dsidewinder.commit=%1$s -cp "$here/lib/*" dev.sidewinder.bench.gpu.GpuCommand "$@"
                 """.formatted(commit));
         Files.setPosixFilePermissions(script, PosixFilePermissions.fromString("rwxr-xr-x"));

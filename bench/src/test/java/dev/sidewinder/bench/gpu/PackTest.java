@@ -3,7 +3,10 @@ package dev.sidewinder.bench.gpu;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.sidewinder.model.Model;
+import dev.sidewinder.model.tokenizer.Tokenizer;
 import java.io.ByteArrayOutputStream;
+import java.io.File;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.io.PrintStream;
@@ -11,11 +14,15 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.Optional;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipFile;
 import java.util.zip.ZipOutputStream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 class PackTest {
@@ -113,10 +120,55 @@ class PackTest {
 
     @Test
     void overwritesNothing() throws IOException {
+        var contents = new Pack.Contents(Optional.empty(), Optional.empty(), "abc");
         Path taken = Files.writeString(folder.resolve("taken.tar.gz"), "something");
-        assertThatThrownBy(() -> Pack.make(taken, Optional.empty(), "abc", new PrintStream(new ByteArrayOutputStream())))
+        assertThatThrownBy(() -> Pack.make(taken, contents, new PrintStream(new ByteArrayOutputStream())))
                 .isInstanceOf(IOException.class).hasMessageContaining("is there already");
-        assertThatThrownBy(() -> Pack.make(folder, Optional.empty(), "abc", new PrintStream(new ByteArrayOutputStream())))
+        assertThatThrownBy(() -> Pack.make(folder, contents, new PrintStream(new ByteArrayOutputStream())))
                 .hasMessageContaining("is there already");
+    }
+
+    @Test
+    void takesAModelAlongWithoutItsSubfolders() throws IOException {
+        Path model = Files.createDirectories(folder.resolve("some/tiny"));
+        Files.writeString(model.resolve("config.json"), "{}");
+        Files.createDirectories(model.resolve("train"));
+
+        Pack.copyModel(model, folder.resolve("models"));
+
+        assertThat(folder.resolve("models/tiny/config.json")).hasContent("{}");
+        assertThat(folder.resolve("models/tiny/train")).doesNotExist();
+    }
+
+    /// The recall test encodes text, which needs jars of which nothing of ours names a class.
+    @Test
+    @Timeout(120)
+    void itsJarsAndItsRuntimeAreEnoughForTheTokenizer() throws Exception {
+        // given what a pack takes of our class path, and our own classes where they are no jars
+        String ours = System.getProperty("java.class.path");
+        String classPath = Stream.concat(Pack.jars(ours).stream(),
+                        Arrays.stream(ours.split(File.pathSeparator)).map(Path::of).filter(Files::isDirectory))
+                .map(Path::toString).collect(Collectors.joining(File.pathSeparator));
+
+        // when a process that has nothing else encodes a word
+        Path out = folder.resolve("said");
+        Process process = new ProcessBuilder(Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "--limit-modules", Pack.MODULES, "--enable-native-access=ALL-UNNAMED", "-Dslf4j.internal.verbosity=ERROR",
+                "-cp", classPath, EncodesAWord.class.getName()).redirectErrorStream(true).redirectOutput(out.toFile()).start();
+        int status = process.waitFor();
+
+        // then it comes back
+        assertThat(out).hasContent("Hello there");
+        assertThat(status).isZero();
+    }
+
+    /// Main class of another process.
+    static final class EncodesAWord {
+        public static void main(String... arguments) {
+            try (Model model = Model.open(Path.of("..", "models", "tiny").toString())) {
+                Tokenizer tokenizer = model.tokenizer().orElseThrow();
+                System.out.println(tokenizer.decode(tokenizer.encode("Hello there", false), false));
+            }
+        }
     }
 }
