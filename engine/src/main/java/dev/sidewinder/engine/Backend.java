@@ -40,6 +40,15 @@ public interface Backend extends AutoCloseable {
         throw new IllegalArgumentException("block " + place + " of a host area without room: " + description());
     }
 
+    /// Fills with zeros what lies behind the first tokens of a block: another sequence may have left something there, which is not to
+    /// be taken along. Any thread.
+    ///
+    /// @param block  bytes as [#hostBlock] gives them
+    /// @param tokens that remain, 1 to 127
+    default void clearBehind(MemorySegment block, int tokens) {
+        throw new UnsupportedOperationException("the blocks of this backend are of no use elsewhere: " + description());
+    }
+
     /// Runs every entry of the batch, advances its state and KV, and returns the wanted rows of logits.
     ///
     /// The result is valid until the next call; no step may be under way. A row depends only on the tokens of its own

@@ -192,6 +192,11 @@ public final class CpuBackend implements Backend {
     }
 
     @Override
+    public void clearBehind(MemorySegment block, int tokens) {
+        cache.layout().clearBehind(config, block, tokens);
+    }
+
+    @Override
     public int vocabSize() {
         return config.vocabSize();
     }

@@ -4,6 +4,7 @@ import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.kvcache.FrameShape;
 import dev.sidewinder.model.config.LayerSpec;
 import dev.sidewinder.model.config.ModelConfig;
+import java.lang.foreign.MemorySegment;
 
 /// Where each layer's part lies within a state slot and within a KV block. All slots have one size and so have all blocks,
 /// over all layers together.
@@ -73,6 +74,25 @@ public record CpuCacheLayout(long slotBytes, long blockBytes, int elementBytes, 
     public FrameShape frames(int sequences, int blocks) {
         int blocksPerFrame = FrameShape.of(Long.MAX_VALUE, slotBytes, blockBytes).blocksPerFrame();
         return new FrameShape(sequences + Math.max(1, Math.ceilDiv(blocks, blocksPerFrame)), blocksPerFrame);
+    }
+
+    /// Fills a block with zeros behind its first tokens.
+    void clearBehind(ModelConfig config, MemorySegment block, int tokens) {
+        long behind = CacheShape.BLOCK_TOKENS - tokens;
+        for (int layer = 0; layer < kvOffset.length; layer++) {
+            if (config.layers().get(layer) instanceof LayerSpec.Attention attention) {
+                long halfBytes = (long) CacheShape.BLOCK_TOKENS * attention.headDim() * elementBytes;
+                for (int head = 0; head < attention.kvHeads(); head++) {
+                    long keys = kvOffset[layer] + 2 * head * halfBytes;
+                    for (int d = 0; d < attention.headDim(); d++) {
+                        long row = keys + (long) d * CacheShape.BLOCK_TOKENS * elementBytes;
+                        block.asSlice(row + (long) tokens * elementBytes, behind * elementBytes).fill((byte) 0);
+                    }
+                    long rowBytes = (long) attention.headDim() * elementBytes;
+                    block.asSlice(keys + halfBytes + tokens * rowBytes, behind * rowBytes).fill((byte) 0);
+                }
+            }
+        }
     }
 
     /// What must be equal for the bytes of a state or block to mean the same.

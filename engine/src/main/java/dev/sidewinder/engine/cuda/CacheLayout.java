@@ -4,6 +4,7 @@ import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.kvcache.FrameShape;
 import dev.sidewinder.model.config.LayerSpec;
 import dev.sidewinder.model.config.ModelConfig;
+import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 
 /// Where each layer's part lies within a state slot and within a KV block. All slots have one size and so have all blocks,
@@ -77,6 +78,19 @@ record CacheLayout(long slotBytes, long blockBytes, long[] recurrentOffset, long
     /// What must be equal for the bytes of a state or block to mean the same.
     String describe() {
         return "layout " + VERSION + ", " + this;
+    }
+
+    /// Fills a block with zeros behind its first tokens, on the host.
+    void clearBehind(ModelConfig config, KvFormat format, MemorySegment block, int tokens) {
+        for (int layer = 0; layer < kvOffset.length; layer++) {
+            if (config.layers().get(layer) instanceof LayerSpec.Attention attention) {
+                long rowBytes = (long) attention.headDim() * format.bytes();
+                for (int part = 0; part < 2 * attention.kvHeads(); part++) {
+                    long first = kvOffset[layer] + ((long) part * CacheShape.BLOCK_TOKENS + tokens) * rowBytes;
+                    block.asSlice(first, (CacheShape.BLOCK_TOKENS - tokens) * rowBytes).fill((byte) 0);
+                }
+            }
+        }
     }
 
     @Override

@@ -166,6 +166,11 @@ public final class CudaBackend implements Backend {
     }
 
     @Override
+    public void clearBehind(MemorySegment block, int tokens) {
+        layout.clearBehind(config, options.kvFormat(), block, tokens);
+    }
+
+    @Override
     public int vocabSize() {
         return config.vocabSize();
     }

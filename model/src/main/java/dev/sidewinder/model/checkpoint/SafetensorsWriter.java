@@ -15,6 +15,7 @@ import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.IntStream;
 
 /// Writes a safetensors file: the header first, then the tensors' bytes in order, made piece by piece by a [Source].
@@ -107,16 +108,38 @@ public final class SafetensorsWriter {
         return count;
     }
 
-    /// Length prefix and JSON header, padded with spaces.
+    /// A tensor as the header says it.
+    public record Declared(String name, DType type, List<Long> shape) {
+
+        public Declared {
+            shape = List.copyOf(shape);
+        }
+
+        public long bytes() {
+            return shape.stream().reduce((long) type.bytes(), Math::multiplyExact);
+        }
+    }
+
+    /// Length prefix and JSON header of a checkpoint.
     static byte[] header(List<StoredTensor> tensors) throws IOException {
+        return header(Map.of("format", "pt"), tensors.stream()
+                .map(tensor -> new Declared(tensor.name(), tensor.type(), tensor.shape())).toList());
+    }
+
+    /// Length prefix and JSON header, padded with spaces. The tensors' bytes follow it one after another.
+    ///
+    /// @param metadata free text
+    public static byte[] header(Map<String, String> metadata, List<Declared> tensors) throws IOException {
         var json = new ByteArrayOutputStream();
         try (JsonGenerator out = new JsonFactory().createGenerator(json)) {
             out.writeStartObject();
             out.writeObjectFieldStart("__metadata__");
-            out.writeStringField("format", "pt");
+            for (Map.Entry<String, String> text : metadata.entrySet()) {
+                out.writeStringField(text.getKey(), text.getValue());
+            }
             out.writeEndObject();
             long at = 0;
-            for (StoredTensor tensor : tensors) {
+            for (Declared tensor : tensors) {
                 out.writeObjectFieldStart(tensor.name());
                 out.writeStringField("dtype", tensor.type().name());
                 out.writeFieldName("shape");
