@@ -10,6 +10,7 @@ import dev.sidewinder.engine.SamplingParams;
 import dev.sidewinder.engine.stub.StubBackend;
 import dev.sidewinder.engine.stub.StubShape;
 import dev.sidewinder.kvcache.CacheShape;
+import dev.sidewinder.kvcache.FrameShape;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -57,6 +58,9 @@ final class EngineBenchmark {
     /// @param sampleMicros sampling, which grows with the vocabulary
     record Result(double ownMicros, double sampleMicros) {}
 
+    /// Blocks of a frame: those of the published 30B shape in bf16.
+    private static final int STATE_BLOCKS = 64;
+
     private final int sequences;
     private final int vocabSize;
 
@@ -70,7 +74,7 @@ final class EngineBenchmark {
         int steps = warmUp ? WARM_UP_STEPS : STEPS;
         var times = new Times(sequences, steps);
         int length = PROMPT_TOKENS + ENOUGH_TOKENS;
-        var cache = new CacheShape(sequences * CacheShape.blocksFor(length), sequences);
+        var cache = FrameShape.holding(sequences, sequences * CacheShape.blocksFor(length), STATE_BLOCKS);
         var limits = new EngineLimits(sequences, Math.max(8192, 2 * sequences + 128), sequences,
                 (long) sequences * length, length);
         boolean done;

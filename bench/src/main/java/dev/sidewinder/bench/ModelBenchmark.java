@@ -2,6 +2,7 @@ package dev.sidewinder.bench;
 
 import dev.sidewinder.engine.cpu.Arithmetic;
 import dev.sidewinder.engine.cpu.CpuBackend;
+import dev.sidewinder.engine.cpu.CpuCacheLayout;
 import dev.sidewinder.engine.cpu.CpuOptions;
 import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.model.Model;
@@ -29,7 +30,7 @@ final class ModelBenchmark implements AutoCloseable {
         var options = new CpuOptions(arithmetic, threads, Math.max(pieceTokens, slots), CpuOptions.Products.BEST);
         model = Model.open(location);
         try {
-            backend = new CpuBackend(model.config(), model.weights(), new CacheShape(blocks, slots), options,
+            backend = new CpuBackend(model.config(), model.weights(), CpuCacheLayout.of(model.config(), arithmetic).memory(slots, blocks), options,
                     (done, total) -> narrator.at(100 * done / total + " %"));
         } catch (RuntimeException failed) {
             model.close();

@@ -2,8 +2,10 @@ package dev.sidewinder.bench;
 
 import dev.sidewinder.engine.Backend;
 import dev.sidewinder.engine.Logits;
-import dev.sidewinder.kvcache.SequenceAllocation;
-import dev.sidewinder.kvcache.SequenceCache;
+import dev.sidewinder.kvcache.FrameCache;
+import dev.sidewinder.kvcache.MemoryAdmission;
+import dev.sidewinder.kvcache.MemoryWish;
+import dev.sidewinder.kvcache.SequenceMemory;
 import dev.sidewinder.scheduler.Batch;
 import dev.sidewinder.scheduler.BatchEntry;
 import dev.sidewinder.scheduler.LogitRows;
@@ -20,19 +22,19 @@ final class ModelRunner {
     private static final class Sequence {
         private final long id;
         private final int[] tokens;
-        private final SequenceAllocation allocation;
+        private final SequenceMemory memory;
         private int length;
 
-        Sequence(long id, int capacity, SequenceAllocation allocation) {
+        Sequence(long id, int capacity, SequenceMemory memory) {
             this.id = id;
             this.tokens = new int[capacity];
-            this.allocation = allocation;
+            this.memory = memory;
         }
     }
 
     private final Backend backend;
     private final int pieceTokens;
-    private final SequenceCache cache;
+    private final FrameCache cache;
     private long step;
     private long newestSequence;
     private int repeat;
@@ -41,7 +43,7 @@ final class ModelRunner {
     ModelRunner(Backend backend, int pieceTokens) {
         this.backend = backend;
         this.pieceTokens = pieceTokens;
-        this.cache = new SequenceCache(backend.cacheShape());
+        this.cache = FrameCache.plain(backend.memory().frames());
     }
 
     /// Runs a test as often as the plan says, after a warm-up.
@@ -69,14 +71,18 @@ final class ModelRunner {
                 case ModelTest.Decode decode -> decode(sequences, decode, tokens);
             };
         } finally {
-            sequences.forEach(sequence -> sequence.allocation.close());
+            sequences.forEach(sequence -> sequence.memory.close());
         }
     }
 
     private List<Sequence> admit(ModelTest test) {
         List<Sequence> sequences = new ArrayList<>();
         for (int i = 0; i < test.width(); i++) {
-            sequences.add(new Sequence(++newestSequence, test.length(), cache.admit(test.length()).orElseThrow()));
+            sequences.add(new Sequence(++newestSequence, test.length(), switch (cache.admit(MemoryWish.alone(test.length()))) {
+                case MemoryAdmission.Granted(SequenceMemory memory) -> memory;
+                case MemoryAdmission answer -> throw new IllegalStateException("no room for sequence " + i + " of " + test + " in "
+                        + backend.memory() + ": " + answer);
+            }));
         }
         return sequences;
     }
@@ -115,15 +121,13 @@ final class ModelRunner {
         for (int i = 0; i < count; i++) {
             sequence.tokens[sequence.length++] = tokens.next();
         }
-        sequence.allocation.reserve(sequence.length);
-        return new BatchEntry(sequence.id, sequence.tokens, from, count, source, rows, sequence.allocation);
+        sequence.memory.reserve(from, sequence.length);
+        return new BatchEntry(sequence.id, sequence.tokens, from, count, source, rows, sequence.memory);
     }
 
     /// @throws IllegalStateException when the result is not made of numbers: a broken kernel is never fast
     private void forward(List<BatchEntry> entries) {
-        step++;
-        cache.stepLaunched(step);
-        Logits logits = backend.forward(new Batch(step, entries));
+        Logits logits = backend.forward(new Batch(++step, entries, cache.launch(step)));
         for (int row = 0; row < logits.rows(); row++) {
             // one value a row costs nothing; a damaged sum has damaged them all
             float value = logits.values()[logits.offset(row) + row % logits.vocabSize()];

@@ -1,7 +1,8 @@
 package dev.sidewinder.bench;
 
 import dev.sidewinder.kvcache.CacheShape;
-import dev.sidewinder.kvcache.SequenceCache;
+import dev.sidewinder.kvcache.FrameCache;
+import dev.sidewinder.kvcache.FrameShape;
 import dev.sidewinder.scheduler.Batch;
 import dev.sidewinder.scheduler.SampledTokens;
 import dev.sidewinder.scheduler.Scheduler;
@@ -32,6 +33,8 @@ public class SchedulerBenchmark {
     private static final int PROMPT_TOKENS = 16;
     /// A sequence that comes to its end begins anew, so the batch stays full.
     private static final int SEQUENCE_TOKENS = 1 << 12;
+    /// Blocks of a frame: those of the published 30B shape in bf16.
+    private static final int STATE_BLOCKS = 64;
 
     @Param({"1", "64", "256"})
     public int sequences;
@@ -43,7 +46,7 @@ public class SchedulerBenchmark {
     @Setup
     public void prepare() {
         int blocks = sequences * CacheShape.blocksFor(PROMPT_TOKENS + SEQUENCE_TOKENS);
-        var cache = new SequenceCache(new CacheShape(blocks, sequences));
+        var cache = FrameCache.plain(FrameShape.holding(sequences, blocks, STATE_BLOCKS));
         scheduler = new Scheduler<>(new SchedulerLimits(sequences, 8192, PROMPT_TOKENS + SEQUENCE_TOKENS), cache);
         tokens = new SampledTokens(2 * sequences);
         for (int i = 0; i < sequences; i++) {

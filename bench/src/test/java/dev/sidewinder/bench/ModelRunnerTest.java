@@ -4,8 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.sidewinder.engine.Backend;
+import dev.sidewinder.engine.BackendMemory;
 import dev.sidewinder.engine.Logits;
 import dev.sidewinder.kvcache.CacheShape;
+import dev.sidewinder.kvcache.FrameShape;
+import dev.sidewinder.kvcache.HostShape;
 import dev.sidewinder.model.Model;
 import dev.sidewinder.scheduler.Batch;
 import dev.sidewinder.scheduler.BatchEntry;
@@ -31,8 +34,8 @@ class ModelRunnerTest {
         private float value = 1;
 
         @Override
-        public CacheShape cacheShape() {
-            return new CacheShape(20, 2);
+        public BackendMemory memory() {
+            return new BackendMemory(FrameShape.holding(2, 20, 5), HostShape.NONE);
         }
 
         @Override

@@ -1,6 +1,5 @@
 package dev.sidewinder.engine;
 
-import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.scheduler.Batch;
 import java.lang.foreign.MemorySegment;
 import java.util.Optional;
@@ -8,8 +7,8 @@ import java.util.Optional;
 /// Computes the forward pass. Owned by the engine thread: no method may be called from another one.
 public interface Backend extends AutoCloseable {
 
-    /// The KV blocks and state slots this backend has memory for.
-    CacheShape cacheShape();
+    /// What this backend has memory for.
+    BackendMemory memory();
 
     int vocabSize();
 
@@ -49,7 +48,8 @@ public interface Backend extends AutoCloseable {
         throw new UnsupportedOperationException("the blocks of this backend are of no use elsewhere: " + description());
     }
 
-    /// Runs every entry of the batch, advances its state and KV, and returns the wanted rows of logits.
+    /// Runs every entry of the batch, advances its state and KV, and returns the wanted rows of logits. What the batch says of
+    /// memory is copied with it, in the order that [dev.sidewinder.kvcache.MemoryWork] names.
     ///
     /// The result is valid until the next call; no step may be under way. A row depends only on the tokens of its own
     /// sequence, never on what else is in the batch or how the sequence was cut into pieces (on the 128-token grid).

@@ -2,6 +2,7 @@ package dev.sidewinder.engine;
 
 import dev.sidewinder.engine.EngineException.Kind;
 import dev.sidewinder.engine.EngineObserver.Refusal;
+import dev.sidewinder.kvcache.FrameShape;
 import dev.sidewinder.scheduler.Scheduler;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -16,7 +17,7 @@ public final class Engine implements AutoCloseable {
     private final EngineLimits limits;
     private final EngineObserver observer;
     private final LongSupplier clock;
-    private final int blocks;
+    private final FrameShape frames;
     private final int vocabSize;
     private final QueuePlaces queue;
     private final EngineLoop loop;
@@ -31,7 +32,7 @@ public final class Engine implements AutoCloseable {
         this.limits = limits;
         this.observer = observer;
         this.clock = clock;
-        this.blocks = backend.cacheShape().blocks();
+        this.frames = backend.memory().frames();
         this.vocabSize = backend.vocabSize();
         this.queue = new QueuePlaces(limits.maxQueuedRequests(), limits.maxQueuedTokens());
         this.loop = new EngineLoop(backend, limits, observer, queue, clock);
@@ -106,7 +107,7 @@ public final class Engine implements AutoCloseable {
                 throw new IllegalArgumentException("prompt token " + token + " is outside the vocabulary of " + vocabSize);
             }
         }
-        Scheduler.neverFits(request.prompt().length, request.maxTokens(), blocks, limits.maxModelTokens()).ifPresent(refusal -> {
+        Scheduler.neverFits(request.prompt().length, request.maxTokens(), frames, limits.maxModelTokens()).ifPresent(refusal -> {
             throw new EngineException(Kind.TOO_LARGE, "prompt has " + request.prompt().length + " tokens and asks for "
                     + request.maxTokens() + " more; this server holds " + refusal.limit() + " per sequence");
         });

@@ -2,7 +2,8 @@ package dev.sidewinder.engine;
 
 import dev.sidewinder.engine.EngineObserver.StepKind;
 import dev.sidewinder.engine.EngineObserver.StepPhases;
-import dev.sidewinder.kvcache.SequenceCache;
+import dev.sidewinder.kvcache.FrameCache;
+import dev.sidewinder.kvcache.ReuseEstimate;
 import dev.sidewinder.scheduler.Batch;
 import dev.sidewinder.scheduler.BatchEntry;
 import dev.sidewinder.scheduler.SampledTokens;
@@ -10,6 +11,7 @@ import dev.sidewinder.scheduler.Scheduler;
 import dev.sidewinder.scheduler.Sequence;
 import dev.sidewinder.scheduler.TokenSource;
 import java.lang.System.Logger.Level;
+import java.security.SecureRandom;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.function.LongSupplier;
@@ -35,7 +37,7 @@ final class EngineLoop implements Runnable {
     private final LongSupplier clock;
     private final Mailbox mailbox = new Mailbox();
 
-    private final SequenceCache cache;
+    private final FrameCache cache;
     private final Scheduler<Choice> scheduler;
     private final BatchSampler sampler;
     private final LiveRequests live;
@@ -59,7 +61,7 @@ final class EngineLoop implements Runnable {
         this.backend = backend;
         this.observer = observer;
         this.clock = clock;
-        this.cache = new SequenceCache(backend.cacheShape());
+        this.cache = new FrameCache(backend.memory().frames(), backend.memory().host(), ReuseEstimate.DEFAULT, new SecureRandom());
         this.scheduler = new Scheduler<>(limits.forScheduler(), cache);
         this.sampler = new BatchSampler(backend.vocabSize(), limits.maxSequences());
         this.live = new LiveRequests(scheduler, places, new Deadlines(limits.timeouts()), observer);
@@ -176,6 +178,9 @@ final class EngineLoop implements Runnable {
     /// Gives back the queue places of sequences that run for the first time.
     private StepKind noteScheduled(Batch batch) {
         long now = clock.getAsLong();
+        if (batch.entries().isEmpty()) {
+            return StepKind.COPIES;
+        }
         int decodes = 0;
         for (int i = 0; i < batch.entries().size(); i++) {
             Choice choice = scheduler.scheduled(batch, i).owner();

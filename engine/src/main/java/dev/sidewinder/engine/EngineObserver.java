@@ -32,7 +32,9 @@ public interface EngineObserver {
     default void refused(Refusal reason) {}
 
     enum StepKind {
-        PREFILL, DECODE, MIXED
+        PREFILL, DECODE, MIXED,
+        /// no tokens: memory was copied that somebody waits for
+        COPIES
     }
 
     /// How a request left the engine.

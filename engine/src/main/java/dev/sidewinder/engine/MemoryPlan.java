@@ -132,10 +132,4 @@ public record MemoryPlan(BackendMemory memory, int maxSequences, int maxModelTok
         lines.add(fits.append(String.format(Locale.ROOT, " %,d of %,d tokens", sequencesThatFit(maxModelTokens), maxModelTokens)).toString());
         return lines;
     }
-
-    /// Slots and blocks for an engine that counts them apart.
-    public CacheShape shape() {
-        int slots = Math.min(maxSequences, frames().frames() / 2);
-        return new CacheShape((frames().frames() - slots) * frames().blocksPerFrame(), slots);
-    }
 }

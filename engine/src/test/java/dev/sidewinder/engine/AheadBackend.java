@@ -1,10 +1,11 @@
 package dev.sidewinder.engine;
 
 import dev.sidewinder.kvcache.Allocation;
-import dev.sidewinder.kvcache.CacheShape;
+import dev.sidewinder.kvcache.MemoryWork;
 import dev.sidewinder.scheduler.Batch;
 import dev.sidewinder.scheduler.BatchEntry;
 import dev.sidewinder.scheduler.TokenSource;
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -38,7 +39,7 @@ final class AheadBackend implements Backend {
         this.fake = fake;
         this.random = new Random(seed);
         this.hostShare = hostShare;
-        this.tokenOfSlot = new int[fake.cacheShape().slots()];
+        this.tokenOfSlot = new int[fake.memory().frames().frames()];
         Arrays.fill(tokenOfSlot, NO_TOKEN);
     }
 
@@ -80,6 +81,7 @@ final class AheadBackend implements Backend {
 
         private final long step;
         private final List<BatchEntry> entries = new ArrayList<>();
+        private final MemoryWork memory;
         private final Sample[] samples;
         private boolean[] runs;
         private Logits logits;
@@ -89,6 +91,7 @@ final class AheadBackend implements Backend {
 
         Running(Batch batch) {
             step = batch.step();
+            memory = batch.memory();
             samples = new Sample[batch.logitRows()];
             for (BatchEntry entry : batch.entries()) {
                 int[] tokens = Arrays.copyOf(entry.tokens(), entry.from() + entry.count());
@@ -116,7 +119,7 @@ final class AheadBackend implements Backend {
                     padded++;
                 }
             }
-            logits = present.isEmpty() ? null : fake.forward(new Batch(step, present));
+            logits = fake.forward(new Batch(step, present, memory));
         }
 
         @Override
@@ -192,8 +195,28 @@ final class AheadBackend implements Backend {
     }
 
     @Override
-    public CacheShape cacheShape() {
-        return fake.cacheShape();
+    public BackendMemory memory() {
+        return fake.memory();
+    }
+
+    @Override
+    public boolean decodeEqualsScan() {
+        return fake.decodeEqualsScan();
+    }
+
+    @Override
+    public String cacheFormat() {
+        return fake.cacheFormat();
+    }
+
+    @Override
+    public MemorySegment hostState(int place) {
+        return fake.hostState(place);
+    }
+
+    @Override
+    public MemorySegment hostBlock(int place) {
+        return fake.hostBlock(place);
     }
 
     @Override

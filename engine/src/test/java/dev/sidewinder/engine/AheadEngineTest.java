@@ -208,7 +208,6 @@ class AheadEngineTest {
         test.engine().close();
         assertThat(failureOf(generation)).isEqualTo(Kind.DRAINING);
         assertThat(test.engine().status().atRest()).as("%s", test.engine().status()).isTrue();
-        assertThat(test.engine().status().fencedBlocks() + test.engine().status().fencedSlots()).isZero();
     }
 
     @Test

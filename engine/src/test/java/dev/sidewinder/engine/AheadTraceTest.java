@@ -2,7 +2,7 @@ package dev.sidewinder.engine;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.sidewinder.kvcache.CacheShape;
+import dev.sidewinder.kvcache.FrameShape;
 import java.util.Random;
 import java.util.stream.LongStream;
 import org.junit.jupiter.api.Timeout;
@@ -30,7 +30,7 @@ class AheadTraceTest {
         for (long trace = seed * TRACES_PER_SEED; trace < (seed + 1) * TRACES_PER_SEED; trace++) {
             System.out.println("AheadTraceTest seed " + trace);
             Random random = new Random(trace);
-            CacheShape shape = new CacheShape(8 + random.nextInt(25), 2 + random.nextInt(5));
+            FrameShape shape = FrameShape.holding(2 + random.nextInt(5), 8 + random.nextInt(25), 1 + random.nextInt(4));
             // In a third of the traces no row goes through the host's hands, in a third a tenth of them, in a third half.
             int hostShare = random.nextInt(3) == 0 ? 0 : random.nextBoolean() ? 2 : 10;
             var backend = new AheadBackend(fake(shape), trace, hostShare);
@@ -42,7 +42,7 @@ class AheadTraceTest {
         assertThat(unread).as("tokens run unread").isGreaterThan(100);
     }
 
-    private static FakeBackend fake(CacheShape shape) {
+    private static FakeBackend fake(FrameShape shape) {
         return new FakeBackend(VOCAB, shape).poisonedBy(VOCAB - 1);
     }
 }

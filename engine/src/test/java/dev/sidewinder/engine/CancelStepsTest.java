@@ -96,7 +96,7 @@ class CancelStepsTest {
             if (step == cancelStep + 2) {
                 EngineStatus status = engine.status();
                 runningTwoStepsLater = status.running();
-                slotsInUseTwoStepsLater = status.slots() - status.freeSlots();
+                slotsInUseTwoStepsLater = status.cache().runningStates();
             }
             return batch;
         }

@@ -1,48 +1,85 @@
 package dev.sidewinder.engine;
 
+import static java.lang.foreign.ValueLayout.JAVA_LONG_UNALIGNED;
+
 import dev.sidewinder.kvcache.Allocation;
+import dev.sidewinder.kvcache.BlockCopy;
 import dev.sidewinder.kvcache.CacheShape;
+import dev.sidewinder.kvcache.FrameShape;
+import dev.sidewinder.kvcache.HostCopy;
+import dev.sidewinder.kvcache.HostShape;
+import dev.sidewinder.kvcache.MemoryWork;
+import dev.sidewinder.kvcache.StateCopy;
 import dev.sidewinder.scheduler.Batch;
 import dev.sidewinder.scheduler.BatchEntry;
 import dev.sidewinder.scheduler.LogitRows;
+import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.concurrent.CountDownLatch;
 import java.util.function.LongConsumer;
 
 /// A backend whose logits are a hash of everything a real model's would depend on: the tokens, the content of the blocks
-/// that the block table points to, and the content of the state slot. Blocks and slots really store what was written and
-/// by whom, so a wrong block, a stale slot or memory given away too early shows as a wrong token within a step or two.
+/// that the block table points to, and the content of the state slot. States and blocks lie in the same frames, as on a
+/// device, and really store what was written and by whom, so a wrong block, a stale slot, a state from another boundary or
+/// memory given away too early shows as a wrong token within a step or two.
 ///
-/// Contents depend on tokens and positions only, so the same request has the same logits whatever ran before or beside it.
-/// It fails, hangs or produces NaN on demand.
-public final class FakeBackend implements Backend {
+/// Contents depend on the tokens so far only, so the same request has the same logits whatever ran before or beside it, and
+/// whatever of its prompt came from the cache. A whole block may have been written by another sequence with the same beginning;
+/// one that is not whole must be the sequence's own, or a copy.
+///
+/// It fails, hangs or produces NaN on demand. Not final, so that tests can plant faults.
+public class FakeBackend implements Backend {
 
     private static final long NOBODY = -1;
+    private static final long COPY = -2;
+    private static final long GARBAGE = 0xDEAD;
 
-    private final CacheShape shape;
+    private final BackendMemory memory;
     private final int vocabSize;
+    /// Whether a frame was last written as a state.
+    private final boolean[] holdsState;
     /// What stands in a block for each of its tokens, and the sequence that wrote it.
     private final long[][] blockContents;
     private final long[][] blockWriters;
     private final long[] slotContents;
     private final long[] slotWriters;
+    private final MemorySegment hostStates;
+    private final MemorySegment hostBlocks;
     private boolean closed;
     private long steps;
+    private long computedTokens;
 
     private boolean clearsSlots = true;
+    private boolean decodeEqualsScan = true;
     private int poisonToken = -1;
     private LongConsumer beforeStep = step -> {};
 
-    public FakeBackend(int vocabSize, CacheShape shape) {
-        this.shape = shape;
+    public FakeBackend(int vocabSize, FrameShape frames) {
+        this(vocabSize, new BackendMemory(frames, HostShape.NONE));
+    }
+
+    public FakeBackend(int vocabSize, BackendMemory memory) {
+        this.memory = memory;
         this.vocabSize = vocabSize;
-        this.blockContents = new long[shape.blocks()][CacheShape.BLOCK_TOKENS];
-        this.blockWriters = new long[shape.blocks()][CacheShape.BLOCK_TOKENS];
-        for (long[] writers : blockWriters) {
-            Arrays.fill(writers, NOBODY);
+        int blocks = memory.frames().blocks();
+        this.holdsState = new boolean[memory.frames().frames()];
+        this.blockContents = new long[blocks][CacheShape.BLOCK_TOKENS];
+        this.blockWriters = new long[blocks][CacheShape.BLOCK_TOKENS];
+        for (int block = 0; block < blocks; block++) {
+            Arrays.fill(blockContents[block], GARBAGE);
+            Arrays.fill(blockWriters[block], NOBODY);
         }
-        this.slotContents = new long[shape.slots()];
-        this.slotWriters = new long[shape.slots()];
+        this.slotContents = new long[memory.frames().frames()];
+        this.slotWriters = new long[memory.frames().frames()];
+        Arrays.fill(slotContents, GARBAGE);
+        this.hostStates = MemorySegment.ofArray(new long[memory.host().states()]);
+        this.hostBlocks = MemorySegment.ofArray(new long[memory.host().blocks() * CacheShape.BLOCK_TOKENS]);
+    }
+
+    /// Says that decode steps leave other bits than scans do.
+    public FakeBackend withDecodeUnlikeScan() {
+        decodeEqualsScan = false;
+        return this;
     }
 
     /// Leaves in the slot of a new sequence what the last one left there: a planted fault.
@@ -96,9 +133,34 @@ public final class FakeBackend implements Backend {
         return closed;
     }
 
+    /// Tokens that were computed, over all steps.
+    public long computedTokens() {
+        return computedTokens;
+    }
+
     @Override
-    public CacheShape cacheShape() {
-        return shape;
+    public BackendMemory memory() {
+        return memory;
+    }
+
+    @Override
+    public boolean decodeEqualsScan() {
+        return decodeEqualsScan;
+    }
+
+    @Override
+    public String cacheFormat() {
+        return "fake 1: 8 bytes a state, 8 a token";
+    }
+
+    @Override
+    public MemorySegment hostState(int place) {
+        return hostStates.asSlice((long) place * Long.BYTES, Long.BYTES);
+    }
+
+    @Override
+    public MemorySegment hostBlock(int place) {
+        return hostBlocks.asSlice((long) place * Long.BYTES * CacheShape.BLOCK_TOKENS, Long.BYTES * CacheShape.BLOCK_TOKENS);
     }
 
     @Override
@@ -112,32 +174,103 @@ public final class FakeBackend implements Backend {
             throw new IllegalStateException("forward after close");
         }
         beforeStep.accept(++steps);
+        copyBefore(batch.memory());
         float[] values = new float[batch.logitRows() * vocabSize];
         int row = 0;
         for (BatchEntry entry : batch.entries()) {
             row = run(entry, values, row);
         }
+        copyAfter(batch.memory());
         return new Logits(values, row, vocabSize);
     }
 
-    private int run(BatchEntry entry, float[] values, int row) {
-        Allocation memory = entry.allocation();
-        int slot = memory.slot();
-        int end = entry.from() + entry.count();
-        if (entry.from() == 0) {
-            slotContents[slot] = clearsSlots ? 0 : slotContents[slot];
-            slotWriters[slot] = entry.sequence();
+    /// What a step needs in place.
+    protected void copyBefore(MemoryWork work) {
+        work.ins().forEach(this::copyIn);
+        work.blocks().forEach(this::copyBlock);
+        work.restores().forEach(this::copyState);
+        work.outs().forEach(this::copyOut);
+    }
+
+    /// What is kept of a step.
+    protected void copyAfter(MemoryWork work) {
+        work.stores().forEach(this::copyState);
+    }
+
+    /// What a state begins with whose sequence begins.
+    protected void clearState(int slot) {
+        writeState(slot, 0, NOBODY);
+    }
+
+    protected final void copyState(StateCopy copy) {
+        writeState(copy.to(), slotContents[copy.from()], COPY);
+    }
+
+    protected void copyBlock(BlockCopy copy) {
+        for (int place = 0; place < CacheShape.BLOCK_TOKENS; place++) {
+            write(copy.to(), place, blockContents[copy.from()][place], COPY);
         }
+    }
+
+    private void copyIn(HostCopy copy) {
+        switch (copy.kind()) {
+            case STATE -> writeState(copy.device(), hostState(copy.host()).get(JAVA_LONG_UNALIGNED, 0), COPY);
+            case BLOCK -> {
+                for (int place = 0; place < CacheShape.BLOCK_TOKENS; place++) {
+                    write(copy.device(), place, hostBlock(copy.host()).get(JAVA_LONG_UNALIGNED, (long) place * Long.BYTES), COPY);
+                }
+            }
+        }
+    }
+
+    private void copyOut(HostCopy copy) {
+        switch (copy.kind()) {
+            case STATE -> hostState(copy.host()).set(JAVA_LONG_UNALIGNED, 0, slotContents[copy.device()]);
+            case BLOCK -> hostBlock(copy.host()).copyFrom(MemorySegment.ofArray(blockContents[copy.device()]));
+        }
+    }
+
+    private void writeState(int slot, long content, long writer) {
+        if (!holdsState[slot]) {
+            holdsState[slot] = true;
+            int first = slot * memory.frames().blocksPerFrame();
+            for (int block = first; block < first + memory.frames().blocksPerFrame(); block++) {
+                Arrays.fill(blockContents[block], GARBAGE);
+                Arrays.fill(blockWriters[block], NOBODY);
+            }
+        }
+        slotContents[slot] = content;
+        slotWriters[slot] = writer;
+    }
+
+    private void write(int block, int place, long content, long writer) {
+        int frame = block / memory.frames().blocksPerFrame();
+        if (holdsState[frame]) {
+            holdsState[frame] = false;
+            slotContents[frame] = GARBAGE;
+            slotWriters[frame] = NOBODY;
+        }
+        blockContents[block][place] = content;
+        blockWriters[block][place] = writer;
+    }
+
+    private int run(BatchEntry entry, float[] values, int row) {
+        int slot = entry.allocation().slot();
+        int end = entry.from() + entry.count();
+        if (entry.from() == 0 && clearsSlots) {
+            clearState(slot);
+        }
+        boolean ownState = entry.from() == 0 || slotWriters[slot] == entry.sequence() || slotWriters[slot] == COPY;
         for (int position = entry.from(); position < end; position++) {
             int token = entry.tokens()[position];
             if (token < 0 || token >= vocabSize) {
                 throw new IllegalStateException("token " + token + " at " + position + " of sequence " + entry.sequence());
             }
-            slotContents[slot] = mix(slotContents[slot], token);
-            int block = memory.block(position / CacheShape.BLOCK_TOKENS);
-            int place = position % CacheShape.BLOCK_TOKENS;
-            blockContents[block][place] = mix(mix(1, token), position);
-            blockWriters[block][place] = entry.sequence();
+            long state = mix(slotContents[slot], token);
+            writeState(slot, ownState ? state : mix(state, GARBAGE), entry.sequence());
+            write(entry.allocation().block(position / CacheShape.BLOCK_TOKENS), position % CacheShape.BLOCK_TOKENS, mix(state, position),
+                    entry.sequence());
+            computedTokens++;
             boolean wanted = entry.logits() == LogitRows.ALL || entry.logits() == LogitRows.LAST && position == end - 1;
             if (wanted) {
                 fillRow(values, row++, entry, position, token);
@@ -156,15 +289,17 @@ public final class FakeBackend implements Backend {
 
     /// A hash of all that the logits of a position depend on.
     private long everything(BatchEntry entry, int position) {
-        Allocation memory = entry.allocation();
-        long hash = slotContents[memory.slot()];
-        hash = mix(hash, slotWriters[memory.slot()] == entry.sequence() ? 0 : 1);
+        Allocation held = entry.allocation();
+        long hash = slotContents[held.slot()];
+        int unfinished = position - position % CacheShape.BLOCK_TOKENS;
         for (int i = 0; i <= position; i++) {
-            int block = memory.block(i / CacheShape.BLOCK_TOKENS);
+            int block = held.block(i / CacheShape.BLOCK_TOKENS);
             int place = i % CacheShape.BLOCK_TOKENS;
+            long writer = blockWriters[block][place];
+            boolean may = i < unfinished ? writer != NOBODY : writer == entry.sequence() || writer == COPY;
             hash = mix(hash, entry.tokens()[i]);
             hash = mix(hash, blockContents[block][place]);
-            hash = mix(hash, blockWriters[block][place] == entry.sequence() ? 0 : 1);
+            hash = mix(hash, may ? 0 : 1);
         }
         return hash;
     }

@@ -4,8 +4,8 @@ import static dev.sidewinder.engine.TestEngine.CACHE;
 import static dev.sidewinder.engine.TestEngine.all;
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.sidewinder.kvcache.SequenceCache;
-import dev.sidewinder.kvcache.CacheShape;
+import dev.sidewinder.kvcache.FrameCache;
+import dev.sidewinder.kvcache.FrameShape;
 import dev.sidewinder.model.grammar.TokenGuide;
 import dev.sidewinder.model.grammar.TokenMask;
 import dev.sidewinder.scheduler.Scheduler;
@@ -85,7 +85,7 @@ class GuidedSamplingTest {
     }
 
     private static Sample sample(float[] row, GenerationRequest request) {
-        var scheduler = new Scheduler<String>(new SchedulerLimits(1, 256, 1000), new SequenceCache(new CacheShape(4, 1)));
+        var scheduler = new Scheduler<String>(new SchedulerLimits(1, 256, 1000), FrameCache.plain(FrameShape.holding(1, 4, 1)));
         var sequence = new Sequence<>(1, request.prompt(), 100, false, "test");
         scheduler.submit(sequence);
         return new Sampler(row.length).sample(row, 0, new SamplingState(request, 0, row.length), sequence);

@@ -3,8 +3,8 @@ package dev.sidewinder.engine;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.sidewinder.kvcache.Allocation;
-import dev.sidewinder.kvcache.CacheShape;
-import dev.sidewinder.kvcache.SequenceAllocation;
+import dev.sidewinder.kvcache.FrameShape;
+import dev.sidewinder.kvcache.SequenceMemory;
 import dev.sidewinder.scheduler.Batch;
 import dev.sidewinder.scheduler.BatchEntry;
 import dev.sidewinder.scheduler.TokenSource;
@@ -21,7 +21,7 @@ class PlantedFaultTest {
 
     private static final int VOCAB = 61;
     private static final int MOST_TRACES = 30;
-    private static final CacheShape SHAPE = new CacheShape(12, 3);
+    private static final FrameShape SHAPE = FrameShape.holding(3, 12, 2);
     private static final Trace.Size SIZE = new Trace.Size(30, 20, 400, -1);
 
     private static FakeBackend fake() {
@@ -113,7 +113,7 @@ class PlantedFaultTest {
         static Backend before(Backend backend, UnaryOperator<List<BatchEntry>> fault) {
             return new WatchedBackend(backend, batch -> {
                 List<BatchEntry> entries = new ArrayList<>(batch.entries());
-                return new Batch(batch.step(), entries.size() < 2 ? entries : fault.apply(entries));
+                return new Batch(batch.step(), entries.size() < 2 ? entries : fault.apply(entries), batch.memory());
             });
         }
 
@@ -133,7 +133,7 @@ class PlantedFaultTest {
         }
 
         static List<BatchEntry> freeTheOldestTooEarly(List<BatchEntry> entries) {
-            SequenceAllocation oldest = (SequenceAllocation) entries.getFirst().allocation();
+            SequenceMemory oldest = (SequenceMemory) entries.getFirst().allocation();
             if (!oldest.isClosed()) {
                 oldest.close();
             }

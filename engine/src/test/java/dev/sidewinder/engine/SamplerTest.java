@@ -9,8 +9,8 @@ import dev.sidewinder.scheduler.SampledTokens;
 import dev.sidewinder.scheduler.Scheduler;
 import dev.sidewinder.scheduler.SchedulerLimits;
 import dev.sidewinder.scheduler.Sequence;
-import dev.sidewinder.kvcache.CacheShape;
-import dev.sidewinder.kvcache.SequenceCache;
+import dev.sidewinder.kvcache.FrameCache;
+import dev.sidewinder.kvcache.FrameShape;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
@@ -321,7 +321,7 @@ class SamplerTest {
 
     /// A sequence that has generated these tokens, by way of a scheduler.
     static Sequence<String> sequence(int[] prompt, int... generated) {
-        var scheduler = new Scheduler<String>(new SchedulerLimits(1, 256, 1000), new SequenceCache(new CacheShape(4, 1)));
+        var scheduler = new Scheduler<String>(new SchedulerLimits(1, 256, 1000), FrameCache.plain(FrameShape.holding(1, 4, 1)));
         var sequence = new Sequence<>(1, prompt, 100, false, "test");
         assertThat(scheduler.submit(sequence)).isEqualTo(new Admission.Queued());
         var tokens = new SampledTokens(1);

@@ -7,8 +7,8 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.BooleanNode;
 import dev.sidewinder.engine.cpu.Arithmetic;
 import dev.sidewinder.engine.cpu.CpuBackend;
+import dev.sidewinder.engine.cpu.CpuCacheLayout;
 import dev.sidewinder.engine.cpu.CpuOptions;
-import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.model.Model;
 import dev.sidewinder.model.chat.ChatOutputParser;
 import dev.sidewinder.model.chat.ChatPrompt;
@@ -107,7 +107,7 @@ class ScriptedAnswerTest {
         Chat(Path folder, Arithmetic arithmetic) {
             model = Model.open(folder.toString());
             tokenizer = model.tokenizer().orElseThrow();
-            var backend = new CpuBackend(model.config(), model.weights(), new CacheShape(64, 4),
+            var backend = new CpuBackend(model.config(), model.weights(), CpuCacheLayout.of(model.config(), arithmetic).memory(4, 64),
                     // the plain kernels: a few hundred tokens are not worth warming the vector ones up
                     new CpuOptions(arithmetic, 1, 512, CpuOptions.Products.SCALAR), LoadProgress.SILENT);
             engine = Engine.start(backend, new EngineLimits(4, 512, 8, 100_000, 8192), EngineObserver.NONE);

@@ -2,7 +2,7 @@ package dev.sidewinder.engine;
 
 import dev.sidewinder.engine.stub.StubBackend;
 import dev.sidewinder.engine.stub.StubShape;
-import dev.sidewinder.kvcache.CacheShape;
+import dev.sidewinder.kvcache.FrameShape;
 import java.lang.management.ManagementFactory;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -64,7 +64,7 @@ final class StepOverhead {
         int queued = argument(arguments, 3, 0);
         var limits = new EngineLimits(sequences, sequences + 2048, 100_000, 1L << 30, 100_000);
         var phases = new Phases();
-        var backend = new StubBackend(new StubShape(vocabSize, new CacheShape(sequences * 100, sequences)));
+        var backend = new StubBackend(new StubShape(vocabSize, FrameShape.holding(sequences, sequences * 100, 64)));
         var sampling = new SamplingParams(temperature, 0, 1, 0, 1, 0, 0, Map.of(), List.of(), List.of(), 1, -1);
         LongAdder events = new LongAdder();
         long start = System.nanoTime();

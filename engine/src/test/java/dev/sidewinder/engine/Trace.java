@@ -1,6 +1,7 @@
 package dev.sidewinder.engine;
 
 import dev.sidewinder.kvcache.CacheShape;
+import dev.sidewinder.kvcache.FrameShape;
 import dev.sidewinder.model.grammar.TokenGuide;
 import java.util.ArrayList;
 import java.util.List;
@@ -42,10 +43,10 @@ public record Trace(long seed, EngineLimits limits, List<GenerationRequest> requ
     public record Size(int maxRequests, int maxTokens, int longestTokens, int poisonToken) {}
 
     /// Draws a trace for a backend of this shape.
-    public static Trace draw(long seed, Size size, CacheShape shape, int vocabSize) {
+    public static Trace draw(long seed, Size size, FrameShape frames, int vocabSize) {
         Random random = new Random(seed);
         int maxSequences = 1 + random.nextInt(6);
-        int longest = Math.min(size.longestTokens(), shape.blocks() * BLOCK + 1);
+        int longest = Math.min(size.longestTokens(), (int) frames.mostTokens() + 1);
         var limits = new EngineLimits(maxSequences, BLOCK * (1 + random.nextInt(4)) + maxSequences, 4096, 10_000_000, longest);
         int count = 1 + random.nextInt(size.maxRequests());
         List<GenerationRequest> requests = new ArrayList<>();

@@ -1,6 +1,6 @@
 package dev.sidewinder.engine;
 
-import dev.sidewinder.kvcache.CacheShape;
+import dev.sidewinder.kvcache.FrameShape;
 import java.util.Random;
 import java.util.stream.LongStream;
 import org.junit.jupiter.api.Timeout;
@@ -26,7 +26,7 @@ class TraceTest {
         for (long trace = seed * TRACES_PER_SEED; trace < (seed + 1) * TRACES_PER_SEED; trace++) {
             System.out.println("TraceTest seed " + trace);
             Random random = new Random(trace);
-            CacheShape shape = new CacheShape(8 + random.nextInt(25), 2 + random.nextInt(5));
+            FrameShape shape = FrameShape.holding(2 + random.nextInt(5), 8 + random.nextInt(25), 1 + random.nextInt(4));
             new TraceHarness(() -> new FakeBackend(VOCAB, shape).poisonedBy(VOCAB - 1)).play(trace, SIZE);
         }
     }

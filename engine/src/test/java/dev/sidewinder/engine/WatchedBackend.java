@@ -1,7 +1,7 @@
 package dev.sidewinder.engine;
 
-import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.scheduler.Batch;
+import java.lang.foreign.MemorySegment;
 import java.util.function.UnaryOperator;
 
 /// A backend in front of which every batch is looked at, on the engine thread at the beginning of its step.
@@ -21,8 +21,33 @@ record WatchedBackend(Backend backend, UnaryOperator<Batch> look) implements Bac
     }
 
     @Override
-    public CacheShape cacheShape() {
-        return backend.cacheShape();
+    public BackendMemory memory() {
+        return backend.memory();
+    }
+
+    @Override
+    public boolean decodeEqualsScan() {
+        return backend.decodeEqualsScan();
+    }
+
+    @Override
+    public String cacheFormat() {
+        return backend.cacheFormat();
+    }
+
+    @Override
+    public MemorySegment hostState(int place) {
+        return backend.hostState(place);
+    }
+
+    @Override
+    public MemorySegment hostBlock(int place) {
+        return backend.hostBlock(place);
+    }
+
+    @Override
+    public void idle() {
+        backend.idle();
     }
 
     @Override

@@ -6,6 +6,7 @@ import dev.sidewinder.kvcache.MemoryAdmission.WaitForOthers;
 import dev.sidewinder.kvcache.MemoryAdmission.WaitForSteps;
 import java.util.List;
 import java.util.Optional;
+import java.util.SplittableRandom;
 import java.util.random.RandomGenerator;
 
 /// Gives sequences their memory out of one pool of frames, with what earlier sequences computed where it can be used again.
@@ -54,8 +55,29 @@ public final class FrameCache {
         suspensions = new Suspensions(host, fence, work);
     }
 
+    /// For whoever runs sequences that have nothing to do with each other: nothing is kept or suspended.
+    public static FrameCache plain(FrameShape shape) {
+        return new FrameCache(shape, HostShape.NONE, ReuseEstimate.DEFAULT, new SplittableRandom(0));
+    }
+
     public FramePool pool() {
         return pool;
+    }
+
+    /// Blocks that running sequences may still grow into.
+    public int promisedBlocks() {
+        return promised;
+    }
+
+    /// Blocks that only the prefix tree holds: eviction can free all of them.
+    public int evictableBlocks() {
+        return index.unlockedBlocks();
+    }
+
+    /// What there is and who has it.
+    public CacheUse use() {
+        return new CacheUse(shape, pool.use(), committedBlocks(), promised, keptStates(), evictableBlocks(), suspendedSequences(),
+                suspendedBlocks(), counts());
     }
 
     /// Sequences that hold memory.

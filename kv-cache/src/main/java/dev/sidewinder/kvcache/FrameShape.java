@@ -52,6 +52,11 @@ public record FrameShape(int frames, int blocksPerFrame) {
         return new FrameShape((int) frames, (int) blocks);
     }
 
+    /// Frames for so many states and blocks at once.
+    public static FrameShape holding(int states, int blocks, int blocksPerFrame) {
+        return new FrameShape(Math.addExact(states, Math.ceilDiv(blocks, blocksPerFrame)), blocksPerFrame);
+    }
+
     /// Blocks in all, if every frame held blocks.
     public int blocks() {
         return frames * blocksPerFrame;

@@ -11,6 +11,12 @@ import java.util.Optional;
 /// @param promiseTokens tokens for which blocks are promised, at least the prompt's first piece; with all that the sequence
 ///                      may ever have it cannot run out of blocks
 public record MemoryWish(Optional<Partition> partition, int[] tokens, int promptTokens, int promiseTokens) {
+
+    /// Of a sequence that uses no prefixes and leaves none: what its tokens are does not matter.
+    public static MemoryWish alone(int promiseTokens) {
+        return new MemoryWish(Optional.empty(), new int[1], 1, promiseTokens);
+    }
+
     public MemoryWish {
         if (promptTokens < 1 || promptTokens > tokens.length || promiseTokens < 1) {
             throw new IllegalArgumentException("a wish for " + promiseTokens + " tokens with a prompt of " + promptTokens + " in "

@@ -1,9 +1,9 @@
 package dev.sidewinder.scheduler;
 
 import dev.sidewinder.kvcache.CacheShape;
-import dev.sidewinder.kvcache.Growth;
-import dev.sidewinder.kvcache.SequenceAllocation;
-import dev.sidewinder.kvcache.SequenceCache;
+import dev.sidewinder.kvcache.FrameCache;
+import dev.sidewinder.kvcache.FrameShape;
+import dev.sidewinder.kvcache.MemoryWork;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -33,7 +33,8 @@ import java.util.Optional;
 public final class Scheduler<O> {
 
     private final SchedulerLimits limits;
-    private final SequenceCache cache;
+    private final FrameCache cache;
+    private final SequenceMemories memories;
 
     private final WaitingQueue<O> waiting = new WaitingQueue<>();
     /// All that hold memory, in order of admission, paused ones included.
@@ -51,9 +52,11 @@ public final class Scheduler<O> {
     private boolean scoringPieceTaken;
     private long lateCompletions;
 
-    public Scheduler(SchedulerLimits limits, SequenceCache cache) {
+    /// @param cache nobody else launches steps in it
+    public Scheduler(SchedulerLimits limits, FrameCache cache) {
         this.limits = limits;
         this.cache = cache;
+        this.memories = new SequenceMemories(cache);
     }
 
     /// Puts a sequence at the end of the queue, or says that it can never run.
@@ -61,7 +64,7 @@ public final class Scheduler<O> {
         if (sequence.state != Sequence.State.NEW) {
             throw new IllegalStateException("submitted before: " + sequence);
         }
-        var refusal = neverFits(sequence.promptTokens(), sequence.maxTokens(), cache.blocks().size(), limits.maxSequenceTokens());
+        var refusal = neverFits(sequence.promptTokens(), sequence.maxTokens(), cache.pool().shape(), limits.maxSequenceTokens());
         if (refusal.isPresent()) {
             return refusal.get();
         }
@@ -72,11 +75,11 @@ public final class Scheduler<O> {
 
     /// Whether a sequence of this size could never run, whatever else does. Reads nothing that changes: any thread may ask.
     ///
-    /// @param blocks            KV blocks in all
+    /// @param frames            the pool
     /// @param maxSequenceTokens length limit of a sequence
-    public static Optional<Admission.NeverFits> neverFits(int promptTokens, int maxTokens, int blocks, int maxSequenceTokens) {
+    public static Optional<Admission.NeverFits> neverFits(int promptTokens, int maxTokens, FrameShape frames, int maxSequenceTokens) {
         // The last token generated is never computed, so an answer may reach one token beyond the cache.
-        long cacheTokens = (long) blocks * CacheShape.BLOCK_TOKENS + (maxTokens > 0 ? 1 : 0);
+        long cacheTokens = frames.mostTokens() + (maxTokens > 0 ? 1 : 0);
         long limit = Math.min(maxSequenceTokens, cacheTokens);
         long tokens = (long) promptTokens + maxTokens;
         return tokens <= limit ? Optional.empty() : Optional.of(new Admission.NeverFits(tokens, limit));
@@ -110,10 +113,11 @@ public final class Scheduler<O> {
         takePromptPieces();
         takeWaiting();
 
-        if (!entries.isEmpty()) {
-            cache.stepLaunched(++step);
+        // Where nothing can run, somebody may wait for what the copies make room for.
+        if (entries.isEmpty() && !cache.hasWork()) {
+            return new Batch(step, entries, MemoryWork.NONE);
         }
-        return new Batch(step, entries);
+        return new Batch(++step, entries, cache.launch(step));
     }
 
     private void takeDecodes() {
@@ -144,15 +148,14 @@ public final class Scheduler<O> {
             if (piece == 0) {
                 return;
             }
-            Optional<SequenceAllocation> memory = cache.admit(first.tokensToCompute());
-            if (memory.isEmpty()) {
+            if (!memories.admit(first)) {
                 return;
             }
             waiting.remove(first);
-            first.allocation = memory.get();
-            first.state = Sequence.State.RUNNING;
             admitted.add(first);
-            take(first, piece);
+            if (!take(first, piece)) {
+                return;
+            }
         }
     }
 
@@ -166,17 +169,19 @@ public final class Scheduler<O> {
         return rest <= room ? rest : room - room % CacheShape.BLOCK_TOKENS;
     }
 
-    private void take(Sequence<O> sequence, int count) {
+    /// Puts a sequence into the step, unless its blocks come free with the steps under way: then it is left out of this one.
+    private boolean take(Sequence<O> sequence, int count) {
         int end = sequence.launched + count;
-        if (sequence.allocation.reserve(end) == Growth.NO_ROOM) {
-            throw new IllegalStateException("no block for a running sequence, though all were promised: " + sequence);
+        if (!memories.cover(sequence, count)) {
+            return false;
         }
         entries.add(new BatchEntry(sequence.id(), sequence.tokens(), sequence.launched, count, sequence.nextSource(),
-                rows(sequence, end), sequence.allocation));
+                rows(sequence, end), sequence.memory));
         scheduled.add(sequence);
         budgetTokens -= count;
         scoringPieceTaken |= sequence.scoresPrompt() && sequence.inPrompt();
         sequence.launch(count);
+        return true;
     }
 
     private static LogitRows rows(Sequence<?> sequence, int end) {
@@ -217,6 +222,8 @@ public final class Scheduler<O> {
             throw new IllegalStateException("completed step " + batch.step() + " where steps " + (completedStep + 1) + " to "
                     + step + " are under way");
         }
+        completedStep = batch.step();
+        cache.stepCompleted(completedStep);
         for (int i = 0; i < batch.entries().size(); i++) {
             Sequence<O> sequence = scheduled(batch, i);
             if (sequence.state == Sequence.State.ENDED) {
@@ -224,12 +231,11 @@ public final class Scheduler<O> {
                 continue;
             }
             sequence.complete(batch.entries().get(i).count());
+            memories.completed(sequence);
             if (tokens.has(i)) {
                 sequence.append(tokens.get(i));
             }
         }
-        completedStep = batch.step();
-        cache.stepCompleted(completedStep);
     }
 
     /// Takes a sequence out, whatever it does, and gives its memory back: free at once, or after the last step under way.
@@ -248,8 +254,7 @@ public final class Scheduler<O> {
 
     private void release(Sequence<O> sequence) {
         admitted.remove(sequence);
-        sequence.allocation.close();
-        sequence.allocation = null;
+        memories.release(sequence);
     }
 
     /// Leaves a running sequence out of the steps to come; it keeps its memory, its place in the order, and the tokens of
@@ -312,23 +317,19 @@ public final class Scheduler<O> {
         int pausedNow = 0;
         for (Sequence<O> sequence : admitted) {
             boolean runs = sequence.state == Sequence.State.RUNNING || sequence.state == Sequence.State.PAUSED;
-            if (!runs || sequence.allocation == null || sequence.allocation.isClosed()) {
-                throw new IllegalStateException("admitted without memory: " + sequence);
+            if (!runs) {
+                throw new IllegalStateException("admitted and not to run: " + sequence);
             }
-            int held = sequence.allocation.blockCount();
-            if (held < CacheShape.blocksFor(sequence.launched)
-                    || held + sequence.allocation.promisedBlocks() != CacheShape.blocksFor(sequence.tokensToCompute())) {
-                throw new IllegalStateException(held + " blocks and a promise of " + sequence.allocation.promisedBlocks() + " for " + sequence);
-            }
+            memories.check(sequence);
             if (sequence.inPrompt() && sequence.launched % CacheShape.BLOCK_TOKENS != 0) {
                 throw new IllegalStateException("cut off the grid: " + sequence);
             }
             sequence.checkInvariants(stepsUnderWay());
             pausedNow += sequence.state == Sequence.State.PAUSED ? 1 : 0;
         }
-        if (pausedNow != paused || admitted.size() != cache.allocations()) {
+        if (pausedNow != paused || admitted.size() != cache.sequences()) {
             throw new IllegalStateException(paused + " of " + admitted.size() + " admitted counted as paused, " + pausedNow
-                    + " are; " + cache.allocations() + " allocations");
+                    + " are; " + cache.sequences() + " sequences have memory");
         }
     }
 }

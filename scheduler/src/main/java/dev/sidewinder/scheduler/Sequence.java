@@ -1,6 +1,6 @@
 package dev.sidewinder.scheduler;
 
-import dev.sidewinder.kvcache.SequenceAllocation;
+import dev.sidewinder.kvcache.SequenceMemory;
 import java.util.Arrays;
 
 /// A prompt and the tokens generated after it, and how far it has been computed. Changed by its [Scheduler] only.
@@ -36,7 +36,7 @@ public final class Sequence<O> {
     int launched;
     /// Tokens that the steps under way will bring.
     private int pending;
-    SequenceAllocation allocation;
+    SequenceMemory memory;
 
     // Neighbours in the queue of waiting sequences.
     Sequence<O> next;
@@ -132,6 +132,14 @@ public final class Sequence<O> {
             return TokenSource.PROMPT;
         }
         return launched < length ? TokenSource.GENERATED : TokenSource.UNREAD;
+    }
+
+    /// It has memory, with what was reused in it.
+    void begin(SequenceMemory memory) {
+        this.memory = memory;
+        computed = memory.reusedTokens();
+        launched = computed;
+        state = State.RUNNING;
     }
 
     /// A step with the next `count` tokens is under way.

@@ -58,7 +58,7 @@ final class WaitingQueue<O> {
         long tokens = 0;
         Sequence<O> before = null;
         for (Sequence<O> sequence = first; sequence != null; sequence = sequence.next) {
-            if (sequence.previous != before || sequence.state != Sequence.State.WAITING || sequence.allocation != null) {
+            if (sequence.previous != before || sequence.state != Sequence.State.WAITING || sequence.memory != null) {
                 throw new IllegalStateException("waiting queue is broken at place " + count + ": " + sequence);
             }
             count++;

@@ -3,7 +3,8 @@ package dev.sidewinder.scheduler;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.sidewinder.kvcache.CacheShape;
-import dev.sidewinder.kvcache.SequenceCache;
+import dev.sidewinder.kvcache.FrameCache;
+import dev.sidewinder.kvcache.FrameShape;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
@@ -12,7 +13,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
-import java.util.stream.IntStream;
+import java.util.Set;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -27,6 +28,8 @@ class SchedulerRandomTest {
     private final List<Sequence<Integer>> live = new ArrayList<>();
     private final Map<Long, Integer> ranUpTo = new HashMap<>();
     private final Deque<Batch> underWay = new ArrayDeque<>();
+    private final Deque<Touched> touched = new ArrayDeque<>();
+    private FrameShape shape;
     private boolean runsAhead;
     private int unread;
     private long late;
@@ -38,8 +41,8 @@ class SchedulerRandomTest {
     void runsEveryTokenOnceAndInOrder(long seed) {
         System.out.println("SchedulerRandomTest seed " + seed);
         Random random = new Random(seed);
-        CacheShape shape = new CacheShape(8 + random.nextInt(25), 2 + random.nextInt(5));
-        SequenceCache cache = new SequenceCache(shape);
+        shape = FrameShape.holding(2 + random.nextInt(5), 8 + random.nextInt(25), 1 + random.nextInt(4));
+        FrameCache cache = FrameCache.plain(shape);
         int maxSequences = 1 + random.nextInt(8);
         var limits = new SchedulerLimits(maxSequences, 128 * (1 + random.nextInt(3)) + maxSequences, 1024);
         Scheduler<Integer> scheduler = new Scheduler<>(limits, cache);
@@ -47,7 +50,7 @@ class SchedulerRandomTest {
 
         for (int i = 0; i < OPERATIONS; i++) {
             switch (random.nextInt(8)) {
-                case 0, 1 -> arrive(scheduler, shape, limits, random);
+                case 0, 1 -> arrive(scheduler, limits, random);
                 case 2 -> pauseOrResume(scheduler, random);
                 case 3 -> {
                     if (!live.isEmpty() && random.nextInt(3) == 0) {
@@ -61,19 +64,19 @@ class SchedulerRandomTest {
         finishAll(scheduler, limits, random);
         assertThat(unread > 100).as("%d unread tokens were run", unread).isEqualTo(runsAhead);
         assertThat(scheduler.lateCompletions()).isEqualTo(late);
-        assertThat(cache.blocks().available()).isEqualTo(shape.blocks());
-        assertThat(cache.slots().free()).isEqualTo(shape.slots());
+        assertThat(cache.use().atRest()).as("%s", cache.use()).isTrue();
+        assertThat(cache.use().freeBlocks()).isEqualTo(shape.blocks());
         assertThat(scheduler.running() + scheduler.waiting() + scheduler.paused()).isZero();
     }
 
-    private void arrive(Scheduler<Integer> scheduler, CacheShape shape, SchedulerLimits limits, Random random) {
+    private void arrive(Scheduler<Integer> scheduler, SchedulerLimits limits, Random random) {
         if (live.size() > 60) {
             return;
         }
         int prompt = LENGTHS[random.nextInt(LENGTHS.length)];
         int maxTokens = random.nextInt(4) == 0 ? LENGTHS[random.nextInt(LENGTHS.length)] : random.nextInt(20);
         var sequence = new Sequence<>(++ids, new int[prompt], maxTokens, random.nextInt(6) == 0, maxTokens);
-        boolean fits = Math.max(prompt, prompt + maxTokens - 1) <= shape.blocks() * 128 && prompt + maxTokens <= limits.maxSequenceTokens();
+        boolean fits = Math.max(prompt, prompt + maxTokens - 1) <= shape.mostTokens() && prompt + maxTokens <= limits.maxSequenceTokens();
         Admission admission = scheduler.submit(sequence);
         assertThat(admission instanceof Admission.Queued).isEqualTo(fits);
         if (fits) {
@@ -122,15 +125,20 @@ class SchedulerRandomTest {
     }
 
     private void launch(Scheduler<Integer> scheduler, SchedulerLimits limits, Batch batch) {
+        checkOrderOfAdmission();
         if (!batch.isEmpty()) {
             checkBatch(scheduler, limits, batch);
-            underWay.forEach(earlier -> checkMemory(earlier, batch));
+            var now = Touched.of(batch, shape);
+            touched.forEach(earlier -> checkMemory(earlier, now));
+            checkMemory(now, now);
             underWay.add(batch);
+            touched.add(now);
         }
     }
 
     private void complete(Scheduler<Integer> scheduler, SchedulerLimits limits, Random random) {
         Batch batch = underWay.remove();
+        touched.remove();
         var tokens = new SampledTokens(limits.maxSequences());
         List<Sequence<Integer>> without = new ArrayList<>();
         for (int i = 0; i < batch.entries().size(); i++) {
@@ -158,20 +166,47 @@ class SchedulerRandomTest {
         }
     }
 
-    /// No two sequences of steps under way have a slot or a block in common, also when one of them has ended.
-    private static void checkMemory(Batch earlier, Batch later) {
-        for (BatchEntry before : earlier.entries()) {
-            for (BatchEntry entry : later.entries()) {
-                if (before.sequence() != entry.sequence()) {
-                    assertThat(entry.allocation().slot()).isNotEqualTo(before.allocation().slot());
-                    assertThat(blocks(entry)).doesNotContainAnyElementsOf(blocks(before));
-                }
+    /// No two sequences of steps under way have a frame's state or a block in common, also when one of them has ended.
+    private void checkMemory(Touched earlier, Touched later) {
+        earlier.entries().forEach((before, blocks) -> later.entries().forEach((entry, others) -> {
+            if (!before.equals(entry)) {
+                assertThat(others).as("memory of %d, while %d's is touched", entry, before).doesNotContainAnyElementsOf(blocks);
             }
+        }));
+    }
+
+    /// Blocks that a step touches, by sequence; a state counts as all blocks of its frame.
+    private record Touched(Map<Long, Set<Integer>> entries) {
+
+        static Touched of(Batch batch, FrameShape shape) {
+            Map<Long, Set<Integer>> entries = new HashMap<>();
+            for (BatchEntry entry : batch.entries()) {
+                Set<Integer> blocks = new HashSet<>();
+                for (int i = 0; i < CacheShape.blocksFor(entry.from() + entry.count()); i++) {
+                    blocks.add(entry.allocation().block(i));
+                }
+                int frame = entry.allocation().slot() * shape.blocksPerFrame();
+                for (int i = frame; i < frame + shape.blocksPerFrame(); i++) {
+                    assertThat(blocks.add(i)).as("the state of %d overlaps its block %d", entry.sequence(), i).isTrue();
+                }
+                entries.put(entry.sequence(), blocks);
+            }
+            return new Touched(entries);
         }
     }
 
-    private static List<Integer> blocks(BatchEntry entry) {
-        return IntStream.range(0, CacheShape.blocksFor(entry.from() + entry.count())).map(entry.allocation()::block).boxed().toList();
+    /// Sequences get memory in the order in which they came. The first steps of a sequence may come later than others': a block
+    /// of its own may wait for a step, and it may be paused meanwhile.
+    private void checkOrderOfAdmission() {
+        long newest = lastAdmitted;
+        for (Sequence<Integer> sequence : live) {
+            if (sequence.state() == Sequence.State.WAITING) {
+                assertThat(sequence.id()).as("waits, though %d has been admitted", newest).isGreaterThan(newest);
+            } else {
+                newest = Math.max(newest, sequence.id());
+            }
+        }
+        lastAdmitted = newest;
     }
 
     private void checkBatch(Scheduler<Integer> scheduler, SchedulerLimits limits, Batch batch) {
@@ -190,10 +225,6 @@ class SchedulerRandomTest {
             assertThat(entry.allocation().blockCount()).isGreaterThanOrEqualTo(CacheShape.blocksFor(end));
             if (end < sequence.promptTokens()) {
                 assertThat(end % 128).as("cut on the grid").isZero();
-            }
-            if (entry.from() == 0) {
-                assertThat(entry.sequence()).as("admitted in order of arrival").isGreaterThan(lastAdmitted);
-                lastAdmitted = entry.sequence();
             }
             boolean prompt = entry.from() < sequence.promptTokens();
             boolean known = entry.from() < sequence.length();

@@ -6,7 +6,8 @@ import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 import static org.assertj.core.api.Assertions.tuple;
 
 import dev.sidewinder.kvcache.CacheShape;
-import dev.sidewinder.kvcache.SequenceCache;
+import dev.sidewinder.kvcache.FrameCache;
+import dev.sidewinder.kvcache.FrameShape;
 import java.util.HashMap;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
@@ -17,7 +18,7 @@ class SchedulerTest {
 
     private static final int BATCH_TOKENS = 512;
 
-    private final SequenceCache cache = new SequenceCache(new CacheShape(16, 4));
+    private final FrameCache cache = FrameCache.plain(FrameShape.holding(4, 16, 1));
     private final Scheduler<String> scheduler = new Scheduler<>(new SchedulerLimits(4, BATCH_TOKENS, 4096), cache);
     private final Map<String, Sequence<String>> sequences = new HashMap<>();
     private long ids;
@@ -137,7 +138,7 @@ class SchedulerTest {
     @CsvSource({"2047, 2, true", "2048, 1, true", "2048, 0, true", "2049, 0, false", "2048, 2, false", "1, 2048, true", "1, 2049, false",
             "2147483647, 2147483647, false"})
     void refusesWhatTheWholeCacheCouldNotHold(int prompt, int maxTokens, boolean fits) {
-        var refusal = Scheduler.neverFits(prompt, maxTokens, 16, 4096);
+        var refusal = Scheduler.neverFits(prompt, maxTokens, new FrameShape(17, 1), 4096);
         assertThat(refusal.isEmpty()).isEqualTo(fits);
         refusal.ifPresent(numbers -> {
             assertThat(numbers.tokens()).isEqualTo((long) prompt + maxTokens);
@@ -148,7 +149,7 @@ class SchedulerTest {
     @Test
     void refusesWhatIsLongerThanASequenceMayBe() {
         var sequence = new Sequence<>(1, new int[3000], 1097, false, "long");
-        assertThat(new Scheduler<String>(new SchedulerLimits(4, 512, 4096), new SequenceCache(new CacheShape(64, 1))).submit(sequence))
+        assertThat(new Scheduler<String>(new SchedulerLimits(4, 512, 4096), FrameCache.plain(FrameShape.holding(1, 64, 1))).submit(sequence))
                 .isEqualTo(new Admission.NeverFits(4097, 4096));
     }
 
@@ -159,9 +160,9 @@ class SchedulerTest {
             assertThat(step(7).isEmpty()).isFalse();
         }
         assertThat(sequence("largest").generatedTokens()).isEqualTo(49);
-        assertThat(cache.blocks().promised()).isZero();
+        assertThat(cache.promisedBlocks()).isZero();
         end("largest");
-        assertThat(cache.blocks().free()).isEqualTo(16);
+        assertThat(cache.use().freeBlocks()).isEqualTo(20);
     }
 
     @Test
@@ -169,10 +170,10 @@ class SchedulerTest {
         submit("a", 10, 5);
         Batch batch = scheduler.next();
         end("a");
-        assertThat(cache.blocks().fenced()).isEqualTo(1);
+        assertThat(cache.use().frames().fencedBlocks()).isEqualTo(1);
         complete(batch, 7);
-        assertThat(cache.blocks().free()).isEqualTo(16);
-        assertThat(cache.slots().free()).isEqualTo(4);
+        assertThat(cache.use().freeBlocks()).isEqualTo(20);
+        assertThat(cache.use().atRest()).isTrue();
         assertThat(scheduler.lateCompletions()).isEqualTo(1);
         scheduler.checkInvariants();
     }
@@ -192,12 +193,12 @@ class SchedulerTest {
         end("s2");
         scheduler.checkInvariants();
         assertThat(scheduler.paused()).isZero();
-        assertThat(cache.slots().free()).isEqualTo(1);
+        assertThat(cache.use().runningStates()).isEqualTo(3);
     }
 
     @Test
     void neverPutsMoreSequencesIntoAStepThanAllowedAfterAResume() {
-        var manySlots = new Scheduler<String>(new SchedulerLimits(2, 256, 4096), new SequenceCache(new CacheShape(16, 8)));
+        var manySlots = new Scheduler<String>(new SchedulerLimits(2, 256, 4096), FrameCache.plain(FrameShape.holding(8, 16, 1)));
         var first = new Sequence<>(1, new int[5], 100, false, "first");
         var second = new Sequence<>(2, new int[5], 100, false, "second");
         var third = new Sequence<>(3, new int[5], 100, false, "third");
@@ -316,11 +317,11 @@ class SchedulerTest {
         end("a");
 
         // then nothing of it is free before the second has completed, whose token is dropped
-        assertThat(cache.blocks().fenced()).isEqualTo(2);
-        assertThat(cache.slots().fenced()).isEqualTo(1);
+        assertThat(cache.use().frames().fencedBlocks()).isEqualTo(2);
+        assertThat(cache.use().frames().fencedStates()).isEqualTo(1);
         complete(ahead, 4);
-        assertThat(cache.blocks().free()).isEqualTo(16);
-        assertThat(cache.slots().free()).isEqualTo(4);
+        assertThat(cache.use().freeBlocks()).isEqualTo(20);
+        assertThat(cache.use().atRest()).isTrue();
         assertThat(scheduler.lateCompletions()).isEqualTo(1);
         scheduler.checkInvariants();
     }

@@ -3,8 +3,10 @@ package dev.sidewinder.bench.gpu;
 import dev.sidewinder.engine.Backend;
 import dev.sidewinder.engine.LaunchedStep;
 import dev.sidewinder.engine.Sample;
-import dev.sidewinder.kvcache.SequenceAllocation;
-import dev.sidewinder.kvcache.SequenceCache;
+import dev.sidewinder.kvcache.FrameCache;
+import dev.sidewinder.kvcache.MemoryAdmission;
+import dev.sidewinder.kvcache.MemoryWish;
+import dev.sidewinder.kvcache.SequenceMemory;
 import dev.sidewinder.scheduler.Batch;
 import dev.sidewinder.scheduler.BatchEntry;
 import dev.sidewinder.scheduler.LogitRows;
@@ -22,13 +24,13 @@ final class BackendSteps {
     static final class Sequence implements AutoCloseable {
         private final long id;
         private final int[] tokens;
-        private final SequenceAllocation allocation;
+        private final SequenceMemory memory;
         private int length;
 
-        private Sequence(long id, int[] tokens, SequenceAllocation allocation) {
+        private Sequence(long id, int[] tokens, SequenceMemory memory) {
             this.id = id;
             this.tokens = tokens;
-            this.allocation = allocation;
+            this.memory = memory;
         }
 
         /// Tokens that have run, or run in a step that is under way.
@@ -48,7 +50,7 @@ final class BackendSteps {
 
         @Override
         public void close() {
-            allocation.close();
+            memory.close();
         }
     }
 
@@ -56,14 +58,14 @@ final class BackendSteps {
     private record Running(long number, LaunchedStep step, List<Sequence> sequences, int[] position) {}
 
     private final Backend backend;
-    private final SequenceCache cache;
+    private final FrameCache cache;
     private final GreedyRows greedy;
     private long step;
     private long newest;
 
     BackendSteps(Backend backend) {
         this.backend = backend;
-        this.cache = new SequenceCache(backend.cacheShape());
+        this.cache = FrameCache.plain(backend.memory().frames());
         this.greedy = new GreedyRows(backend.vocabSize());
     }
 
@@ -76,9 +78,11 @@ final class BackendSteps {
 
     /// A sequence of these tokens, those that are generated in their place.
     Sequence admit(int[] tokens) {
-        SequenceAllocation allocation = cache.admit(tokens.length).orElseThrow(() -> new IllegalStateException(
-                "there is no room for a sequence of " + tokens.length + " tokens in a cache of " + backend.cacheShape()));
-        return new Sequence(++newest, tokens, allocation);
+        return switch (cache.admit(MemoryWish.alone(tokens.length))) {
+            case MemoryAdmission.Granted(SequenceMemory memory) -> new Sequence(++newest, tokens, memory);
+            case MemoryAdmission answer -> throw new IllegalStateException("there is no room for a sequence of " + tokens.length
+                    + " tokens in " + backend.memory() + ": " + answer);
+        };
     }
 
     /// Runs the next `count` prompt tokens of each sequence, in one step.
@@ -102,8 +106,7 @@ final class BackendSteps {
             entries.add(entry(sequence, 1, TokenSource.GENERATED, LogitRows.NONE));
         }
         long began = System.nanoTime();
-        cache.stepLaunched(++step);
-        backend.forward(new Batch(step, entries));
+        backend.forward(new Batch(++step, entries, cache.launch(step)));
         cache.stepCompleted(step);
         return (System.nanoTime() - began) / 1e3;
     }
@@ -150,8 +153,7 @@ final class BackendSteps {
             entries.add(entry(sequences.get(i), count, source, logits));
             position[i] = sequences.get(i).length;
         }
-        cache.stepLaunched(++step);
-        return new Running(step, backend.launch(new Batch(step, entries)), sequences, position);
+        return new Running(++step, backend.launch(new Batch(step, entries, cache.launch(step))), sequences, position);
     }
 
     /// A row that is not finite is a failure: a broken kernel is never fast.
@@ -169,7 +171,7 @@ final class BackendSteps {
     private BatchEntry entry(Sequence sequence, int count, TokenSource source, LogitRows logits) {
         int from = sequence.length;
         sequence.length += count;
-        sequence.allocation.reserve(sequence.length);
-        return new BatchEntry(sequence.id, sequence.tokens, from, count, source, logits, sequence.allocation);
+        sequence.memory.reserve(from, sequence.length);
+        return new BatchEntry(sequence.id, sequence.tokens, from, count, source, logits, sequence.memory);
     }
 }

@@ -78,7 +78,7 @@ public final class LongRecall {
         try (Model model = Model.openUnmade(settings.model())) {
             var prompts = new PassPhrasePrompts(model);
             try (var backend = new CudaBackend(device.get(), model.config(), model.weights(),
-                    new CacheShape(CacheShape.blocksFor(longest), 1), options, LoadProgress.SILENT)) {
+                    CudaBackend.memory(model.config(), settings.kvFormat(), 1, CacheShape.blocksFor(longest)), options, LoadProgress.SILENT)) {
                 var steps = new BackendSteps(backend);
                 for (int length : settings.lengths()) {
                     if (System.nanoTime() - began >= settings.limit().toNanos()) {

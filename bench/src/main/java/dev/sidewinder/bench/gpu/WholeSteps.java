@@ -1,6 +1,7 @@
 package dev.sidewinder.bench.gpu;
 
 import dev.sidewinder.bench.gpu.BackendSteps.Sequence;
+import dev.sidewinder.engine.BackendMemory;
 import dev.sidewinder.engine.cuda.CudaBackend;
 import dev.sidewinder.engine.cuda.CudaDevice;
 import dev.sidewinder.engine.cuda.CudaOptions;
@@ -80,9 +81,9 @@ public final class WholeSteps {
             return prompts.isEmpty() ? longest : Math.max(longest, Collections.max(prompts) + 1);
         }
 
-        private CacheShape cache() {
+        private BackendMemory memory(Model model) {
             int blocks = Math.max(largestBatch() * CacheShape.blocksFor(batchTokens()), CacheShape.blocksFor(longestTokens()));
-            return new CacheShape(blocks, largestBatch());
+            return CudaBackend.memory(model.config(), kvFormat, largestBatch(), blocks);
         }
 
         private CudaOptions options() {
@@ -166,7 +167,7 @@ public final class WholeSteps {
     private CudaBackend start(Model model, CudaDevice opened) {
         long began = System.nanoTime();
         long[] weightsDone = {began};
-        var built = new CudaBackend(opened, model.config(), model.weights(), settings.cache(), settings.options(),
+        var built = new CudaBackend(opened, model.config(), model.weights(), settings.memory(model), settings.options(),
                 (done, total) -> weightsDone[0] = done == total ? System.nanoTime() : weightsDone[0]);
         long end = System.nanoTime();
         double bytes = model.summary().bytes();

@@ -5,11 +5,13 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.sidewinder.bench.gpu.BackendSteps.Sequence;
 import dev.sidewinder.engine.Backend;
+import dev.sidewinder.engine.BackendMemory;
 import dev.sidewinder.engine.LaunchedStep;
 import dev.sidewinder.engine.Logits;
 import dev.sidewinder.engine.RowSampler;
 import dev.sidewinder.engine.Sample;
-import dev.sidewinder.kvcache.CacheShape;
+import dev.sidewinder.kvcache.FrameShape;
+import dev.sidewinder.kvcache.HostShape;
 import dev.sidewinder.scheduler.Batch;
 import dev.sidewinder.scheduler.BatchEntry;
 import dev.sidewinder.scheduler.LogitRows;
@@ -112,8 +114,8 @@ class BackendStepsTest {
         }
 
         @Override
-        public CacheShape cacheShape() {
-            return new CacheShape(8, 3);
+        public BackendMemory memory() {
+            return new BackendMemory(FrameShape.holding(3, 8, 2), HostShape.NONE);
         }
 
         @Override

@@ -159,13 +159,9 @@ public final class CpuBackend implements Backend {
         return new RmsNorm(math, weight, config.normEpsilon(), pool.workers());
     }
 
+    @Override
     public BackendMemory memory() {
         return shape;
-    }
-
-    @Override
-    public CacheShape cacheShape() {
-        return places;
     }
 
     /// One recurrence, token by token, serves prompts and single tokens alike.

@@ -1,7 +1,9 @@
 package dev.sidewinder.engine.cpu;
 
+import dev.sidewinder.engine.BackendMemory;
 import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.kvcache.FrameShape;
+import dev.sidewinder.kvcache.HostShape;
 import dev.sidewinder.model.config.LayerSpec;
 import dev.sidewinder.model.config.ModelConfig;
 import java.lang.foreign.MemorySegment;
@@ -93,6 +95,11 @@ public record CpuCacheLayout(long slotBytes, long blockBytes, int elementBytes, 
                 }
             }
         }
+    }
+
+    /// The same, and no room on the host.
+    public BackendMemory memory(int sequences, int blocks) {
+        return new BackendMemory(frames(sequences, blocks), HostShape.NONE);
     }
 
     /// What must be equal for the bytes of a state or block to mean the same.

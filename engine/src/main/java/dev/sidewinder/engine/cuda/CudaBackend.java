@@ -61,6 +61,11 @@ public final class CudaBackend implements Backend {
     private long steps;
     private boolean closed;
 
+    /// Frames in which so many sequences have a state each, and so many blocks together, and no room on the host.
+    public static BackendMemory memory(ModelConfig config, KvFormat format, int sequences, int blocks) {
+        return new BackendMemory(CacheLayout.of(config, format).frames(sequences, blocks), HostShape.NONE);
+    }
+
     /// Builds the backend: allocates, uploads the weights, captures the graphs.
     ///
     /// @param cuda  taken over, and closed also when this fails
@@ -134,10 +139,6 @@ public final class CudaBackend implements Backend {
     }
 
     @Override
-    public CacheShape cacheShape() {
-        return places;
-    }
-
     public BackendMemory memory() {
         return shape;
     }

@@ -1,11 +1,16 @@
 package dev.sidewinder.engine.stub;
 
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
 import dev.sidewinder.engine.Backend;
+import dev.sidewinder.engine.BackendMemory;
 import dev.sidewinder.engine.Logits;
-import dev.sidewinder.kvcache.CacheShape;
+import dev.sidewinder.kvcache.HostCopy;
+import dev.sidewinder.kvcache.MemoryWork;
 import dev.sidewinder.scheduler.Batch;
 import dev.sidewinder.scheduler.BatchEntry;
 import dev.sidewinder.scheduler.LogitRows;
+import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.concurrent.locks.LockSupport;
 
@@ -20,6 +25,7 @@ public final class StubBackend implements Backend {
 
     private final StubShape shape;
     private final long[] hashes;
+    private final MemorySegment hostHashes;
     private float[] values = new float[0];
     /// Where the peaks of the latest step are, to take them away again.
     private int[] peaks = new int[0];
@@ -27,7 +33,8 @@ public final class StubBackend implements Backend {
 
     public StubBackend(StubShape shape) {
         this.shape = shape;
-        this.hashes = new long[shape.cache().slots()];
+        this.hashes = new long[shape.memory().frames().frames()];
+        this.hostHashes = MemorySegment.ofArray(new long[shape.memory().host().states()]);
     }
 
     /// The token that follows the first `length` tokens.
@@ -52,8 +59,18 @@ public final class StubBackend implements Backend {
     }
 
     @Override
-    public CacheShape cacheShape() {
-        return shape.cache();
+    public BackendMemory memory() {
+        return shape.memory();
+    }
+
+    @Override
+    public boolean decodeEqualsScan() {
+        return true;
+    }
+
+    @Override
+    public String cacheFormat() {
+        return "stub 1: 8 bytes of hash";
     }
 
     @Override
@@ -64,12 +81,40 @@ public final class StubBackend implements Backend {
     @Override
     public Logits forward(Batch batch) {
         makeRoom(batch.logitRows());
+        copyBefore(batch.memory());
         int row = 0;
         for (BatchEntry entry : batch.entries()) {
             row += run(entry, row);
         }
+        batch.memory().stores().forEach(copy -> hashes[copy.to()] = hashes[copy.from()]);
         pause(shape.stepDelay().toNanos() + batch.tokens() * shape.tokenDelay().toNanos());
         return new Logits(values, row, shape.vocabSize());
+    }
+
+    /// There is nothing in blocks.
+    private void copyBefore(MemoryWork work) {
+        for (HostCopy copy : work.ins()) {
+            if (copy.kind() == HostCopy.Kind.STATE) {
+                hashes[copy.device()] = hostHashes.getAtIndex(JAVA_LONG, copy.host());
+            }
+        }
+        work.restores().forEach(copy -> hashes[copy.to()] = hashes[copy.from()]);
+        for (HostCopy copy : work.outs()) {
+            if (copy.kind() == HostCopy.Kind.STATE) {
+                hostHashes.setAtIndex(JAVA_LONG, copy.host(), hashes[copy.device()]);
+            }
+        }
+    }
+
+    @Override
+    public MemorySegment hostState(int place) {
+        return hostHashes.asSlice((long) place * Long.BYTES, Long.BYTES);
+    }
+
+    /// Nothing.
+    @Override
+    public MemorySegment hostBlock(int place) {
+        return hostHashes.asSlice(0, 0);
     }
 
     private int run(BatchEntry entry, int firstRow) {

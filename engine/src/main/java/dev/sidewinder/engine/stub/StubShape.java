@@ -1,15 +1,17 @@
 package dev.sidewinder.engine.stub;
 
-import dev.sidewinder.kvcache.CacheShape;
+import dev.sidewinder.engine.BackendMemory;
+import dev.sidewinder.kvcache.FrameShape;
+import dev.sidewinder.kvcache.HostShape;
 import java.time.Duration;
 
 /// What a [StubBackend] pretends to be.
 ///
 /// @param vocabSize  tokens of its vocabulary
-/// @param cache      blocks and slots it has "memory" for
+/// @param memory     what it has "memory" for
 /// @param stepDelay  time every step takes
 /// @param tokenDelay time every token of a step takes besides
-public record StubShape(int vocabSize, CacheShape cache, Duration stepDelay, Duration tokenDelay) {
+public record StubShape(int vocabSize, BackendMemory memory, Duration stepDelay, Duration tokenDelay) {
 
     public StubShape {
         if (vocabSize < 1 || stepDelay.isNegative() || tokenDelay.isNegative()) {
@@ -18,8 +20,8 @@ public record StubShape(int vocabSize, CacheShape cache, Duration stepDelay, Dur
         }
     }
 
-    /// Without delays.
-    public StubShape(int vocabSize, CacheShape cache) {
-        this(vocabSize, cache, Duration.ZERO, Duration.ZERO);
+    /// Without delays, and without room for suspended sequences.
+    public StubShape(int vocabSize, FrameShape frames) {
+        this(vocabSize, new BackendMemory(frames, HostShape.NONE), Duration.ZERO, Duration.ZERO);
     }
 }

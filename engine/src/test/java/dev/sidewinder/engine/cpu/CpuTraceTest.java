@@ -1,9 +1,9 @@
 package dev.sidewinder.engine.cpu;
 
+import dev.sidewinder.engine.BackendMemory;
 import dev.sidewinder.engine.LoadProgress;
 import dev.sidewinder.engine.Trace;
 import dev.sidewinder.engine.TraceHarness;
-import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.model.Model;
 import java.util.Random;
 import org.junit.jupiter.api.AfterAll;
@@ -41,9 +41,9 @@ class CpuTraceTest {
         for (long trace = 1; trace <= TRACES; trace++) {
             System.out.println("CpuTraceTest seed " + trace + ", " + arithmetic);
             var random = new Random(trace);
-            var shape = new CacheShape(6 + random.nextInt(12), 2 + random.nextInt(5));
+            BackendMemory memory = CpuCacheLayout.of(model.config(), arithmetic).memory(2 + random.nextInt(5), 6 + random.nextInt(12));
             var options = new CpuOptions(arithmetic, 2, MAX_BATCH_TOKENS, CpuOptions.Products.BEST);
-            new TraceHarness(() -> new CpuBackend(model.config(), model.weights(), shape, options, LoadProgress.SILENT))
+            new TraceHarness(() -> new CpuBackend(model.config(), model.weights(), memory, options, LoadProgress.SILENT))
                     .play(trace, SIZE);
         }
     }

@@ -7,6 +7,7 @@ import dev.sidewinder.cuda.device.DeviceBuffer;
 import dev.sidewinder.cuda.emulator.EmulatorSettings;
 import dev.sidewinder.cuda.kernel.LaunchShape;
 import dev.sidewinder.engine.Backend;
+import dev.sidewinder.engine.BackendMemory;
 import dev.sidewinder.engine.Engine;
 import dev.sidewinder.engine.EngineException;
 import dev.sidewinder.engine.EngineLimits;
@@ -46,7 +47,8 @@ class CudaFailureTest {
     void endsTheEngineAndLetsItBeClosed(Sampling sampling) throws InterruptedException {
         try (Model model = Model.open(EmulatedBackend.SMALLEST)) {
             CudaDevice device = EmulatedBackend.device(EmulatorSettings.withSeed(1).lazily());
-            var backend = new Breaking(device, new CudaBackend(device, model.config(), model.weights(), SHAPE,
+            var backend = new Breaking(device, new CudaBackend(device, model.config(), model.weights(),
+                    CudaBackend.memory(model.config(), KvFormat.BF16, SHAPE.slots(), SHAPE.blocks()),
                     EmulatedBackend.options(256, SHAPE).with(sampling), LoadProgress.SILENT));
             Engine engine = Engine.start(backend, new EngineLimits(2, 256, 4, 1000, 400), EngineObserver.NONE);
 
@@ -141,8 +143,8 @@ class CudaFailureTest {
         }
 
         @Override
-        public CacheShape cacheShape() {
-            return backend.cacheShape();
+        public BackendMemory memory() {
+            return backend.memory();
         }
 
         @Override

@@ -7,6 +7,7 @@ import dev.sidewinder.cuda.emulator.Emulator;
 import dev.sidewinder.cuda.emulator.EmulatorSettings;
 import dev.sidewinder.cuda.kernel.SampleRows;
 import dev.sidewinder.engine.Backend;
+import dev.sidewinder.engine.BackendMemory;
 import dev.sidewinder.engine.Engine;
 import dev.sidewinder.engine.EngineLimits;
 import dev.sidewinder.engine.EngineObserver;
@@ -104,7 +105,8 @@ class CudaSamplingTest {
     private List<Outcome> run(Sampling sampling, List<GenerationRequest> requests, UnaryOperator<Backend> watch)
             throws InterruptedException {
         CudaOptions options = EmulatedBackend.options(256, SHAPE).with(sampling);
-        Backend backend = watch.apply(EmulatedBackend.open(model, SHAPE, options, EmulatorSettings.withSeed(7).lazily()));
+        Backend backend = watch.apply(EmulatedBackend.open(model, CudaBackend.memory(model.config(), KvFormat.BF16, SHAPE.slots(), SHAPE.blocks()), options,
+                EmulatorSettings.withSeed(7).lazily()));
         List<Outcome> outcomes = new ArrayList<>();
         try (Engine engine = Engine.start(backend, LIMITS, EngineObserver.NONE)) {
             List<Generation> generations = new ArrayList<>();
@@ -200,8 +202,8 @@ class CudaSamplingTest {
         }
 
         @Override
-        public CacheShape cacheShape() {
-            return backend.cacheShape();
+        public BackendMemory memory() {
+            return backend.memory();
         }
 
         @Override

@@ -2,6 +2,7 @@ package dev.sidewinder.engine.cuda;
 
 import dev.sidewinder.cuda.emulator.Emulator;
 import dev.sidewinder.cuda.emulator.EmulatorSettings;
+import dev.sidewinder.engine.BackendMemory;
 import dev.sidewinder.engine.Trace;
 import dev.sidewinder.engine.TraceHarness;
 import dev.sidewinder.kvcache.CacheShape;
@@ -43,11 +44,12 @@ class CudaTraceTest {
         System.out.println("CudaTraceTest seed " + seed + " " + sampling);
         var random = new Random(seed);
         var shape = new CacheShape(6 + random.nextInt(6), 2 + random.nextInt(5));
-        CudaOptions options = EmulatedBackend.options(MAX_BATCH_TOKENS, shape);
+        BackendMemory memory = CudaBackend.memory(model.config(), KvFormat.BF16, shape.slots(), shape.blocks());
+        CudaOptions options = EmulatedBackend.options(MAX_BATCH_TOKENS, new CacheShape(memory.frames().blocks(), shape.slots()));
         // Work that waits until the host does shows when a buffer is written again too early.
         EmulatorSettings settings = EmulatorSettings.withSeed(seed);
-        new TraceHarness(() -> EmulatedBackend.open(model, shape, options.with(Sampling.HOST), settings))
-                .play(seed, SIZE, EmulatedBackend.open(model, shape, options.with(sampling), seed % 2 == 0 ? settings : settings.lazily()));
+        new TraceHarness(() -> EmulatedBackend.open(model, memory, options.with(Sampling.HOST), settings))
+                .play(seed, SIZE, EmulatedBackend.open(model, memory, options.with(sampling), seed % 2 == 0 ? settings : settings.lazily()));
         Assertions.assertThat(Emulator.liveAllocations()).isZero();
     }
 }

@@ -3,7 +3,9 @@ package dev.sidewinder.server.cli;
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonGenerator;
 import dev.sidewinder.engine.cpu.Arithmetic;
+import dev.sidewinder.engine.BackendMemory;
 import dev.sidewinder.engine.cpu.CpuBackend;
+import dev.sidewinder.engine.cpu.CpuCacheLayout;
 import dev.sidewinder.engine.cpu.CpuOptions;
 import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.model.Model;
@@ -48,10 +50,10 @@ final class LogitsCommand implements Callable<Integer> {
         }
         try (Model model = Model.open(location)) {
             requireInVocabulary(model.config().vocabSize());
-            var shape = new CacheShape(CacheShape.blocksFor(tokens.length), 1);
+            BackendMemory memory = CpuCacheLayout.of(model.config(), chosen).memory(1, CacheShape.blocksFor(tokens.length));
             var options = CpuOptions.of(chosen, Math.min(tokens.length, PromptPass.PIECE_TOKENS));
             try (Progress progress = Progress.of("loading " + model.name());
-                    var backend = new CpuBackend(model.config(), model.weights(), shape, options, progress::bytes)) {
+                    var backend = new CpuBackend(model.config(), model.weights(), memory, options, progress::bytes)) {
                 progress.close();
                 print(model, backend, System.out);
             }

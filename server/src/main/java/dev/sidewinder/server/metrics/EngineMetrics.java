@@ -248,8 +248,8 @@ public final class EngineMetrics {
         compatible.gauge("vllm:num_requests_waiting_by_reason", "Requests waiting, by what for.",
                 of(s -> s.paused() + s.places()), new Label("reason", "deferred"));
         compatible.gauge("vllm:kv_cache_usage_perc",
-                "Cache held by live requests, 0 to 1: the larger of the fractions of KV blocks and state slots.",
-                of(EngineStatus::cacheUsage));
+                "The part of the pool that live requests hold or are promised, 0 to 1; what can be evicted is free.",
+                of(s -> s.cache().committed()));
         compatible.gauge("vllm:cache_config_info", "Cache shape, value is always 1.", () -> 1,
                 new Label("block_size", Integer.toString(cache.blockTokens())),
                 new Label("cache_dtype", cache.cacheType()), new Label("mamba_cache_dtype", cache.stateType()),
@@ -257,17 +257,17 @@ public final class EngineMetrics {
     }
 
     private void cacheGauges() {
-        own.gauge("sidewinder_kv_blocks", "KV blocks by state.", of(EngineStatus::freeBlocks), state("free"));
-        own.gauge("sidewinder_kv_blocks", "KV blocks by state.",
-                of(s -> s.blocks() - s.freeBlocks() - s.fencedBlocks()), state("active"));
-        own.gauge("sidewinder_kv_blocks", "KV blocks by state.", of(EngineStatus::fencedBlocks), state("fenced"));
-        own.gauge("sidewinder_state_slots", "Recurrent-state slots by state.", of(EngineStatus::freeSlots), state("free"));
-        own.gauge("sidewinder_state_slots", "Recurrent-state slots by state.",
-                of(s -> s.slots() - s.freeSlots() - s.fencedSlots()), state("running"));
-        own.gauge("sidewinder_state_slots", "Recurrent-state slots by state.", of(EngineStatus::fencedSlots),
+        own.gauge("sidewinder_kv_blocks", "KV blocks by state.", of(s -> s.cache().freeBlocks()), state("free"));
+        own.gauge("sidewinder_kv_blocks", "KV blocks by state.", of(s -> s.cache().runningBlocks()), state("active"));
+        own.gauge("sidewinder_kv_blocks", "KV blocks by state.", of(s -> s.cache().keptBlocks()), state("cached"));
+        own.gauge("sidewinder_kv_blocks", "KV blocks by state.", of(s -> s.cache().frames().fencedBlocks()), state("fenced"));
+        own.gauge("sidewinder_state_slots", "Recurrent-state slots by state.", of(s -> s.cache().frames().freeFrames()), state("free"));
+        own.gauge("sidewinder_state_slots", "Recurrent-state slots by state.", of(s -> s.cache().runningStates()), state("running"));
+        own.gauge("sidewinder_state_slots", "Recurrent-state slots by state.", of(s -> s.cache().keptStates()), state("snapshot"));
+        own.gauge("sidewinder_state_slots", "Recurrent-state slots by state.", of(s -> s.cache().frames().fencedStates()),
                 state("fenced"));
-        own.gauge("sidewinder_kv_usage_ratio", "KV blocks held by live requests, 0 to 1.", of(EngineMetrics::blockUsage));
-        own.gauge("sidewinder_state_usage_ratio", "State slots held by live requests, 0 to 1.",
+        own.gauge("sidewinder_kv_usage_ratio", "The part of the pool that is KV of live requests, 0 to 1.", of(EngineMetrics::blockUsage));
+        own.gauge("sidewinder_state_usage_ratio", "The part of the pool that is states of live requests, 0 to 1.",
                 of(EngineMetrics::slotUsage));
         own.gauge("sidewinder_queue_requests", "Sequences waiting, reserved places included.",
                 of(s -> s.waiting() + s.places()));
@@ -281,11 +281,11 @@ public final class EngineMetrics {
     }
 
     private static double blockUsage(EngineStatus status) {
-        return (status.blocks() - status.freeBlocks()) / (double) status.blocks();
+        return status.cache().runningBlocks() / (double) status.cache().shape().blocks();
     }
 
     private static double slotUsage(EngineStatus status) {
-        return (status.slots() - status.freeSlots()) / (double) status.slots();
+        return status.cache().runningStates() / (double) status.cache().shape().frames();
     }
 
     private Histogram histogram(String name, String help, double[] bounds) {

@@ -19,6 +19,7 @@ import dev.sidewinder.server.settings.ServerConfig;
 import dev.sidewinder.server.settings.ServerConfig.ArithmeticKind;
 import dev.sidewinder.server.settings.ServerConfig.CacheType;
 import dev.sidewinder.server.settings.SettingsException;
+import java.time.Duration;
 import java.util.Optional;
 
 /// Chooses the backend that the settings ask for and plans its memory.
@@ -77,13 +78,13 @@ final class Backends {
                 Optional.empty(),
                 progress -> {
                     model.makeWeights();
-                    return new CpuBackend(model.config(), model.weights(), plan.shape(), options, progress);
+                    return new CpuBackend(model.config(), model.weights(), plan.memory(), options, progress);
                 }, () -> {});
     }
 
     private static PlannedBackend stub(Model model, ServerConfig.Engine settings, long machineBytes) {
         MemoryPlan plan = CachePlanner.plan(model.config(), settings, machineBytes);
-        var shape = new StubShape(model.config().vocabSize(), plan.shape());
+        var shape = new StubShape(model.config().vocabSize(), plan.memory(), Duration.ZERO, Duration.ZERO);
         return new PlannedBackend("stub", plan, settings.batchTokens(CachePlanner.CPU_BATCH_TOKENS), cacheType(settings),
                 Optional.empty(), Optional.empty(), Optional.empty(), progress -> new StubBackend(shape), () -> {});
     }
@@ -111,7 +112,7 @@ final class Backends {
             CudaOptions options = wanted.with(plan.maxSequences(), plan.maxModelTokens());
             return new PlannedBackend("cuda", plan, batchTokens, format == KvFormat.E4M3 ? "fp8_e4m3" : "bfloat16",
                     Optional.of(memory.toString()), Optional.of(device.summary()), Optional.empty(),
-                    progress -> new CudaBackend(device, model.config(), model.weights(), plan.shape(), options, progress),
+                    progress -> new CudaBackend(device, model.config(), model.weights(), plan.memory(), options, progress),
                     device::close);
         } catch (RuntimeException e) {
             device.close();

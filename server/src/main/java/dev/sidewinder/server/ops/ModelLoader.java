@@ -118,14 +118,14 @@ public final class ModelLoader {
         MemoryPlan plan = planned.plan();
         long queuedTokens = work.queuedTokens() > 0
                 ? work.queuedTokens()
-                : (long) QUEUE_FACTOR * plan.shape().blocks() * CacheShape.BLOCK_TOKENS;
+                : (long) QUEUE_FACTOR * plan.memory().frames().blocks() * CacheShape.BLOCK_TOKENS;
         return new EngineLimits(plan.maxSequences(), planned.batchTokens(), work.queuedRequests(),
                 queuedTokens, plan.maxModelTokens(), new Timeouts(work.queueTime(), work.firstTokenTime(),
                         work.totalTime(), work.streamStall()));
     }
 
     private static EngineMetrics.CacheInfo cacheInfo(PlannedBackend planned) {
-        return new EngineMetrics.CacheInfo(CacheShape.BLOCK_TOKENS, planned.plan().shape().blocks(), planned.cacheType(),
+        return new EngineMetrics.CacheInfo(CacheShape.BLOCK_TOKENS, planned.plan().memory().frames().blocks(), planned.cacheType(),
                 "float32");
     }
 

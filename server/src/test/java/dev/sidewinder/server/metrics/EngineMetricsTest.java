@@ -12,6 +12,10 @@ import dev.sidewinder.engine.FinishReason;
 import dev.sidewinder.engine.GenerationTimes;
 import dev.sidewinder.model.Model;
 import java.nio.charset.StandardCharsets;
+import dev.sidewinder.kvcache.CacheUse;
+import dev.sidewinder.kvcache.FrameCache;
+import dev.sidewinder.kvcache.FrameShape;
+import dev.sidewinder.kvcache.FrameUse;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
@@ -20,7 +24,8 @@ import org.junit.jupiter.api.Test;
 class EngineMetricsTest {
 
     private static final EngineStatus STATUS = new EngineStatus(EngineStatus.State.SERVING, 3, 1, 2, 500, 2_000_000_000L,
-            100, 60, 10, 5, 8, 2, 1, 77, 0, 4, 0, 0);
+            new CacheUse(new FrameShape(25, 4), new FrameUse(12, 7, 1, 5, 15, 5, 0, 0), 75, 10, 2, 3, 0, 0,
+                    FrameCache.plain(new FrameShape(2, 1)).counts()), 77, 0, 4, 0, 0);
 
     private final ServerMetrics server = new ServerMetrics();
     private final EngineMetrics metrics = new EngineMetrics("nano", 1000,
@@ -59,8 +64,8 @@ class EngineMetricsTest {
                 "vllm:kv_cache_usage_perc{engine=\"0\",model_name=\"nano\"} 0.75\n",
                 "vllm:cache_config_info{engine=\"0\",model_name=\"nano\",block_size=\"128\",cache_dtype=\"bfloat16\","
                         + "mamba_cache_dtype=\"float32\",num_gpu_blocks=\"100\"} 1.0\n",
-                "sidewinder_kv_blocks{engine=\"0\",state=\"free\"} 60.0\n",
-                "sidewinder_kv_blocks{engine=\"0\",state=\"active\"} 35.0\n",
+                "sidewinder_kv_blocks{engine=\"0\",state=\"free\"} 48.0\n",
+                "sidewinder_kv_blocks{engine=\"0\",state=\"active\"} 12.0\n",
                 "sidewinder_kv_blocks{engine=\"0\",state=\"fenced\"} 5.0\n",
                 "sidewinder_state_slots{engine=\"0\",state=\"running\"} 5.0\n",
                 "sidewinder_queue_requests{engine=\"0\"} 6.0\n",

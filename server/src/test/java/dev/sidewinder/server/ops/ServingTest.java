@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.sidewinder.engine.Backend;
+import dev.sidewinder.engine.BackendMemory;
 import dev.sidewinder.engine.Engine;
 import dev.sidewinder.engine.EngineLimits;
 import dev.sidewinder.engine.EngineObserver;
@@ -12,7 +13,8 @@ import dev.sidewinder.engine.GenerationEvent;
 import dev.sidewinder.engine.GenerationRequest;
 import dev.sidewinder.engine.Logits;
 import dev.sidewinder.engine.SamplingParams;
-import dev.sidewinder.kvcache.CacheShape;
+import dev.sidewinder.kvcache.FrameShape;
+import dev.sidewinder.kvcache.HostShape;
 import dev.sidewinder.scheduler.Batch;
 import dev.sidewinder.server.api.ApiException;
 import dev.sidewinder.server.metrics.ServerMetrics;
@@ -98,8 +100,8 @@ class ServingTest {
         static final int VOCABULARY = 10;
 
         @Override
-        public CacheShape cacheShape() {
-            return new CacheShape(16, 2);
+        public BackendMemory memory() {
+            return new BackendMemory(FrameShape.holding(2, 16, 4), HostShape.NONE);
         }
 
         @Override

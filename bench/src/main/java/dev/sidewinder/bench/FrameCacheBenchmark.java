@@ -1,8 +1,11 @@
 package dev.sidewinder.bench;
 
 import dev.sidewinder.kvcache.CacheShape;
-import dev.sidewinder.kvcache.SequenceAllocation;
-import dev.sidewinder.kvcache.SequenceCache;
+import dev.sidewinder.kvcache.FrameCache;
+import dev.sidewinder.kvcache.FrameShape;
+import dev.sidewinder.kvcache.MemoryAdmission;
+import dev.sidewinder.kvcache.MemoryWish;
+import dev.sidewinder.kvcache.SequenceMemory;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
@@ -23,30 +26,35 @@ import org.openjdk.jmh.annotations.Warmup;
 @Fork(1)
 @Warmup(iterations = 3, time = 1)       // compiled within the first second
 @Measurement(iterations = 5, time = 1)  // a million sequences in each
-public class SequenceCacheBenchmark {
+public class FrameCacheBenchmark {
 
     private static final int BLOCKS = 8192;
-    private static final int SLOTS = 256;
+    private static final int SEQUENCES = 256;
+    /// Blocks of a frame: those of the published 30B shape in bf16.
+    private static final int STATE_BLOCKS = 64;
 
     @Param({"1", "32", "1024"})
     public int blocks;
 
-    private SequenceCache cache;
+    private FrameCache cache;
     private long step;
 
     @Setup
     public void prepare() {
-        cache = new SequenceCache(new CacheShape(BLOCKS, SLOTS));
+        cache = FrameCache.plain(FrameShape.holding(SEQUENCES, BLOCKS, STATE_BLOCKS));
     }
 
     @Benchmark
     public int admitGrowAndReturn() {
         int tokens = blocks * CacheShape.BLOCK_TOKENS;
-        try (SequenceAllocation allocation = cache.admit(tokens).orElseThrow()) {
-            cache.stepLaunched(++step);
-            allocation.reserve(tokens);
+        if (!(cache.admit(MemoryWish.alone(tokens)) instanceof MemoryAdmission.Granted(SequenceMemory memory))) {
+            throw new IllegalStateException("an empty cache has no room for " + blocks + " blocks: " + cache.use());
+        }
+        try (memory) {
+            memory.reserve(0, tokens);
+            cache.launch(++step);
             cache.stepCompleted(step);
-            return allocation.blockCount();
+            return memory.blockCount();
         }
     }
 }
