@@ -79,7 +79,7 @@ class HttpIT {
     @ParameterizedTest
     @ValueSource(strings = {"/v1/chat/completions", "/chat/completions", "/v1/v1/completions", "/completions", "/generate",
         "/v1/chat/completions/render", "/apply-template", "/v1/completions/render",
-        "/tokenize", "/v1/tokenize", "/detokenize", "/v1/detokenize"})
+        "/tokenize", "/v1/tokenize", "/detokenize", "/v1/detokenize", "/v1/cache/reset", "/reset_prefix_cache"})
     void tellsWhichMethodAPathTakes(String path) throws Exception {
         Api.Answer answer = api.get(path);
 

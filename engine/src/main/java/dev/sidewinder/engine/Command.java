@@ -1,5 +1,9 @@
 package dev.sidewinder.engine;
 
+import dev.sidewinder.kvcache.Partition;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+
 /// What other threads ask of the engine thread.
 sealed interface Command {
 
@@ -14,6 +18,9 @@ sealed interface Command {
 
     /// The reader of a paused request has caught up.
     record Resume(LiveRequest request) implements Command {}
+
+    /// Drop what the prefix cache holds of a partition, or of all of them.
+    record DropPrefixes(Optional<Partition> partition, CompletableFuture<DroppedPrefixes> answer) implements Command {}
 
     /// Stop before the next step.
     record Close() implements Command {}

@@ -3,8 +3,11 @@ package dev.sidewinder.engine;
 import dev.sidewinder.engine.EngineException.Kind;
 import dev.sidewinder.engine.EngineObserver.Refusal;
 import dev.sidewinder.kvcache.FrameShape;
+import dev.sidewinder.kvcache.Partition;
 import dev.sidewinder.scheduler.Scheduler;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.LongSupplier;
@@ -141,6 +144,20 @@ public final class Engine implements AutoCloseable {
     EngineException tooManyTokens(int tokens) {
         return refusal(Refusal.QUEUE_TOKENS, Kind.OVERLOADED, "the prompt turned out to have " + tokens
                 + " tokens, more than the queue of " + limits.maxQueuedTokens() + " takes now");
+    }
+
+    /// Drops what the prefix cache holds and no running sequence stands on. Waits for the engine thread: for the step under way.
+    ///
+    /// @param partition whose prefixes; empty = everybody's
+    /// @throws EngineException when the engine has ended
+    public DroppedPrefixes dropPrefixes(Optional<Partition> partition) {
+        var answer = new CompletableFuture<DroppedPrefixes>();
+        loop.send(new Command.DropPrefixes(partition, answer));
+        try {
+            return answer.join();
+        } catch (CompletionException e) {
+            throw e.getCause() instanceof EngineException ended ? new EngineException(ended.kind(), ended.getMessage()) : e;
+        }
     }
 
     /// What the engine is doing, from memory.

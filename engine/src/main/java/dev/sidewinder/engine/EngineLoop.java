@@ -3,6 +3,7 @@ package dev.sidewinder.engine;
 import dev.sidewinder.engine.EngineObserver.StepKind;
 import dev.sidewinder.engine.EngineObserver.StepPhases;
 import dev.sidewinder.kvcache.FrameCache;
+import dev.sidewinder.kvcache.Partition;
 import dev.sidewinder.kvcache.ReuseEstimate;
 import dev.sidewinder.scheduler.Batch;
 import dev.sidewinder.scheduler.BatchEntry;
@@ -264,10 +265,20 @@ final class EngineLoop implements Runnable {
                 case Command.CancelChoice cancel ->
                     live.cancel(cancel.request().choices().get(cancel.choice()), mostStepsWaited);
                 case Command.Resume resume -> live.resume(resume.request());
+                case Command.DropPrefixes drop -> drop.answer().complete(dropPrefixes(drop.partition()));
                 case Command.Close _ -> closing = true;
             }
         }
         stepsAtLastLook = completedSteps;
+    }
+
+    /// What running sequences stand on stays until they have ended.
+    private DroppedPrefixes dropPrefixes(Optional<Partition> partition) {
+        int states = cache.keptStates();
+        int blocks = cache.keptBlocks();
+        partition.ifPresentOrElse(cache::evictAll, cache::evictAll);
+        publishCounts();
+        return new DroppedPrefixes(states - cache.keptStates(), blocks - cache.keptBlocks());
     }
 
     private void accept(LiveRequest request) {
@@ -314,11 +325,13 @@ final class EngineLoop implements Runnable {
         failStragglers();
     }
 
-    /// Fails the requests that reached the mailbox too late. Any thread, once the loop has ended.
+    /// Fails what reached the mailbox too late. Any thread, once the loop has ended.
     private void failStragglers() {
         for (Command command = mailbox.poll(); command != null; command = mailbox.poll()) {
             if (command instanceof Command.Submit submit) {
                 live.abandon(submit.request(), end);
+            } else if (command instanceof Command.DropPrefixes drop) {
+                drop.answer().completeExceptionally(end);
             }
         }
     }

@@ -6,7 +6,8 @@ public enum Endpoint {
     COMPLETIONS('T', "/v1/completions"),
     GENERATE('G', "/generate"),
     TOKENIZE('K', "/tokenize"),
-    DETOKENIZE('D', "/detokenize");
+    DETOKENIZE('D', "/detokenize"),
+    CACHE_RESET('R', "/v1/cache/reset");
 
     private final char letter;
     private final String path;

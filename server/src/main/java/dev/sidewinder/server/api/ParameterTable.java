@@ -1,5 +1,6 @@
 package dev.sidewinder.server.api;
 
+import static dev.sidewinder.server.api.Endpoint.CACHE_RESET;
 import static dev.sidewinder.server.api.Endpoint.CHAT;
 import static dev.sidewinder.server.api.Endpoint.COMPLETIONS;
 import static dev.sidewinder.server.api.Endpoint.DETOKENIZE;
@@ -37,7 +38,8 @@ public final class ParameterTable {
     private static final Set<Endpoint> K = EnumSet.of(TOKENIZE);
     private static final Set<Endpoint> CK = EnumSet.of(CHAT, TOKENIZE);
     private static final Set<Endpoint> D = EnumSet.of(DETOKENIZE);
-    private static final Set<Endpoint> ALL = EnumSet.allOf(Endpoint.class);
+    private static final Set<Endpoint> R = EnumSet.of(CACHE_RESET);
+    private static final Set<Endpoint> MODEL = EnumSet.complementOf(EnumSet.of(CACHE_RESET));
 
     private static final List<Parameter> PARAMETERS = build();
 
@@ -72,7 +74,7 @@ public final class ParameterTable {
     }
 
     private static void prompts(Table table) {
-        table.field(ALL, "model", text(ONE, Limit.MODEL_CHARS), "the only model", SPEC,
+        table.field(MODEL, "model", text(ONE, Limit.MODEL_CHARS), "the only model", SPEC,
                 "served name or alias; unknown: 404 `model_not_found`");
         table.required(C, "messages", composite(ONE, Bound.of(Limit.MESSAGES), ARRAY), SPEC, "the conversation");
         table.field(K, "messages", composite(ONE, Bound.of(Limit.MESSAGES), ARRAY), "none", EXT,
@@ -224,6 +226,8 @@ public final class ParameterTable {
     private static void routing(Table table) {
         table.field(BG, "cache_salt", text(ONE, Limit.CACHE_SALT_CHARS), "none", EXT,
                 "further divides the prefix cache of this tenant: only requests with the same salt share prefixes");
+        table.field(R, "cache_salt", text(ONE, Limit.CACHE_SALT_CHARS), "none", EXT,
+                "drops only what requests with this salt share; without it everything is dropped");
         table.field(BG, "cache_explain", FLAG, "false", EXT, "`sidewinder_cache` in usage: what the prefix cache had and why not more");
         table.field(B, "priority", integer(Bound.of(-1_000), Bound.of(1_000)), "0", EXT,
                 "checked; other values than 0 are named in `x-sidewinder-ignored`, this build serves in order of arrival");

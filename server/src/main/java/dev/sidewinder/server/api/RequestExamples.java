@@ -31,6 +31,8 @@ public final class RequestExamples {
                     {"messages":[{"role":"user","content":"Hello"}]}""");
             case DETOKENIZE -> List.of("""
                     {"tokens":[1,2,3]}""");
+            case CACHE_RESET -> List.of("""
+                    {"cache_salt":"team-7"}""");
         };
         return texts.stream().map(text -> JSON.readObject(text.getBytes(StandardCharsets.UTF_8))).toList();
     }

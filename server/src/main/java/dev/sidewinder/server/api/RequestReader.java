@@ -60,6 +60,13 @@ public final class RequestReader {
         return request;
     }
 
+    public CacheResetRequest cacheReset(byte[] body) {
+        var reading = new Reading(Endpoint.CACHE_RESET, json.readObject(body));
+        var request = new CacheResetRequest(reading.fields.text("cache_salt"), reading.ignored);
+        reading.problems.throwIfAny();
+        return request;
+    }
+
     /// One body on its way to a request. Reading goes on after a mistake, to list a few more.
     private final class Reading {
         private final Problems problems = new Problems();

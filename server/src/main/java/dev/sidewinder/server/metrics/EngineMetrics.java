@@ -10,6 +10,7 @@ import dev.sidewinder.server.metrics.ServerMetrics.Refusal;
 import java.util.EnumMap;
 import java.util.Locale;
 import java.util.Map;
+import java.util.function.DoubleSupplier;
 import java.util.function.Supplier;
 import java.util.function.ToDoubleFunction;
 
@@ -27,17 +28,22 @@ public final class EngineMetrics {
     /// @param arrivedNanos     when its headers had arrived, `System.nanoTime`
     /// @param endedNanos       when its last token was taken
     /// @param promptTokens     over all prompts
+    /// @param cachedTokens     of these, not computed again
     /// @param completionTokens over all choices
     /// @param longestChoice    tokens of the longest choice
     /// @param maxTokens        the limit in force per choice
     /// @param choices          `n`
     public record Finished(long arrivedNanos, long endedNanos, GenerationTimes times, long promptTokens,
-            long completionTokens, long longestChoice, long maxTokens, int choices) {}
+            long cachedTokens, long completionTokens, long longestChoice, long maxTokens, int choices) {}
 
     /// The numbers that describe the cache and never change.
-    public record CacheInfo(int blockTokens, int blocks, String cacheType, String stateType) {}
+    ///
+    /// @param blocks     KV blocks if every frame held blocks
+    /// @param stateBytes of one recurrent state
+    /// @param blockBytes of one KV block
+    public record CacheInfo(int blockTokens, int blocks, String cacheType, String stateType, long stateBytes, long blockBytes) {}
 
-    private static final String[] TIERS = {"prefix_cache", "external_prefix_cache", "mm_cache"};
+    private static final String[] TIERS = {"external_prefix_cache", "mm_cache"};
 
     private final MetricRegistry compatible;
     private final MetricRegistry own = new MetricRegistry(new Label("engine", "0"));
@@ -45,6 +51,7 @@ public final class EngineMetrics {
     private final Supplier<EngineStatus> status;
 
     private final Counter promptTokens;
+    private final Counter cachedTokens;
     private final Counter generationTokens;
     private final Map<Finish, Counter> finishes = new EnumMap<>(Finish.class);
     private final Map<Refusal, Counter> rejections = new EnumMap<>(Refusal.class);
@@ -76,12 +83,13 @@ public final class EngineMetrics {
         this.server = server;
         this.compatible = new MetricRegistry(new Label("engine", "0"), new Label("model_name", modelName));
         this.status = status;
-        loadGauges(cache);
+        loadGauges();
         promptTokens = compatible.counter("vllm:prompt_tokens_total", "Prompt tokens of all requests.");
         generationTokens = compatible.counter("vllm:generation_tokens_total", "Tokens generated.");
-        compatible.counter("vllm:prompt_tokens_by_source_total", "Prompt tokens by where they came from.",
-                promptTokens::value, new Label("source", "local_compute"));
-        compatible.counter("vllm:prompt_tokens_cached_total", "Prompt tokens that were not computed again.", () -> 0);
+        cachedTokens = compatible.counter("vllm:prompt_tokens_cached_total", "Prompt tokens that were not computed again.");
+        source("local_compute", () -> promptTokens.value() - cachedTokens.value());
+        source("local_cache_hit", cachedTokens::value);
+        source("external_kv_transfer", () -> 0);
         for (String tier : TIERS) {
             compatible.counter("vllm:" + tier + "_queries_total", "Tokens looked up; there is no such tier yet.", () -> 0);
             compatible.counter("vllm:" + tier + "_hits_total", "Tokens found; there is no such tier yet.", () -> 0);
@@ -115,7 +123,8 @@ public final class EngineMetrics {
                 counts);
         requestChoices = histogram("request_params_n", "Choices of a request.", Buckets.choices());
         thinkingTokens = own.counter("sidewinder_thinking_tokens_total", "Reasoning tokens generated.");
-        cacheGauges();
+        queueGauges();
+        new CacheMetrics(compatible, own, cache, () -> status.get().cache());
         observer = new StepMetrics(this, compatible, own, drain);
     }
 
@@ -134,9 +143,15 @@ public final class EngineMetrics {
         interToken.observeNanos(gapNanos);
     }
 
-    /// Prompt tokens were computed, and tokens came of them. The same numbers stand in `usage`.
-    public void tokens(long prompt, long generated, long reasoning) {
+    /// Tokens that have come to a request's usage since the last time.
+    ///
+    /// @param prompt    of its prompts
+    /// @param cached    of these, not computed again
+    /// @param reasoning of those generated
+    public void tokens(long prompt, long cached, long generated, long reasoning) {
+        // in this order: whoever reads in between sees no more cached than there were
         promptTokens.add(prompt);
+        cachedTokens.add(cached);
         generationTokens.add(generated);
         thinkingTokens.add(reasoning);
     }
@@ -162,7 +177,7 @@ public final class EngineMetrics {
             }
         }
         requestPromptTokens.observe(request.promptTokens());
-        requestComputedTokens.observe(request.promptTokens());
+        requestComputedTokens.observe(request.promptTokens() - request.cachedTokens());
         requestGenerationTokens.observe(request.completionTokens());
         requestLongestChoice.observe(request.longestChoice());
         requestMaxTokens.observe(request.maxTokens());
@@ -239,7 +254,7 @@ public final class EngineMetrics {
         return own;
     }
 
-    private void loadGauges(CacheInfo cache) {
+    private void loadGauges() {
         compatible.gauge("vllm:num_requests_running", "Requests in the running batch.", of(EngineStatus::running));
         compatible.gauge("vllm:num_requests_waiting", "Requests accepted and not in the running batch.",
                 of(s -> s.waiting() + s.paused() + s.places()));
@@ -247,28 +262,9 @@ public final class EngineMetrics {
                 of(EngineStatus::waiting), new Label("reason", "capacity"));
         compatible.gauge("vllm:num_requests_waiting_by_reason", "Requests waiting, by what for.",
                 of(s -> s.paused() + s.places()), new Label("reason", "deferred"));
-        compatible.gauge("vllm:kv_cache_usage_perc",
-                "The part of the pool that live requests hold or are promised, 0 to 1; what can be evicted is free.",
-                of(s -> s.cache().committed()));
-        compatible.gauge("vllm:cache_config_info", "Cache shape, value is always 1.", () -> 1,
-                new Label("block_size", Integer.toString(cache.blockTokens())),
-                new Label("cache_dtype", cache.cacheType()), new Label("mamba_cache_dtype", cache.stateType()),
-                new Label("num_gpu_blocks", Integer.toString(cache.blocks())));
     }
 
-    private void cacheGauges() {
-        own.gauge("sidewinder_kv_blocks", "KV blocks by state.", of(s -> s.cache().freeBlocks()), state("free"));
-        own.gauge("sidewinder_kv_blocks", "KV blocks by state.", of(s -> s.cache().runningBlocks()), state("active"));
-        own.gauge("sidewinder_kv_blocks", "KV blocks by state.", of(s -> s.cache().keptBlocks()), state("cached"));
-        own.gauge("sidewinder_kv_blocks", "KV blocks by state.", of(s -> s.cache().frames().fencedBlocks()), state("fenced"));
-        own.gauge("sidewinder_state_slots", "Recurrent-state slots by state.", of(s -> s.cache().frames().freeFrames()), state("free"));
-        own.gauge("sidewinder_state_slots", "Recurrent-state slots by state.", of(s -> s.cache().runningStates()), state("running"));
-        own.gauge("sidewinder_state_slots", "Recurrent-state slots by state.", of(s -> s.cache().keptStates()), state("snapshot"));
-        own.gauge("sidewinder_state_slots", "Recurrent-state slots by state.", of(s -> s.cache().frames().fencedStates()),
-                state("fenced"));
-        own.gauge("sidewinder_kv_usage_ratio", "The part of the pool that is KV of live requests, 0 to 1.", of(EngineMetrics::blockUsage));
-        own.gauge("sidewinder_state_usage_ratio", "The part of the pool that is states of live requests, 0 to 1.",
-                of(EngineMetrics::slotUsage));
+    private void queueGauges() {
         own.gauge("sidewinder_queue_requests", "Sequences waiting, reserved places included.",
                 of(s -> s.waiting() + s.places()));
         own.gauge("sidewinder_queue_tokens", "Prompt tokens waiting.", of(EngineStatus::waitingTokens));
@@ -276,24 +272,17 @@ public final class EngineMetrics {
                 of(s -> s.oldestWaitNanos() / 1e9));
     }
 
-    private java.util.function.DoubleSupplier of(ToDoubleFunction<EngineStatus> read) {
+    private DoubleSupplier of(ToDoubleFunction<EngineStatus> read) {
         return () -> read.applyAsDouble(status.get());
     }
 
-    private static double blockUsage(EngineStatus status) {
-        return status.cache().runningBlocks() / (double) status.cache().shape().blocks();
-    }
-
-    private static double slotUsage(EngineStatus status) {
-        return status.cache().runningStates() / (double) status.cache().shape().frames();
+    private void source(String name, DoubleSupplier value) {
+        compatible.counter("vllm:prompt_tokens_by_source_total", "Prompt tokens by where they came from.", value,
+                new Label("source", name));
     }
 
     private Histogram histogram(String name, String help, double[] bounds) {
         return compatible.histogram("vllm:" + name, help, bounds);
-    }
-
-    private static Label state(String value) {
-        return new Label("state", value);
     }
 
     private static String lower(Enum<?> value) {

@@ -74,6 +74,7 @@ public final class ModelLoader {
         Backend backend = planned.build(progress);
         backend.expertLoad().ifPresent(load -> metrics.experts(load, config.metrics().experts()));
         engine.set(Engine.start(backend, limits(planned), metrics.observer()));
+        Optional<Partitions> partitions = config.cache().prefixes() ? Optional.of(partitions()) : Optional.empty();
         try {
             new SelfTest(engine.get(), backend.vocabSize()).run();
         } catch (RuntimeException | InterruptedException e) {
@@ -87,8 +88,8 @@ public final class ModelLoader {
         }
         var reader = new RequestReader(config.api(), plan.maxModelTokens(), model.config().vocabSize());
         var planner = new RequestPlanner(served, config.api(), new SecureRandom()::nextLong, InstantSource.system(),
-                config.cache().prefixes() ? Optional.of(partitions()) : Optional.empty());
-        return new RunningModel(model, served, engine.get(), metrics, reader, planner, plan,
+                partitions);
+        return new RunningModel(model, served, engine.get(), metrics, reader, planner, partitions, plan,
                 System.currentTimeMillis() / 1000, backend.description(), planned);
     }
 
@@ -126,7 +127,7 @@ public final class ModelLoader {
 
     private static EngineMetrics.CacheInfo cacheInfo(PlannedBackend planned) {
         return new EngineMetrics.CacheInfo(CacheShape.BLOCK_TOKENS, planned.plan().memory().frames().blocks(), planned.cacheType(),
-                "float32");
+                "float32", planned.plan().slotBytes(), planned.plan().blockBytes());
     }
 
     private static long machineBytes() {

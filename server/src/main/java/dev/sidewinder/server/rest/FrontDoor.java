@@ -138,7 +138,8 @@ public final class FrontDoor {
             checkAccept(request, route);
         }
         checkContentLength(request);
-        if (route.method().equals("POST")) {
+        boolean maybeBare = route == Route.CACHE_RESET && !hasBody(request);
+        if (route.method().equals("POST") && !maybeBare) {
             checkContentType(request);
         }
     }
@@ -180,7 +181,7 @@ public final class FrontDoor {
         List<String> offered = switch (route) {
             case CHAT, COMPLETIONS, GENERATE -> List.of("application/json", "text/event-stream");
             case OPENAPI_YAML -> List.of("application/yaml", "application/x-yaml", "text/yaml", "text/plain");
-            case CHAT_RENDER, COMPLETIONS_RENDER, TOKENIZE, DETOKENIZE, MODELS, MODEL, VERSION, OPENAPI_JSON, HEALTH, LIVE, READY,
+            case CHAT_RENDER, COMPLETIONS_RENDER, TOKENIZE, DETOKENIZE, CACHE_RESET, MODELS, MODEL, VERSION, OPENAPI_JSON, HEALTH, LIVE, READY,
                     STARTED, METRICS ->
                 List.of("application/json");
         };

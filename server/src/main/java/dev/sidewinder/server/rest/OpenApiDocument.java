@@ -70,7 +70,7 @@ public final class OpenApiDocument {
     private static boolean streams(Endpoint endpoint) {
         return switch (endpoint) {
             case CHAT, COMPLETIONS, GENERATE -> true;
-            case TOKENIZE, DETOKENIZE -> false;
+            case TOKENIZE, DETOKENIZE, CACHE_RESET -> false;
         };
     }
 
@@ -94,6 +94,7 @@ public final class OpenApiDocument {
             case GENERATE -> "GenerateRequest";
             case TOKENIZE -> "TokenizeRequest";
             case DETOKENIZE -> "DetokenizeRequest";
+            case CACHE_RESET -> "CacheResetRequest";
         };
     }
 

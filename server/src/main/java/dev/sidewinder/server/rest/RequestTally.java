@@ -77,7 +77,7 @@ final class RequestTally {
         if (!firstSeen) {
             return;
         }
-        metrics.tokens(usage.promptTokens() - counted.promptTokens(),
+        metrics.tokens(usage.promptTokens() - counted.promptTokens(), usage.cachedTokens() - counted.cachedTokens(),
                 usage.completionTokens() - counted.completionTokens(), usage.reasoningTokens() - counted.reasoningTokens());
         counted = usage;
     }
@@ -91,7 +91,7 @@ final class RequestTally {
             longest = Math.max(longest, count);
         }
         metrics.finished(new EngineMetrics.Finished(arrivedNanos, System.nanoTime(), generations.times(),
-                usage.promptTokens(), usage.completionTokens(), longest, plan.prompts().getFirst().maxTokens(),
+                usage.promptTokens(), usage.cachedTokens(), usage.completionTokens(), longest, plan.prompts().getFirst().maxTokens(),
                 plan.choices()), length ? FinishReason.LENGTH : FinishReason.STOP);
     }
 

@@ -15,6 +15,7 @@ public enum Route {
     GENERATE("POST", "/generate", Kind.GENERATION, "/v1/generate"),
     TOKENIZE("POST", "/tokenize", Kind.SMALL, "/v1/tokenize"),
     DETOKENIZE("POST", "/detokenize", Kind.SMALL, "/v1/detokenize"),
+    CACHE_RESET("POST", "/v1/cache/reset", Kind.SMALL, "/reset_prefix_cache"),
     MODELS("GET", "/v1/models", Kind.SMALL, "/models"),
     MODEL("GET", "/v1/models/{id}", Kind.SMALL),
     VERSION("GET", "/version", Kind.SMALL, "/v1/version"),

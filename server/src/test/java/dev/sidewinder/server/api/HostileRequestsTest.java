@@ -186,6 +186,8 @@ class HostileRequestsTest {
         "TOKENIZE ~ {} ~ missing_required_parameter ~ prompt",
         "TOKENIZE ~ {'prompt':'a','messages':[{'role':'user','content':'x'}]} ~ invalid_value ~ prompt",
         "TOKENIZE ~ {'messages':[{'role':'user'}]} ~ missing_required_parameter ~ messages[0].content",
+        "CACHE_RESET ~ {'cache_salt':''} ~ string_below_min_length ~ cache_salt",
+        "CACHE_RESET ~ {'cache_salt':[]} ~ invalid_type ~ cache_salt",
         "DETOKENIZE ~ {} ~ missing_required_parameter ~ tokens",
         "DETOKENIZE ~ {'tokens':[400]} ~ integer_above_max_value ~ tokens[0]",
     })
@@ -350,6 +352,7 @@ class HostileRequestsTest {
             case GENERATE -> reader.generate(body);
             case TOKENIZE -> reader.tokenize(body);
             case DETOKENIZE -> reader.detokenize(body);
+            case CACHE_RESET -> reader.cacheReset(body);
         };
     }
 

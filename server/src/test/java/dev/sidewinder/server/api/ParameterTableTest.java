@@ -221,6 +221,7 @@ class ParameterTableTest {
             case GENERATE -> READER.generate(body);
             case TOKENIZE -> READER.tokenize(body);
             case DETOKENIZE -> READER.detokenize(body);
+            case CACHE_RESET -> READER.cacheReset(body);
         };
     }
 
@@ -231,6 +232,7 @@ class ParameterTableTest {
             case GENERATE -> field.equals("token_ids") ? "" : "\"prompt\":\"hi\"";
             case TOKENIZE -> field.equals("messages") ? "" : "\"prompt\":\"hi\"";
             case DETOKENIZE -> "\"tokens\":[]";
+            case CACHE_RESET -> "\"cache_salt\":\"s\"";
         };
         boolean isBase = base.startsWith("\"" + field + "\"") || base.isEmpty();
         String text = isBase ? "" : base + ",";

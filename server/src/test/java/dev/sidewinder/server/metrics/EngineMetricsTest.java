@@ -13,7 +13,6 @@ import dev.sidewinder.engine.GenerationTimes;
 import dev.sidewinder.model.Model;
 import java.nio.charset.StandardCharsets;
 import dev.sidewinder.kvcache.CacheUse;
-import dev.sidewinder.kvcache.FrameCache;
 import dev.sidewinder.kvcache.FrameShape;
 import dev.sidewinder.kvcache.FrameUse;
 import java.util.Arrays;
@@ -25,11 +24,11 @@ class EngineMetricsTest {
 
     private static final EngineStatus STATUS = new EngineStatus(EngineStatus.State.SERVING, 3, 1, 2, 500, 2_000_000_000L,
             new CacheUse(new FrameShape(25, 4), new FrameUse(12, 7, 1, 5, 15, 5, 0, 0), 75, 10, 2, 3, 0, 0,
-                    FrameCache.plain(new FrameShape(2, 1)).counts()), 77, 0, 4, 0, 0);
+                    CacheMetricsTest.counts()), 77, 0, 4, 0, 0);
 
     private final ServerMetrics server = new ServerMetrics();
     private final EngineMetrics metrics = new EngineMetrics("nano", 1000,
-            new EngineMetrics.CacheInfo(128, 100, "bfloat16", "float32"), server, () -> STATUS);
+            new EngineMetrics.CacheInfo(128, 100, "bfloat16", "float32", 1000, 10), server, () -> STATUS);
     private final MetricsPage page = new MetricsPage(server, () -> Optional.of(metrics), () -> "");
 
     @Test
@@ -79,7 +78,7 @@ class EngineMetricsTest {
         var times = new GenerationTimes(10 * second, 11 * second, 13 * second, 21 * second);
 
         metrics.firstToken(9 * second, 13 * second);
-        metrics.finished(new EngineMetrics.Finished(9 * second, 22 * second, times, 40, 5, 5, 16, 1), FinishReason.LENGTH);
+        metrics.finished(new EngineMetrics.Finished(9 * second, 22 * second, times, 40, 30, 5, 5, 16, 1), FinishReason.LENGTH);
 
         assertThat(text()).contains(
                 sum("time_to_first_token_seconds", "4.0"), sum("e2e_request_latency_seconds", "13.0"),

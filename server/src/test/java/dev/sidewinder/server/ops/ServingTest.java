@@ -20,6 +20,7 @@ import dev.sidewinder.server.api.ApiException;
 import dev.sidewinder.server.metrics.ServerMetrics;
 import dev.sidewinder.server.metrics.ServerMetrics.State;
 import java.time.Duration;
+import java.util.Optional;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
 
@@ -91,7 +92,7 @@ class ServingTest {
 
     /// Only the engine matters here.
     private static RunningModel running(Engine engine) {
-        return new RunningModel(null, null, engine, null, null, null, null, 0, "broken", null);
+        return new RunningModel(null, null, engine, null, null, null, Optional.empty(), null, 0, "broken", null);
     }
 
     /// Fails in every step, or computes NaN.

@@ -17,7 +17,7 @@ class RouteTest {
         "/completions, COMPLETIONS, /v1/completions", "/apply-template, CHAT_RENDER, /v1/chat/completions/render",
         "/v1/chat/completions/render, CHAT_RENDER, /v1/chat/completions/render",
         "/v1/v1/completions/render, COMPLETIONS_RENDER, /v1/completions/render", "/models, MODELS, /v1/models", "/v1/tokenize, TOKENIZE, /tokenize",
-        "/v1/detokenize, DETOKENIZE, /detokenize", "/ping, HEALTH, /health", "/v1/health/live, LIVE, /health/live",
+        "/v1/detokenize, DETOKENIZE, /detokenize", "/reset_prefix_cache, CACHE_RESET, /v1/cache/reset", "/ping, HEALTH, /health", "/v1/health/live, LIVE, /health/live",
         "/v1/metrics, METRICS, /metrics", "/v1/version, VERSION, /version",
         "/v1/models/a/b, MODEL, /v1/models/a/b", "/models/a%2Fb, MODEL, /v1/models/a%2Fb",
         "/v1/v1/models/x, MODEL, /v1/models/x"})
