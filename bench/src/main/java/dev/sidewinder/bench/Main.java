@@ -25,7 +25,12 @@ public final class Main {
         var main = new CommandLine(new Main());
         // options behind the pattern are JMH's
         main.getSubcommands().get("jmh").setUnmatchedOptionsArePositionalParams(true);
-        return main
+        return withShortErrors(main);
+    }
+
+    /// Has a command's mistakes and failures told in one line.
+    public static CommandLine withShortErrors(CommandLine line) {
+        return line
                 .setCaseInsensitiveEnumValuesAllowed(true)
                 .setParameterExceptionHandler((mistake, _) -> {
                     CommandLine command = mistake.getCommandLine();

@@ -20,7 +20,7 @@ import java.util.Optional;
 /// Operations: two for each weight a token passes; of the recurrence six for each element of the state in a decode step,
 /// and the chunked scan's four products over chunks of 128 in a prompt; of attention four for each query channel and token
 /// of context.
-final class StepArithmetic {
+public final class StepArithmetic {
 
     private static final int SCAN_CHUNK = CacheShape.BLOCK_TOKENS;
     private static final int STATE_FLOPS = 6;
@@ -32,7 +32,7 @@ final class StepArithmetic {
     private final double stateBytes;
 
     /// @param kvBytes of one element of keys and values
-    StepArithmetic(ModelConfig config, ModelWeights weights, int kvBytes) {
+    public StepArithmetic(ModelConfig config, ModelWeights weights, int kvBytes) {
         this.config = config;
         this.weights = weights;
         CacheFootprint footprint = CacheFootprint.of(config);
@@ -43,21 +43,41 @@ final class StepArithmetic {
     /// A step that generates one token for each sequence.
     ///
     /// @param contextTokens that the sequences hold together
-    StepCost decode(int sequences, long contextTokens) {
-        StepCost cost = linears(sequences).plus(head(sequences));
-        double attention = attentionFlopsPerContextToken() * contextTokens;
-        return cost.plus(new StepCost(2 * stateBytes * sequences + kvBytesPerToken * contextTokens,
-                attention + recurrenceFlops() * sequences, 0));
+    public StepCost decode(int sequences, long contextTokens) {
+        return linears(sequences).plus(head(sequences)).plus(updates(sequences)).plus(attention(contextTokens));
     }
 
     /// A pass over a piece of a prompt.
     ///
     /// @param from   tokens before the piece
     /// @param logits rows of which logits are wanted
-    StepCost prompt(long from, int tokens, int logits) {
+    public StepCost prompt(long from, int tokens, int logits) {
+        return linears(tokens).plus(head(logits)).plus(scan(tokens)).plus(pieceAttention(from, tokens));
+    }
+
+    /// The recurrences of generated tokens, one for each sequence.
+    public StepCost updates(int sequences) {
+        return new StepCost(2 * stateBytes * sequences, recurrenceFlops() * sequences, 0);
+    }
+
+    /// The attention of generated tokens over all that is before them and themselves.
+    ///
+    /// @param contextTokens that the sequences hold together
+    public StepCost attention(long contextTokens) {
+        return new StepCost(kvBytesPerToken * contextTokens, attentionFlopsPerContextToken() * contextTokens, 0);
+    }
+
+    /// The recurrences of a piece of one prompt.
+    public StepCost scan(int tokens) {
+        return new StepCost(2 * stateBytes, scanFlops() * tokens, 0);
+    }
+
+    /// The attention of a piece of one prompt.
+    ///
+    /// @param from tokens before the piece
+    public StepCost pieceAttention(long from, int tokens) {
         double context = tokens * (double) from + tokens * (tokens + 1.0) / 2;
-        return linears(tokens).plus(head(logits)).plus(new StepCost(2 * stateBytes + kvBytesPerToken * from,
-                attentionFlopsPerContextToken() * context + scanFlops() * tokens, 0));
+        return new StepCost(kvBytesPerToken * from, attentionFlopsPerContextToken() * context, 0);
     }
 
     /// Bytes of all matrices that a step over so many tokens reads, the head's included.
@@ -65,11 +85,13 @@ final class StepArithmetic {
         return linears(tokens).bytes() + bytes(weights.head());
     }
 
-    private StepCost head(int rows) {
+    /// The product that makes logits.
+    public StepCost head(int rows) {
         return rows == 0 ? StepCost.NONE : product(weights.head(), rows);
     }
 
-    private StepCost linears(int tokens) {
+    /// All matrices but the head, over the tokens of one pass.
+    public StepCost linears(int tokens) {
         StepCost sum = StepCost.NONE;
         for (int i = 0; i < config.layers().size(); i++) {
             sum = sum.plus(switch (weights.layers().get(i)) {

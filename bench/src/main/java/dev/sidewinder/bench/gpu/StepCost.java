@@ -5,19 +5,19 @@ package dev.sidewinder.bench.gpu;
 /// @param bytes     through device memory
 /// @param bf16Flops in bf16, or in anything wider
 /// @param fp8Flops  in e4m3
-record StepCost(double bytes, double bf16Flops, double fp8Flops) {
+public record StepCost(double bytes, double bf16Flops, double fp8Flops) {
 
-    static final StepCost NONE = new StepCost(0, 0, 0);
+    public static final StepCost NONE = new StepCost(0, 0, 0);
 
-    StepCost plus(StepCost other) {
+    public StepCost plus(StepCost other) {
         return new StepCost(bytes + other.bytes, bf16Flops + other.bf16Flops, fp8Flops + other.fp8Flops);
     }
 
-    double flops() {
+    public double flops() {
         return bf16Flops + fp8Flops;
     }
 
-    double floorMicros(Ceilings ceilings) {
+    public double floorMicros(Ceilings ceilings) {
         return ceilings.floorMicros(bytes, bf16Flops, fp8Flops);
     }
 }

@@ -71,7 +71,7 @@ class LauncherTest {
         for (List<String> arguments : List.of(List.<String>of(), List.of("--help"), List.of("help"))) {
             Result result = launch(arguments);
             assertThat(result.status()).isZero();
-            assertThat(result.output()).contains("usage: ./sidewinder COMMAND", "serve", "make-model", "bench");
+            assertThat(result.output()).contains("usage: ./sidewinder COMMAND", "serve", "make-model", "bench", "simulate");
         }
         assertThat(mavenCalls()).isEmpty();
     }
@@ -163,6 +163,16 @@ class LauncherTest {
         makeNewer(Files.writeString(test, "class ATest {}"));
         launch(List.of("inspect"));
 
+        assertThat(mavenCalls()).hasSize(1);
+    }
+
+    @Test
+    void simulateRunsFromTheBuildOfBench() throws Exception {
+        Result result = launch(List.of("simulate", "--minutes", "1"));
+
+        assertThat(result.output().lines().toList()).endsWith("dev.sidewinder.bench.simulate.SimulateCommand", "--minutes", "1");
+        assertThat(mavenCalls()).hasSize(1).first().asString().contains("-pl bench -am ").endsWith(" package");
+        launch(List.of("bench", "model"));
         assertThat(mavenCalls()).hasSize(1);
     }
 
