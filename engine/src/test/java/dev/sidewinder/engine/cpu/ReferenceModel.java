@@ -12,10 +12,66 @@ import java.util.Arrays;
 import java.util.List;
 
 /// The whole model once more, in double precision, one token after the other, formula by formula: slow, plain, and
-/// sharing no code with the backend but the reading of weights. For one sequence.
-final class ReferenceModel {
+/// sharing no code with the backend but the reading of weights. For one sequence, which each call goes on with.
+///
+/// Where a backend rounds on the way, and which experts it chose where two were as good, it can be told with [Numbers]: what
+/// then differs comes from orders of sums alone.
+public final class ReferenceModel {
+
+    /// What goes into a product.
+    public enum Input { MAMBA, GATED, ATTENTION, ATTENDED, EXPERT, LATENT, SHARED, DENSE, MIDDLE, HEAD }
+
+    /// What is lost on the way. By default nothing is.
+    public interface Numbers {
+
+        Numbers EXACT = new Numbers() {};
+
+        /// Activations in front of a product.
+        default double[] input(LinearWeight weight, Input input, double[] x) {
+            return x;
+        }
+
+        /// What comes of a Mamba layer's input projection.
+        default double[] projected(LinearWeight in, double[] p) {
+            return p;
+        }
+
+        /// x, B and C of a Mamba layer behind the convolution.
+        default double[] convolved(LinearWeight in, double[] u) {
+            return u;
+        }
+
+        /// What comes of the recurrence.
+        default double[] scanned(LinearWeight in, double[] y) {
+            return y;
+        }
+
+        default double[] query(LayerSpec.Attention layer, double[] q) {
+            return q;
+        }
+
+        /// A key as it is stored.
+        default double[] key(LayerWeights.Attention layer, double[] k) {
+            return k;
+        }
+
+        /// A value as it is stored.
+        default double[] value(LayerWeights.Attention layer, double[] v) {
+            return v;
+        }
+
+        /// Which experts a token goes to.
+        ///
+        /// @param choice what they are chosen by, the largest first
+        /// @param best   those that are, the best first
+        default int[] experts(int layer, double[] choice, int[] best) {
+            return best;
+        }
+    }
 
     private final ModelConfig config;
+    private final Numbers numbers;
+    private final LinearWeight headWeight;
     private final double[][] embeddings;
     private final List<Mixer> mixers = new ArrayList<>();
     private final List<double[]> norms = new ArrayList<>();
@@ -26,30 +82,37 @@ final class ReferenceModel {
         double[] apply(double[] x);
     }
 
-    ReferenceModel(ModelConfig config, ModelWeights weights) {
+    public ReferenceModel(ModelConfig config, ModelWeights weights) {
+        this(config, weights, Numbers.EXACT);
+    }
+
+    public ReferenceModel(ModelConfig config, ModelWeights weights, Numbers numbers) {
         this.config = config;
+        this.numbers = numbers;
         embeddings = matrix(new LinearWeight.Plain(weights.embeddings(), 0, config.vocabSize(), config.hiddenSize()));
         for (int i = 0; i < config.layers().size(); i++) {
             LayerWeights layer = weights.layers().get(i);
             norms.add(vector(layer.norm()));
             mixers.add(switch (config.layers().get(i)) {
-                case LayerSpec.Mamba spec -> new Mamba(spec, (LayerWeights.Mamba) layer, config.normEpsilon());
-                case LayerSpec.Attention spec -> new Attention(spec, (LayerWeights.Attention) layer);
-                case LayerSpec.Experts spec -> new Experts(spec, (LayerWeights.Experts) layer);
+                case LayerSpec.Mamba spec -> new Mamba(spec, (LayerWeights.Mamba) layer, config.normEpsilon(), numbers);
+                case LayerSpec.Attention spec -> new Attention(spec, (LayerWeights.Attention) layer, numbers);
+                case LayerSpec.Experts spec -> new Experts(spec, (LayerWeights.Experts) layer, i, numbers);
                 case LayerSpec.Mlp spec -> {
                     var mlp = (LayerWeights.Mlp) layer;
                     double[][] up = matrix(mlp.up());
                     double[][] down = matrix(mlp.down());
-                    yield x -> times(down, squaredRelu(times(up, x)));
+                    yield x -> times(down, numbers.input(mlp.down(), Input.MIDDLE,
+                            squaredRelu(times(up, numbers.input(mlp.up(), Input.DENSE, x)))));
                 }
             });
         }
         finalNorm = vector(weights.finalNorm());
-        head = matrix(weights.head());
+        headWeight = weights.head();
+        head = matrix(headWeight);
     }
 
     /// The logits after each token.
-    double[][] run(int[] tokens) {
+    public double[][] run(int... tokens) {
         double[][] logits = new double[tokens.length][];
         for (int t = 0; t < tokens.length; t++) {
             double[] x = embeddings[tokens[t]].clone();
@@ -59,13 +122,15 @@ final class ReferenceModel {
                     x[i] += mixed[i];
                 }
             }
-            logits[t] = times(head, rms(x, finalNorm, config.normEpsilon()));
+            logits[t] = times(head, numbers.input(headWeight, Input.HEAD, rms(x, finalNorm, config.normEpsilon())));
         }
         return logits;
     }
 
     private static final class Mamba implements Mixer {
         private final LayerSpec.Mamba spec;
+        private final LayerWeights.Mamba weights;
+        private final Numbers numbers;
         private final double epsilon;
         private final double[][] in;
         private final double[][] out;
@@ -78,8 +143,10 @@ final class ReferenceModel {
         private final List<double[]> past = new ArrayList<>();
         private final double[][][] state;
 
-        Mamba(LayerSpec.Mamba spec, LayerWeights.Mamba weights, double epsilon) {
+        Mamba(LayerSpec.Mamba spec, LayerWeights.Mamba weights, double epsilon, Numbers numbers) {
             this.spec = spec;
+            this.weights = weights;
+            this.numbers = numbers;
             this.epsilon = epsilon;
             in = matrix(weights.inProjection());
             out = matrix(weights.outProjection());
@@ -98,7 +165,7 @@ final class ReferenceModel {
         @Override
         public double[] apply(double[] x) {
             int inner = spec.innerDim();
-            double[] p = times(in, x);
+            double[] p = numbers.projected(weights.inProjection(), times(in, numbers.input(weights.inProjection(), Input.MAMBA, x)));
             past.add(Arrays.copyOfRange(p, inner, inner + spec.convDim()));
             double[] u = new double[spec.convDim()];
             for (int c = 0; c < u.length; c++) {
@@ -108,10 +175,12 @@ final class ReferenceModel {
                 }
                 u[c] = silu(sum);
             }
+            u = numbers.convolved(weights.inProjection(), u);
             double[] y = new double[inner];
             for (int h = 0; h < spec.heads(); h++) {
                 head(h, u, p[inner + spec.convDim() + h], y);
             }
+            y = numbers.scanned(weights.inProjection(), y);
             for (int i = 0; i < inner; i++) {
                 y[i] *= silu(p[i]);
             }
@@ -122,7 +191,7 @@ final class ReferenceModel {
                         Arrays.copyOfRange(gateNorm, k * width, (k + 1) * width), epsilon);
                 System.arraycopy(part, 0, o, k * width, width);
             }
-            return times(out, o);
+            return times(out, numbers.input(weights.outProjection(), Input.GATED, o));
         }
 
         private void head(int h, double[] u, double rawTimeStep, double[] y) {
@@ -145,6 +214,8 @@ final class ReferenceModel {
 
     private static final class Attention implements Mixer {
         private final LayerSpec.Attention spec;
+        private final LayerWeights.Attention weights;
+        private final Numbers numbers;
         private final double[][] query;
         private final double[][] key;
         private final double[][] value;
@@ -152,8 +223,10 @@ final class ReferenceModel {
         private final List<double[]> keys = new ArrayList<>();
         private final List<double[]> values = new ArrayList<>();
 
-        Attention(LayerSpec.Attention spec, LayerWeights.Attention weights) {
+        Attention(LayerSpec.Attention spec, LayerWeights.Attention weights, Numbers numbers) {
             this.spec = spec;
+            this.weights = weights;
+            this.numbers = numbers;
             query = matrix(weights.query());
             key = matrix(weights.key());
             value = matrix(weights.value());
@@ -163,29 +236,29 @@ final class ReferenceModel {
         @Override
         public double[] apply(double[] x) {
             int d = spec.headDim();
-            double[] q = times(query, x);
-            keys.add(times(key, x));
-            values.add(times(value, x));
+            double[] q = numbers.query(spec, times(query, numbers.input(weights.query(), Input.ATTENTION, x)));
+            keys.add(numbers.key(weights, times(key, numbers.input(weights.key(), Input.ATTENTION, x))));
+            values.add(numbers.value(weights, times(value, numbers.input(weights.value(), Input.ATTENTION, x))));
             double[] mixed = new double[spec.queryHeads() * d];
             for (int h = 0; h < spec.queryHeads(); h++) {
                 int kv = h / (spec.queryHeads() / spec.kvHeads()) * d;
-                double[] weights = new double[keys.size()];
+                double[] shares = new double[keys.size()];
                 double total = 0;
-                for (int t = 0; t < weights.length; t++) {
+                for (int t = 0; t < shares.length; t++) {
                     double score = 0;
                     for (int i = 0; i < d; i++) {
                         score += q[h * d + i] * keys.get(t)[kv + i];
                     }
-                    weights[t] = Math.exp(score / Math.sqrt(d));
-                    total += weights[t];
+                    shares[t] = Math.exp(score / Math.sqrt(d));
+                    total += shares[t];
                 }
-                for (int t = 0; t < weights.length; t++) {
+                for (int t = 0; t < shares.length; t++) {
                     for (int i = 0; i < d; i++) {
-                        mixed[h * d + i] += weights[t] / total * values.get(t)[kv + i];
+                        mixed[h * d + i] += shares[t] / total * values.get(t)[kv + i];
                     }
                 }
             }
-            return times(output, mixed);
+            return times(output, numbers.input(weights.output(), Input.ATTENDED, mixed));
         }
     }
 
@@ -196,10 +269,14 @@ final class ReferenceModel {
         private final List<double[][]> up;
         private final List<double[][]> down;
         private final LayerWeights.Experts weights;
+        private final int layer;
+        private final Numbers numbers;
 
-        Experts(LayerSpec.Experts spec, LayerWeights.Experts weights) {
+        Experts(LayerSpec.Experts spec, LayerWeights.Experts weights, int layer, Numbers numbers) {
             this.spec = spec;
             this.weights = weights;
+            this.layer = layer;
+            this.numbers = numbers;
             int hidden = (int) (weights.gate().elements() / spec.routed());
             gate = matrix(new LinearWeight.Plain(weights.gate(), 0, spec.routed(), hidden));
             bias = vector(weights.correctionBias());
@@ -215,25 +292,37 @@ final class ReferenceModel {
                 scores[e] = 1 / (1 + Math.exp(-scores[e]));
                 choice[e] = scores[e] + bias[e];
             }
-            int[] chosen = best(restricted(choice), spec.active());
+            double[] allowed = restricted(choice);
+            int[] chosen = numbers.experts(layer, allowed, best(allowed, spec.active()));
             double total = spec.normalise() ? Arrays.stream(chosen).mapToDouble(e -> scores[e]).sum() + 1e-20 : 1;
-            double[] narrow = weights.latentIn().map(in -> times(matrix(in), x)).orElse(x);
+            double[] narrow = weights.latentIn().map(in -> times(matrix(in), numbers.input(in, Input.LATENT, x))).orElse(x);
             double[] routed = new double[narrow.length];
             for (int e : chosen) {
-                double[] y = times(down.get(e), squaredRelu(times(up.get(e), narrow)));
+                double[] y = dense(weights.up().get(e), up.get(e), weights.down().get(e), down.get(e), Input.EXPERT, narrow);
                 for (int i = 0; i < y.length; i++) {
                     routed[i] += scores[e] / total * y[i];
                 }
             }
-            double[] wide = weights.latentOut().isPresent() ? times(matrix(weights.latentOut().get()), routed) : routed;
+            double[] wide = weights.latentOut().isPresent()
+                    ? times(matrix(weights.latentOut().get()), numbers.input(weights.latentOut().get(), Input.LATENT, scaled(routed)))
+                    : scaled(routed);
             double[] result = new double[x.length];
             double[] shared = weights.sharedUp()
-                    .map(sharedUp -> times(matrix(weights.sharedDown().get()), squaredRelu(times(matrix(sharedUp), x))))
+                    .map(sharedUp -> dense(sharedUp, matrix(sharedUp), weights.sharedDown().get(), matrix(weights.sharedDown().get()),
+                            Input.SHARED, x))
                     .orElseGet(() -> new double[x.length]);
             for (int i = 0; i < result.length; i++) {
-                result[i] = spec.scale() * wide[i] + shared[i];
+                result[i] = wide[i] + shared[i];
             }
             return result;
+        }
+
+        private double[] scaled(double[] routed) {
+            return Arrays.stream(routed).map(value -> spec.scale() * value).toArray();
+        }
+
+        private double[] dense(LinearWeight upWeight, double[][] up, LinearWeight downWeight, double[][] down, Input input, double[] x) {
+            return times(down, numbers.input(downWeight, Input.MIDDLE, squaredRelu(times(up, numbers.input(upWeight, input, x)))));
         }
 
         /// With several groups only the best may be chosen from; a group counts as the sum of its two best.

@@ -1,29 +1,20 @@
 package dev.sidewinder.engine.cuda;
 
-import static dev.sidewinder.engine.cuda.EmulatedBackend.argMax;
 import static dev.sidewinder.engine.cuda.EmulatedBackend.options;
 import static dev.sidewinder.engine.cuda.EmulatedBackend.randomTokens;
-import static dev.sidewinder.engine.cuda.EmulatedBackend.relativeError;
-import static dev.sidewinder.engine.cuda.EmulatedBackend.run;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.sidewinder.cuda.emulator.Emulator;
 import dev.sidewinder.cuda.emulator.EmulatorSettings;
-import dev.sidewinder.engine.Backend;
 import dev.sidewinder.engine.BackendUnavailableException;
-import dev.sidewinder.engine.LoadProgress;
-import dev.sidewinder.engine.cpu.Arithmetic;
-import dev.sidewinder.engine.cpu.CpuBackend;
-import dev.sidewinder.engine.cpu.CpuOptions;
-import dev.sidewinder.engine.cpu.TestSequence;
 import dev.sidewinder.engine.cuda.StoredFormats.Choice;
 import dev.sidewinder.engine.cuda.StoredFormats.Stored;
 import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.model.Model;
 import dev.sidewinder.model.checkpoint.ModelWeights;
-import dev.sidewinder.scheduler.LogitRows;
 import java.lang.foreign.Arena;
+import java.util.Arrays;
 import java.util.Random;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Timeout;
@@ -40,6 +31,15 @@ class CudaFormatsTest {
             + "state=64,query-heads=4,kv-heads=2,head-dim=64,dense=64,experts=4,active=2,intermediate=64,shared=128";
     private static final String LATENT = MODEL + ",latent=32";
     private static final CacheShape SHAPE = new CacheShape(2, 1);
+
+    private static final int ROWS = 7;
+    /// Against doubles that round where the device does. A last bit of a sum turns a rounding here and there, and e4m3 keeps 4
+    /// bits: a code that is turned moves a value by up to an eighth, and what comes behind it turns more of them. Measured 0.062
+    /// in a row, and 0.029 in the median, where most matrices are in FP8.
+    private static final double WORST_ERROR = 0.12;
+    private static final double MEDIAN_ERROR = 0.05;
+    /// Of the scores of two experts, which are of the order of 1. Measured 0.008.
+    private static final double NEAR_TIE = 0.02;
 
     static Stream<Arguments> mixtures() {
         return Stream.of(
@@ -78,24 +78,21 @@ class CudaFormatsTest {
 
     @ParameterizedTest(name = "{0}")
     @MethodSource("mixtures")
-    void computesWhatTheCpuComputes(String what, String location, Choice choice) {
+    void computesWhatDoublesComputeThatRoundInTheSamePlaces(String what, String location, Choice choice) {
         try (Arena arena = Arena.ofShared(); Model model = Model.open(location)) {
             ModelWeights weights = StoredFormats.of(model.weights(), arena, choice);
-            try (Backend cpu = new CpuBackend(model.config(), weights, SHAPE,
-                    new CpuOptions(Arithmetic.F32, 2, 256, CpuOptions.Products.SCALAR), LoadProgress.SILENT);
-                    Backend cuda = EmulatedBackend.open(model, weights, SHAPE, options(256, SHAPE), 1)) {
-                int[] prompt = randomTokens(new Random(2), 20, model);
-                var onCpu = TestSequence.at(0, 2, prompt);
-                var onCuda = TestSequence.at(0, 2, prompt);
-                float[] expected = run(cpu, onCpu.next(20, LogitRows.LAST))[0];
-                float[] actual = run(cuda, onCuda.next(20, LogitRows.LAST))[0];
-                for (int step = 0; step < 2; step++) {
-                    assertThat(relativeError(expected, actual)).as("step %d", step).isLessThan(Tolerance.FP8.relativeError());
-                    onCpu.append(argMax(expected));
-                    onCuda.append(argMax(expected));
-                    expected = run(cpu, onCpu.next(1, LogitRows.LAST))[0];
-                    actual = run(cuda, onCuda.next(1, LogitRows.LAST))[0];
+            try (CudaBackend cuda = EmulatedBackend.open(model, weights, SHAPE, options(256, SHAPE), 1)) {
+                var follower = new Follower(model.config(), weights, KvFormat.BF16, cuda, 2, randomTokens(new Random(2), 20, model));
+                follower.prompt(20);
+                double[] errors = new double[ROWS];
+                for (int row = 0; row < ROWS; row++) {
+                    errors[row] = follower.relativeError();
+                    assertThat(errors[row]).as("row %d", row).isLessThan(WORST_ERROR);
+                    follower.next(follower.expectedChoice());
                 }
+                assertThat(follower.farthestTie()).as("what the experts that were taken lie below the best").isLessThan(NEAR_TIE);
+                Arrays.sort(errors);
+                assertThat(errors[ROWS / 2]).as("median of %s", Arrays.toString(errors)).isLessThan(MEDIAN_ERROR);
             }
         }
     }

@@ -21,6 +21,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /// The CUDA backend, emulated, on weights that mean something: the golden checkpoint and the trained `models/tiny`, against
@@ -32,10 +33,18 @@ class CudaGoldenTest {
 
     private static final Path TINY = Path.of("..", "models", "tiny").toAbsolutePath().normalize();
     private static final int LONGEST_ON_EVERY_RUN = 1100;
+    /// A reference in doubles takes longer than the emulator.
+    private static final int LONGEST_FOLLOWED = 300;
     private static final int PIECE_TOKENS = 512;
     private static final boolean LONG = Boolean.getBoolean("sidewinder.long");
     /// Of what was recorded behind a prompt.
     private static final int STEPS = LONG ? 24 : 8;
+
+    /// Against doubles that round where the device rounds: an error that another order of sums turns into other roundings.
+    /// Measured 0.0043 over all cases and steps.
+    private static final double FOLLOWED_ERROR = 0.012;
+    /// Of the scores of two experts, which are of the order of 1. Measured 0.0004.
+    private static final double NEAR_TIE = 0.002;
 
     static List<GoldenData.Case> cases() {
         return GoldenData.cases();
@@ -44,20 +53,33 @@ class CudaGoldenTest {
     @ParameterizedTest
     @MethodSource("cases")
     void goesOnAsWasRecorded(GoldenData.Case golden) {
-        assumeShort(golden.prompt().length);
-        int blocks = blocks(golden.prompt().length);
-        try (Model model = GoldenData.model();
-                Backend cpu = cpu(model, model.weights(), blocks);
-                Backend cuda = cuda(model, model.weights(), blocks, KvFormat.BF16)) {
-            var lockstep = new Lockstep(cpu, cuda, Tolerance.BF16, blocks, golden.prompt());
-            lockstep.prompt(PIECE_TOKENS);
-            assertThat(Lockstep.divergence(golden.logits(), lockstep.actualRow())).isLessThan(Tolerance.BF16.divergence());
+        assumeShort(golden.prompt().length, LONGEST_FOLLOWED);
+        int blocks = CacheShape.blocksFor(golden.prompt().length + golden.greedy().length);
+        try (Model model = GoldenData.model(); CudaBackend cuda = cuda(model, model.weights(), blocks, KvFormat.BF16)) {
+            var follower = new Follower(model.config(), model.weights(), KvFormat.BF16, cuda, blocks, golden.prompt());
+            follower.prompt(PIECE_TOKENS);
+            assertThat(Lockstep.divergence(golden.logits(), follower.actual())).isLessThan(Tolerance.BF16.divergence());
             // every recorded token goes in, whatever came out for it
-            for (int step = 0; step < STEPS; step++) {
-                assertThat(lockstep.choice()).as("step %d", step).isEqualTo(golden.greedy()[step]);
-                lockstep.next(golden.greedy()[step]);
+            for (int step = 0; step < golden.greedy().length; step++) {
+                checkRow(follower, step, golden.greedy()[step]);
+                follower.next(golden.greedy()[step]);
             }
-            lockstep.finish();
+            checkRow(follower, golden.greedy().length, follower.expectedChoice());
+        }
+    }
+
+    /// The rule for tokens: where the reference is surer than twice the largest difference of any logit, the device has chosen
+    /// what the reference did; and that is the recorded one, unless some token has gone to an expert that was all but as good as
+    /// the recorded one's. From there on the device has another past, and its own.
+    private static void checkRow(Follower follower, int step, int recorded) {
+        assertThat(follower.relativeError()).as("relative error, step %d", step).isLessThan(FOLLOWED_ERROR);
+        assertThat(follower.farthestTie()).as("what the experts that were taken lie below the best, step %d", step).isLessThan(NEAR_TIE);
+        if (follower.lead() > 2 * follower.worstDifference()) {
+            int chosen = EmulatedBackend.argMax(follower.actual());
+            assertThat(chosen).as("token of step %d, ahead by %f", step, follower.lead()).isEqualTo(follower.expectedChoice());
+            if (follower.farthestTie() == 0) {
+                assertThat(chosen).as("step %d", step).isEqualTo(recorded);
+            }
         }
     }
 
@@ -69,7 +91,7 @@ class CudaGoldenTest {
     @ParameterizedTest
     @MethodSource("recordings")
     void saysWhatThePyTorchModelSays(GoldenRecording.Prompt prompt) {
-        assumeShort(prompt.tokens().length);
+        assumeShort(prompt.tokens().length, LONGEST_ON_EVERY_RUN);
         int blocks = blocks(prompt.tokens().length);
         try (Model model = Model.open(TINY.toString());
                 Backend cpu = cpu(model, model.weights(), blocks);
@@ -86,7 +108,7 @@ class CudaGoldenTest {
     }
 
     /// The publisher's recipes, on trained weights.
-    enum Recipe {
+    private enum Recipe {
         /// As the FP8 file: experts and Mamba projections with static input scales.
         FP8(Tolerance.FP8, KvFormat.BF16),
         /// As the NVFP4 file of the same model.
@@ -98,6 +120,15 @@ class CudaGoldenTest {
 
         private final Tolerance tolerance;
         private final KvFormat kvFormat;
+
+        /// Against doubles that round in the same places, over the ten layers of `models/tiny`: what turned roundings make of last
+        /// bits. Measured 0.050, 0.022, 0.029 and 0.035.
+        double followedError() {
+            return switch (this) {
+                case FP8 -> 0.1;
+                case NVFP4, MIXED, FP8_CACHE -> 0.07;
+            };
+        }
 
         Recipe(Tolerance tolerance, KvFormat kvFormat) {
             this.tolerance = tolerance;
@@ -140,8 +171,28 @@ class CudaGoldenTest {
         }
     }
 
-    private static void assumeShort(int tokens) {
-        assumeTrue(tokens <= LONGEST_ON_EVERY_RUN || LONG,
+    /// The CPU backend does not quantise activations, so it can only say that much of FP8; doubles that do say more.
+    @ParameterizedTest
+    @EnumSource(Recipe.class)
+    void computesWhatDoublesComputeThatRoundInTheSamePlaces(Recipe recipe) {
+        GoldenRecording.Prompt prompt = recordings().stream().filter(each -> each.name().equals("facts")).findFirst().orElseThrow();
+        int blocks = blocks(prompt.tokens().length);
+        try (Arena arena = Arena.ofShared(); Model model = Model.open(TINY.toString())) {
+            ModelWeights weights = StoredFormats.of(model.weights(), arena, recipe::of);
+            try (CudaBackend cuda = cuda(model, weights, blocks, recipe.kvFormat)) {
+                var follower = new Follower(model.config(), weights, recipe.kvFormat, cuda, blocks, prompt.tokens());
+                follower.prompt(PIECE_TOKENS);
+                for (int step = 0; step < STEPS; step++) {
+                    assertThat(follower.relativeError()).as("step %d", step).isLessThan(recipe.followedError());
+                    follower.next(follower.expectedChoice());
+                }
+                assertThat(follower.farthestTie()).as("what the experts that were taken lie below the best").isLessThan(NEAR_TIE);
+            }
+        }
+    }
+
+    private static void assumeShort(int tokens, int longest) {
+        assumeTrue(tokens <= longest || LONG,
                 tokens + " tokens take long on the emulator; -Dsidewinder.long=true runs them");
     }
 
@@ -154,7 +205,7 @@ class CudaGoldenTest {
                 new CpuOptions(Arithmetic.F32, 2, PIECE_TOKENS, CpuOptions.Products.BEST), LoadProgress.SILENT);
     }
 
-    private static Backend cuda(Model model, ModelWeights weights, int blocks, KvFormat kvFormat) {
+    private static CudaBackend cuda(Model model, ModelWeights weights, int blocks, KvFormat kvFormat) {
         var options = new CudaOptions(PIECE_TOKENS, 1, blocks * CacheShape.BLOCK_TOKENS, kvFormat, true, true);
         return EmulatedBackend.open(model, weights, new CacheShape(blocks, 1), options, blocks);
     }
