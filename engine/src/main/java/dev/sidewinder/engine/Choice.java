@@ -1,5 +1,6 @@
 package dev.sidewinder.engine;
 
+import dev.sidewinder.scheduler.Claim;
 import dev.sidewinder.scheduler.Sequence;
 
 /// One of the answers to a request: a sequence, and how its tokens are chosen. The engine thread's own.
@@ -18,7 +19,8 @@ final class Choice {
         this.index = index;
         // All choices have the same prompt: scoring it once is enough.
         boolean scores = wanted.scoresPrompt() && index == 0;
-        this.sequence = new Sequence<>(sequenceId, wanted.prompt(), wanted.maxTokens(), scores, this);
+        this.sequence = new Sequence<>(sequenceId, wanted.prompt(), wanted.maxTokens(), scores,
+                new Claim(wanted.priority(), wanted.tenant()), this);
         this.sampling = new SamplingState(wanted, index, vocabSize);
     }
 

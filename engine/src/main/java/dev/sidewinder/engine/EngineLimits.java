@@ -2,6 +2,7 @@ package dev.sidewinder.engine;
 
 import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.scheduler.SchedulerLimits;
+import java.time.Duration;
 
 /// Bounds of an engine.
 ///
@@ -11,12 +12,18 @@ import dev.sidewinder.scheduler.SchedulerLimits;
 /// @param maxQueuedRequests sequences waiting at most, reserved places included
 /// @param maxQueuedTokens   prompt tokens waiting at most, reserved places included
 /// @param maxModelTokens    prompt and answer of one sequence at most
+/// @param tokenGap          between two tokens of a sequence: beside sequences that generate, a step takes as much of prompts as
+///                          fits into this time, a block of 128 tokens at least; zero = as much as fits into the step
 public record EngineLimits(int maxSequences, int maxBatchTokens, int maxQueuedRequests, long maxQueuedTokens,
-        int maxModelTokens, Timeouts timeouts) {
+        int maxModelTokens, Timeouts timeouts, Duration tokenGap) {
+
+    /// Text at this pace reads as it comes, and a step of this length is long enough to be efficient.
+    public static final Duration DEFAULT_TOKEN_GAP = Duration.ofMillis(50);
 
     /// Far above any real queue, and small enough that counting never overflows.
     private static final int MOST_QUEUED_REQUESTS = 1 << 20;
     private static final long MOST_QUEUED_TOKENS = 1L << 38;
+    private static final long MOST_TOKEN_GAP_MILLIS = 3_600_000;
 
     public EngineLimits {
         requireBetween("maxSequences", maxSequences, 1, 1 << 16);
@@ -24,11 +31,12 @@ public record EngineLimits(int maxSequences, int maxBatchTokens, int maxQueuedRe
         requireBetween("maxQueuedRequests", maxQueuedRequests, 1, MOST_QUEUED_REQUESTS);
         requireBetween("maxQueuedTokens", maxQueuedTokens, 1, MOST_QUEUED_TOKENS);
         requireBetween("maxModelTokens", maxModelTokens, 1, Integer.MAX_VALUE);
+        requireBetween("tokenGap in milliseconds", tokenGap.toMillis(), 0, MOST_TOKEN_GAP_MILLIS);
     }
 
     public EngineLimits(int maxSequences, int maxBatchTokens, int maxQueuedRequests, long maxQueuedTokens,
             int maxModelTokens) {
-        this(maxSequences, maxBatchTokens, maxQueuedRequests, maxQueuedTokens, maxModelTokens, Timeouts.DEFAULT);
+        this(maxSequences, maxBatchTokens, maxQueuedRequests, maxQueuedTokens, maxModelTokens, Timeouts.DEFAULT, DEFAULT_TOKEN_GAP);
     }
 
     /// Rows of logits that a step asks for at most: one per sequence, and one piece of a prompt that is scored.
@@ -37,7 +45,7 @@ public record EngineLimits(int maxSequences, int maxBatchTokens, int maxQueuedRe
     }
 
     SchedulerLimits forScheduler() {
-        return new SchedulerLimits(maxSequences, maxBatchTokens, maxModelTokens);
+        return new SchedulerLimits(maxSequences, maxBatchTokens, maxModelTokens, tokenGap.toNanos());
     }
 
     private static void requireBetween(String name, long value, long least, long most) {

@@ -31,7 +31,10 @@ final class EngineLoop implements Runnable {
     }
 
     /// A step between its launch and its end.
-    private record RunningStep(Batch batch, StepKind kind, LaunchedStep launched, long launchedNanos) {}
+    ///
+    /// @param launchedNanos for the observer, by the system's clock
+    /// @param begunNanos    for the scheduler, by the engine's clock
+    private record RunningStep(Batch batch, StepKind kind, LaunchedStep launched, long launchedNanos, long begunNanos) {}
 
     private final Backend backend;
     private final EngineObserver observer;
@@ -145,7 +148,10 @@ final class EngineLoop implements Runnable {
         times.sampled();
         publish(step.batch());
         completedSteps++;
+        long before = progressNanos;
         progressNanos = clock.getAsLong();
+        // A reader sees the time from one step's end to the next, and so does the scheduler.
+        scheduler.measured(step.batch(), progressNanos - Math.max(before, step.begunNanos()));
         publishCounts();
         live.wakeReaders();
         observer.stepCompleted(step.kind(), step.batch().entries().size(), step.batch().tokens(),
@@ -159,11 +165,12 @@ final class EngineLoop implements Runnable {
             times.scheduled();
             return null;
         }
-        StepKind kind = noteScheduled(batch);
+        long begun = clock.getAsLong();
+        StepKind kind = noteScheduled(batch, begun);
         long now = times.scheduled();
         LaunchedStep launched = backend.launch(batch);
         times.launched();
-        return new RunningStep(batch, kind, launched, now);
+        return new RunningStep(batch, kind, launched, now, begun);
     }
 
     /// Lets the last step come to its end; nobody hears of it.
@@ -177,8 +184,7 @@ final class EngineLoop implements Runnable {
     }
 
     /// Gives back the queue places of sequences that run for the first time.
-    private StepKind noteScheduled(Batch batch) {
-        long now = clock.getAsLong();
+    private StepKind noteScheduled(Batch batch, long now) {
         if (batch.entries().isEmpty()) {
             return StepKind.COPIES;
         }

@@ -2,8 +2,10 @@ package dev.sidewinder.engine;
 
 import dev.sidewinder.kvcache.Partition;
 import dev.sidewinder.model.grammar.TokenGuide;
+import dev.sidewinder.scheduler.Claim;
 import dev.sidewinder.scheduler.Mark;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Supplier;
@@ -22,7 +24,7 @@ import java.util.function.Supplier;
 ///                       has its prompt scored
 /// @param marks          where in the prompt the state is worth keeping, by rising position
 /// @param explainCache   whether [GenerationEvent.Admitted] is to say why no more of the prompt was there
-/// @param priority       lower goes first
+/// @param priority       lower goes first, -1000 to 1000
 /// @param tenant         whose share of the engine it uses
 public record GenerationRequest(String id, int[] prompt, int maxTokens, int minTokens, Set<Integer> stopTokens,
         int choices, int promptLogprobs, SamplingParams sampling, Optional<Supplier<TokenGuide>> guides,
@@ -48,6 +50,11 @@ public record GenerationRequest(String id, int[] prompt, int maxTokens, int minT
             throw new IllegalArgumentException("request " + id + " has " + prompt.length + " prompt tokens, maxTokens "
                     + maxTokens + ", minTokens " + minTokens + ", " + choices + " choices, promptLogprobs " + promptLogprobs);
         }
+        if (priority < Claim.FIRST || priority > Claim.LAST) {
+            throw new IllegalArgumentException("request " + id + " has priority " + priority + "; it must be between " + Claim.FIRST
+                    + " and " + Claim.LAST);
+        }
+        Objects.requireNonNull(tenant, "a request without a tenant");
         if (partition.isPresent() && promptLogprobs >= 0) {
             throw new IllegalArgumentException("request " + id + " has its prompt scored, so it cannot go on from a prefix");
         }

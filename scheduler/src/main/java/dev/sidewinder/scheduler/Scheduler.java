@@ -8,22 +8,24 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
-/// Decides what each step runs: continuous batching, first come first served.
+/// Decides what each step runs: continuous batching.
 ///
-/// A step takes, in this order and as far as its token budget goes:
+/// A step takes, in this order:
 ///
 /// 1. the next token of every sequence that generates;
-/// 2. the next piece of every prompt that has begun, in order of admission;
-/// 3. waiting sequences, in order of arrival, as long as each finds a state slot and blocks.
+/// 2. pieces of prompts, those that have begun and those that wait, the short ones and every other time the oldest one first
+///    ([PromptTurns]), as far as the step's tokens go and as the time between two tokens allows ([StepBudget]).
+///
+/// Who waits is admitted in the order of [FairQueue]: priority, shares of tenants, arrival, and nobody overtaken for ever. The
+/// next in turn is waited for when there is no memory for it, so small sequences do not starve a large one.
 ///
 /// Prompts are cut at multiples of 128 positions only (the last piece excepted), so a sequence's arithmetic does not
 /// depend on how busy its neighbours kept the step: see docs/architecture.md. A piece whose logits are all wanted is 128
 /// tokens at most and alone of its kind in a step, which bounds a step's rows of logits by `maxSequences + 127`.
 ///
 /// **No sequence that runs is ever stuck.** Admission promises blocks for the whole of prompt and longest answer, so a
-/// running sequence needs nothing that another one holds: it runs to its end, and its memory then serves the first in the
-/// queue. Promising less would fill more of the pool, and needs a way to suspend sequences, which is not built yet. The
-/// first in the queue is never overtaken, so small sequences do not starve a large one.
+/// running sequence needs nothing that another one holds: it runs to its end, and its memory then serves the next in the
+/// queue. Promising less would fill more of the pool, and needs a way to suspend sequences, which is not built yet.
 ///
 /// **Two steps may be under way.** [#ahead()] chooses a step behind one whose tokens nobody has seen yet: every sequence
 /// of that step is taken to get a token and to go on, up to its limit. Should it end after all, its entry of the second step
@@ -36,7 +38,9 @@ public final class Scheduler<O> {
     private final FrameCache cache;
     private final SequenceMemories memories;
 
-    private final WaitingQueue<O> waiting = new WaitingQueue<>();
+    private final FairQueue<Sequence<O>> waiting = new FairQueue<>();
+    private final PromptTurns<O> turns = new PromptTurns<>();
+    private final StepBudget budget;
     /// All that hold memory, in order of admission, paused ones included.
     private final List<Sequence<O>> admitted = new ArrayList<>();
     private int paused;
@@ -48,7 +52,7 @@ public final class Scheduler<O> {
     /// Sequences of the steps with even and with odd numbers.
     private final List<List<Sequence<O>>> scheduledByStep = List.of(new ArrayList<>(), new ArrayList<>());
     private List<Sequence<O>> scheduled = scheduledByStep.getFirst();
-    private int budgetTokens;
+    private final StepLoad[] loadsByStep = {StepLoad.NONE, StepLoad.NONE};
     private boolean scoringPieceTaken;
     private long lateCompletions;
 
@@ -57,9 +61,10 @@ public final class Scheduler<O> {
         this.limits = limits;
         this.cache = cache;
         this.memories = new SequenceMemories(cache);
+        this.budget = new StepBudget(limits.tokenGapNanos());
     }
 
-    /// Puts a sequence at the end of the queue, or says that it can never run.
+    /// Puts a sequence in the queue, or says that it can never run.
     public Admission submit(Sequence<O> sequence) {
         if (sequence.state != Sequence.State.NEW) {
             throw new IllegalStateException("submitted before: " + sequence);
@@ -69,7 +74,7 @@ public final class Scheduler<O> {
             return refusal.get();
         }
         sequence.state = Sequence.State.WAITING;
-        waiting.add(sequence);
+        sequence.ticket = waiting.add(sequence, sequence.claim(), sequence.promptTokens(), sequence.maxTokens());
         return new Admission.Queued();
     }
 
@@ -106,18 +111,19 @@ public final class Scheduler<O> {
         entries.clear();
         scheduled = scheduledByStep.get((int) (step + 1) & 1);
         scheduled.clear();
-        budgetTokens = limits.maxBatchTokens();
+        budget.begin(limits.maxBatchTokens());
         scoringPieceTaken = false;
 
         takeDecodes();
-        takePromptPieces();
-        takeWaiting();
+        takePrompts();
 
         // Where nothing can run, somebody may wait for what the copies make room for.
         if (entries.isEmpty() && !cache.hasWork()) {
             return new Batch(step, entries, MemoryWork.NONE);
         }
-        return new Batch(++step, entries, cache.launch(step));
+        step++;
+        loadsByStep[(int) step & 1] = budget.load();
+        return new Batch(step, entries, cache.launch(step));
     }
 
     private void takeDecodes() {
@@ -129,44 +135,54 @@ public final class Scheduler<O> {
         }
     }
 
-    private void takePromptPieces() {
-        for (int i = 0; i < admitted.size() && roomForASequence(); i++) {
-            Sequence<O> sequence = admitted.get(i);
-            if (sequence.state == Sequence.State.RUNNING && sequence.inPrompt()) {
-                int piece = nextPiece(sequence);
-                if (piece > 0) {
-                    take(sequence, piece);
-                }
-            }
-        }
-    }
-
-    private void takeWaiting() {
-        while (waiting.size() > 0 && roomForASequence() && active() < limits.maxSequences()) {
-            Sequence<O> first = waiting.first();
-            int piece = nextPiece(first);
-            if (piece == 0) {
-                return;
-            }
-            if (!memories.admit(first)) {
-                return;
-            }
-            waiting.remove(first);
-            admitted.add(first);
-            if (!take(first, piece)) {
+    private void takePrompts() {
+        List<Sequence<O>> begun = turns.order(admitted);
+        boolean admits = true;
+        int place = 0;
+        while (roomForASequence() && (admits || place < begun.size())) {
+            Sequence<O> next = admits && active() < limits.maxSequences() ? nextWaiting() : null;
+            if (next != null && (place == begun.size() || turns.goesBefore(next, place))) {
+                admits = admit(next);
+            } else if (place < begun.size()) {
+                takePiece(begun.get(place++));
+            } else {
                 return;
             }
         }
     }
 
-    /// Tokens of the prompt that fit into the rest of the step; 0 when not even a piece of 128 does.
+    private Sequence<O> nextWaiting() {
+        QueueTicket<Sequence<O>> ticket = waiting.next();
+        return ticket == null ? null : ticket.item();
+    }
+
+    /// Gives memory and a first piece to one that waits.
+    ///
+    /// @return whether there was room in the step and in the cache; nobody else may begin in this step otherwise
+    private boolean admit(Sequence<O> sequence) {
+        if (nextPiece(sequence) == 0 || !memories.admit(sequence)) {
+            return false;
+        }
+        waiting.admit(sequence.ticket, sequence.promptTokensLeft());
+        admitted.add(sequence);
+        return takePiece(sequence);
+    }
+
+    private boolean takePiece(Sequence<O> sequence) {
+        int piece = nextPiece(sequence);
+        return piece > 0 && take(sequence, piece);
+    }
+
+    /// Tokens of the prompt that the step may take; 0 when not even a piece of 128 fits.
     private int nextPiece(Sequence<O> sequence) {
-        if (sequence.scoresPrompt() && scoringPieceTaken) {
+        if (!sequence.scoresPrompt()) {
+            return budget.piece(sequence.launched, sequence.promptTokensLeft());
+        }
+        if (scoringPieceTaken) {
             return 0;
         }
-        int room = sequence.scoresPrompt() ? Math.min(budgetTokens, CacheShape.BLOCK_TOKENS) : budgetTokens;
-        int rest = sequence.promptTokens() - sequence.launched;
-        return rest <= room ? rest : room - room % CacheShape.BLOCK_TOKENS;
+        int rest = Math.min(sequence.promptTokensLeft(), CacheShape.BLOCK_TOKENS);
+        return budget.piece(sequence.launched, rest);
     }
 
     /// Puts a sequence into the step, unless its blocks come free with the steps under way: then it is left out of this one.
@@ -178,8 +194,12 @@ public final class Scheduler<O> {
         entries.add(new BatchEntry(sequence.id(), sequence.tokens(), sequence.launched, count, sequence.nextSource(),
                 rows(sequence, end), sequence.memory));
         scheduled.add(sequence);
-        budgetTokens -= count;
-        scoringPieceTaken |= sequence.scoresPrompt() && sequence.inPrompt();
+        if (sequence.inPrompt()) {
+            budget.takePiece(sequence.launched, count);
+            scoringPieceTaken |= sequence.scoresPrompt();
+        } else {
+            budget.takeDecode(sequence.launched);
+        }
         sequence.launch(count);
         return true;
     }
@@ -192,7 +212,7 @@ public final class Scheduler<O> {
     }
 
     private boolean roomForASequence() {
-        return scheduled.size() < limits.maxSequences() && budgetTokens > 0;
+        return scheduled.size() < limits.maxSequences() && budget.hasRoom();
     }
 
     private int active() {
@@ -234,14 +254,27 @@ public final class Scheduler<O> {
             memories.completed(sequence);
             if (tokens.has(i)) {
                 sequence.append(tokens.get(i));
+                waiting.generated(sequence.ticket);
             }
+        }
+    }
+
+    /// Takes in how long one of the latest two steps took, for the sizes of those to come.
+    ///
+    /// @param nanos from the end of the step before, or from its launch if that was later, to its tokens
+    public void measured(Batch batch, long nanos) {
+        if (batch.step() > step || batch.step() < step - 1) {
+            throw new IllegalArgumentException("the time of step " + batch.step() + " where step " + step + " is the latest");
+        }
+        if (!batch.entries().isEmpty()) {
+            budget.learn(loadsByStep[(int) batch.step() & 1], nanos);
         }
     }
 
     /// Takes a sequence out, whatever it does, and gives its memory back: free at once, or after the last step under way.
     public void end(Sequence<O> sequence) {
         switch (sequence.state) {
-            case WAITING -> waiting.remove(sequence);
+            case WAITING -> waiting.withdraw(sequence.ticket);
             case RUNNING -> release(sequence);
             case PAUSED -> {
                 paused--;
@@ -255,6 +288,7 @@ public final class Scheduler<O> {
     private void release(Sequence<O> sequence) {
         admitted.remove(sequence);
         memories.release(sequence);
+        waiting.end(sequence.ticket, Math.max(0, sequence.promptTokensLeft()));
     }
 
     /// Leaves a running sequence out of the steps to come; it keeps its memory, its place in the order, and the tokens of
@@ -302,7 +336,7 @@ public final class Scheduler<O> {
 
     /// The sequence that has waited longest.
     public Optional<Sequence<O>> oldestWaiting() {
-        return Optional.ofNullable(waiting.first());
+        return Optional.ofNullable(waiting.oldest()).map(QueueTicket::item);
     }
 
     /// Entries of steps whose sequence had ended when the step completed.

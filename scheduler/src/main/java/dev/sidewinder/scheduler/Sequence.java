@@ -27,6 +27,7 @@ public final class Sequence<O> {
     private final int promptTokens;
     private final int maxTokens;
     private final boolean scoresPrompt;
+    private final Claim claim;
     private int[] tokens;
     private int length;
 
@@ -38,16 +39,21 @@ public final class Sequence<O> {
     private int pending;
     SequenceMemory memory;
 
-    // Neighbours in the queue of waiting sequences.
-    Sequence<O> next;
-    Sequence<O> previous;
+    /// From its submission on.
+    QueueTicket<Sequence<O>> ticket;
+
+    /// As urgent as any other.
+    public Sequence(long id, int[] prompt, int maxTokens, boolean scoresPrompt, O owner) {
+        this(id, prompt, maxTokens, scoresPrompt, Claim.ORDINARY, owner);
+    }
 
     /// @param id           told to the backend, unique among live sequences
     /// @param prompt       token ids, at least one; copied
     /// @param maxTokens    tokens generated at most; 0 = the prompt is computed and nothing is generated
     /// @param scoresPrompt whether logits of every prompt token are wanted
+    /// @param claim        what it has to say about its turn
     /// @param owner        comes back with the sequence, never looked at
-    public Sequence(long id, int[] prompt, int maxTokens, boolean scoresPrompt, O owner) {
+    public Sequence(long id, int[] prompt, int maxTokens, boolean scoresPrompt, Claim claim, O owner) {
         if (prompt.length == 0 || maxTokens < 0) {
             throw new IllegalArgumentException("a sequence needs a prompt and a token limit of at least 0, got "
                     + prompt.length + " tokens and " + maxTokens);
@@ -57,6 +63,7 @@ public final class Sequence<O> {
         this.promptTokens = prompt.length;
         this.maxTokens = maxTokens;
         this.scoresPrompt = scoresPrompt;
+        this.claim = claim;
         this.tokens = prompt.clone();
         this.length = prompt.length;
     }
@@ -86,6 +93,10 @@ public final class Sequence<O> {
         return scoresPrompt;
     }
 
+    public Claim claim() {
+        return claim;
+    }
+
     /// Prompt and generated tokens.
     public int length() {
         return length;
@@ -112,6 +123,11 @@ public final class Sequence<O> {
     /// Tokens that pass through the backend if the answer gets as long as it may. The last token generated does not.
     int tokensToCompute() {
         return promptTokens + Math.max(maxTokens, 1) - 1;
+    }
+
+    /// Tokens of the prompt that no step was launched for; below zero when generated ones run.
+    int promptTokensLeft() {
+        return promptTokens - launched;
     }
 
     /// Whether the next run begins inside the prompt.

@@ -230,7 +230,7 @@ public final class ParameterTable {
                 "drops only what requests with this salt share; without it everything is dropped");
         table.field(BG, "cache_explain", FLAG, "false", EXT, "`sidewinder_cache` in usage: what the prefix cache had and why not more");
         table.field(B, "priority", integer(Bound.of(-1_000), Bound.of(1_000)), "0", EXT,
-                "checked; other values than 0 are named in `x-sidewinder-ignored`, this build serves in order of arrival");
+                "lower goes first; an operator may set the lowest");
         table.field(BG, "request_id", text(ONE, Limit.REQUEST_ID_CHARS), "generated", EXT, "like the header, which wins; replaced unless `[A-Za-z0-9._-]{1,128}`");
         table.field(B, "session_id", text(ONE, Limit.SESSION_ID_CHARS), "none", EXT, "a hint for logs and placement");
         table.field(B, "prompt_cache_key", text(ZERO, Limit.CACHE_SALT_CHARS), "none", SPEC, "a hint for placement");

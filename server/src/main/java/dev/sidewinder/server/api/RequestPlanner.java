@@ -296,7 +296,8 @@ public final class RequestPlanner {
             requests.add(new GenerationRequest(id, prompt.tokens(), prompt.maxTokens(), wanted.length().minTokens(),
                     sampling.stopTokens(), wanted.length().choices(), promptLogprobs,
                     sampling.params(form == AnswerPlan.Form.GENERATE), guides, partition, marks.apply(prompt.tokens()),
-                    wanted.output().cacheExplain(), wanted.hints().priority(), owner.tenant().name()));
+                    wanted.output().cacheExplain(), Math.max(wanted.hints().priority(), options.priorityFloor()),
+                    owner.tenant().name()));
         }
         var identity = new AnswerPlan.Identity(owner.requestId(), prefix + owner.requestId(),
                 clock.instant().getEpochSecond(), owner.model(), model.fingerprint());

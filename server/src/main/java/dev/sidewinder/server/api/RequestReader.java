@@ -156,9 +156,6 @@ public final class RequestReader {
 
         /// @param maximum the field that bounds the answer
         private GenerationOptions generation(String maximum) {
-            if (fields.integer("priority", 0) != 0) {
-                ignored.add("priority");
-            }
             if (fields.flag("stream_options.include_progress", false)) {
                 ignored.add("stream_options.include_progress");
             }

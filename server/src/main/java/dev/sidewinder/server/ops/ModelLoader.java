@@ -122,7 +122,7 @@ public final class ModelLoader {
                 : (long) QUEUE_FACTOR * plan.memory().frames().blocks() * CacheShape.BLOCK_TOKENS;
         return new EngineLimits(plan.maxSequences(), planned.batchTokens(), work.queuedRequests(),
                 queuedTokens, plan.maxModelTokens(), new Timeouts(work.queueTime(), work.firstTokenTime(),
-                        work.totalTime(), work.streamStall()));
+                        work.totalTime(), work.streamStall()), config.engine().tokenGap());
     }
 
     private static EngineMetrics.CacheInfo cacheInfo(PlannedBackend planned) {

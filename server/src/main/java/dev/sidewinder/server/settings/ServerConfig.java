@@ -47,7 +47,7 @@ public record ServerConfig(Model model, Engine engine, Http http, ApiOptions api
     /// Zero means "as fits" wherever it is allowed.
     ///
     public record Engine(BackendKind backend, ArithmeticKind arithmetic, int threads, long cacheBytes, long hostCacheBytes,
-            CacheType cacheType, int maxModelTokens, int maxSequences, int maxBatchTokens, Cuda cuda) {
+            CacheType cacheType, int maxModelTokens, int maxSequences, int maxBatchTokens, Duration tokenGap, Cuda cuda) {
 
         /// Tokens in one step at most.
         ///
@@ -135,6 +135,7 @@ public record ServerConfig(Model model, Engine engine, Http http, ApiOptions api
         return new Engine(values.get(Settings.BACKEND), values.get(Settings.ARITHMETIC), values.get(Settings.THREADS),
                 values.get(Settings.CACHE_SIZE), values.get(Settings.HOST_CACHE_SIZE), values.get(Settings.KV_CACHE_DTYPE),
                 values.get(Settings.MAX_MODEL_LEN), values.get(Settings.MAX_NUM_SEQS), values.get(Settings.MAX_BATCH_TOKENS),
+                values.get(Settings.TOKEN_GAP),
                 new Cuda(values.get(Settings.DEVICE), values.get(Settings.BATCH_INVARIANT), values.get(Settings.WARPGROUPS),
                         values.get(Settings.CUDA_DRIVER), values.get(Settings.CUDA_KERNELS)));
     }
@@ -160,7 +161,8 @@ public record ServerConfig(Model model, Engine engine, Http http, ApiOptions api
         Settings.REQUEST_LIMITS.forEach((limit, setting) -> limits.put(limit, values.get(setting)));
         return new ApiOptions(new ApiLimits(limits), values.get(Settings.STRICT), values.get(Settings.REASONING_FIELDS),
                 new ThinkingDefaults(values.get(Settings.THINKING), values.get(Settings.EFFORT_BUDGETS),
-                        values.get(Settings.THINKING_END_TEXT)));
+                        values.get(Settings.THINKING_END_TEXT)),
+                values.get(Settings.PRIORITY_FLOOR));
     }
 
     /// For settings whose bounds are below 2 GiB.

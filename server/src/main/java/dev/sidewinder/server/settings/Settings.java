@@ -77,6 +77,10 @@ final class Settings {
     static final Setting<Integer> MAX_BATCH_TOKENS = add("sidewinder.engine.max-num-batched-tokens",
             List.of("--max-num-batched-tokens"), integer(0, 131_072), "0",
             "tokens in one step at most, a multiple of 128; 0 = 512 on the CPU, 8192 on a GPU");
+    static final Setting<Duration> TOKEN_GAP = add("sidewinder.engine.token-gap", List.of("--token-gap"),
+            duration("0s", "1h"), "50ms", "aim for the time between two tokens of an answer: beside answers under way, a step takes as "
+                    + "much of other prompts as fits into it by what steps of late have cost, but 128 tokens at least; 0 = as "
+                    + "much as fits into the step");
     static final Setting<Optional<Path>> CUDA_DRIVER = add("sidewinder.cuda.driver", List.of(), path(), "",
             "library to load in place of the system's `libcuda.so.1`");
     static final Setting<Optional<Path>> CUDA_KERNELS = add("sidewinder.cuda.kernels", List.of(), path(), "",
@@ -164,6 +168,8 @@ final class Settings {
             List.of("--max-num-queued-reqs"), integer(1, 65_536), "1024", "requests waiting at most; more: 503");
     static final Setting<Long> QUEUED_TOKENS = add("sidewinder.limits.queued-tokens", List.of(),
             longInteger(0, 1L << 40), "0", "prompt tokens waiting at most; more: 503; 0 = four times the KV blocks");
+    static final Setting<Integer> PRIORITY_FLOOR = add("sidewinder.limits.priority-floor", List.of(), integer(-1000, 1000),
+            "-1000", "the most urgent `priority` that a request gets; lower ones are raised to it");
     static final Setting<Duration> QUEUE_TIME = add("sidewinder.limits.queue-time", List.of(), duration("1s", "24h"),
             "60s", "waiting for a place in the batch; longer: 503");
     static final Setting<Duration> FIRST_TOKEN_TIME = add("sidewinder.limits.first-token-time", List.of(),
