@@ -63,8 +63,13 @@ public final class FrameRunner {
             return memory;
         }
 
-        /// Tokens of the prompt that have not run.
-        int promptLeft() {
+        /// Prompt and what is generated behind it.
+        public int length() {
+            return tokens.length;
+        }
+
+        /// Tokens of the prompt that have not run; none behind it.
+        public int promptLeft() {
             return promptTokens - done;
         }
     }
@@ -72,7 +77,12 @@ public final class FrameRunner {
     /// Tokens of one sequence in a step.
     ///
     /// @param keep why the state behind them is to be kept, if it is
-    public record Piece(Run run, int count, Optional<CheckpointPoint> keep) {
+    /// @param must whether there has to be a frame for it
+    public record Piece(Run run, int count, Optional<CheckpointPoint> keep, boolean must) {
+        public Piece(Run run, int count, Optional<CheckpointPoint> keep) {
+            this(run, count, keep, true);
+        }
+
         public static Piece of(Run run, int count) {
             return new Piece(run, count, Optional.empty());
         }
@@ -190,7 +200,7 @@ public final class FrameRunner {
             throw new AssertionError("no blocks for " + end + " tokens: " + growth);
         }
         piece.keep.ifPresent(point -> {
-            if (!run.memory.checkpoint(end, point)) {
+            if (!run.memory.checkpoint(end, point) && piece.must) {
                 throw new AssertionError("no frame for the state behind " + end + " tokens");
             }
         });
