@@ -21,7 +21,8 @@ final class Choice {
         boolean scores = wanted.scoresPrompt() && index == 0;
         this.sequence = new Sequence<>(sequenceId, wanted.prompt(), wanted.maxTokens(), scores,
                 new Claim(wanted.priority(), wanted.tenant()), this);
-        this.sampling = new SamplingState(wanted, index, vocabSize);
+        int answerStart = request.session().map(SessionLink::answerStart).orElse(wanted.prompt().length);
+        this.sampling = new SamplingState(wanted, index, vocabSize, answerStart);
     }
 
     LiveRequest request() {

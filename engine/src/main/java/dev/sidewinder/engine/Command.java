@@ -22,6 +22,9 @@ sealed interface Command {
     /// Drop what the prefix cache holds of a partition, or of all of them.
     record DropPrefixes(Optional<Partition> partition, CompletableFuture<DroppedPrefixes> answer) implements Command {}
 
+    /// Do something between two steps.
+    record Task(EngineTask task) implements Command {}
+
     /// Stop before the next step.
     record Close() implements Command {}
 }

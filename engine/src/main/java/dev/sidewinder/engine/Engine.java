@@ -5,6 +5,7 @@ import dev.sidewinder.engine.EngineObserver.Refusal;
 import dev.sidewinder.kvcache.FrameShape;
 import dev.sidewinder.kvcache.Partition;
 import dev.sidewinder.scheduler.Scheduler;
+import java.lang.foreign.MemorySegment;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
@@ -117,11 +118,36 @@ public final class Engine implements AutoCloseable {
     }
 
     /// Hands a request that has its places to the engine thread.
-    Generation launch(GenerationRequest request) {
+    ///
+    /// @param session what it belongs to, if anything
+    Generation launch(GenerationRequest request, Optional<SessionLink> session) {
         reservedPlaces.addAndGet(-request.choices());
-        LiveRequest live = new LiveRequest(request, loop, sequenceIds.getAndAdd(request.choices()), vocabSize, clock.getAsLong());
+        LiveRequest live = new LiveRequest(request, session, loop, sequenceIds.getAndAdd(request.choices()), vocabSize, clock.getAsLong());
         loop.send(new Command.Submit(live));
         return live.stream();
+    }
+
+    /// What sessions ask of this engine: see [dev.sidewinder.engine.session.Sessions].
+    public SessionDesk sessionDesk() {
+        return new SessionDesk(this, backend.memory().host());
+    }
+
+    /// Has the engine thread do something between two steps.
+    void send(EngineTask task) {
+        loop.send(new Command.Task(task));
+    }
+
+    int maxModelTokens() {
+        return limits.maxModelTokens();
+    }
+
+    int vocabSize() {
+        return vocabSize;
+    }
+
+    /// As [Backend#clearBehind].
+    void clearBehind(MemorySegment block, int tokens) {
+        backend.clearBehind(block, tokens);
     }
 
     void placesGivenUp(int requests) {

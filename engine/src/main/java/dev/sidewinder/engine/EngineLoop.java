@@ -13,6 +13,8 @@ import dev.sidewinder.scheduler.Sequence;
 import dev.sidewinder.scheduler.TokenSource;
 import java.lang.System.Logger.Level;
 import java.security.SecureRandom;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.function.LongSupplier;
@@ -45,6 +47,8 @@ final class EngineLoop implements Runnable {
     private final Scheduler<Choice> scheduler;
     private final BatchSampler sampler;
     private final LiveRequests live;
+    /// What other threads have asked for and is not done yet.
+    private final List<EngineTask> tasks = new ArrayList<>();
 
     /// The step that has been launched and not awaited, between two turns; null when there is none.
     private RunningStep underWay;
@@ -272,10 +276,14 @@ final class EngineLoop implements Runnable {
                     live.cancel(cancel.request().choices().get(cancel.choice()), mostStepsWaited);
                 case Command.Resume resume -> live.resume(resume.request());
                 case Command.DropPrefixes drop -> drop.answer().complete(dropPrefixes(drop.partition()));
+                case Command.Task task -> tasks.add(task.task());
                 case Command.Close _ -> closing = true;
             }
         }
         stepsAtLastLook = completedSteps;
+        if (!tasks.isEmpty()) {
+            tasks.removeIf(task -> task.run(cache, backend));
+        }
     }
 
     /// What running sequences stand on stays until they have ended.
@@ -305,7 +313,7 @@ final class EngineLoop implements Runnable {
     private void rest() {
         // With nothing to look after, only a command brings work. Otherwise time does too.
         if (!closing) {
-            mailbox.sleep(live.isEmpty() ? Long.MAX_VALUE : DEADLINE_CHECK_NANOS);
+            mailbox.sleep(live.isEmpty() && tasks.isEmpty() ? Long.MAX_VALUE : DEADLINE_CHECK_NANOS);
         }
     }
 
@@ -328,6 +336,8 @@ final class EngineLoop implements Runnable {
         }
         live.wakeReaders();
         end = cause;
+        tasks.forEach(task -> task.failed(cause));
+        tasks.clear();
         failStragglers();
     }
 
@@ -338,6 +348,8 @@ final class EngineLoop implements Runnable {
                 live.abandon(submit.request(), end);
             } else if (command instanceof Command.DropPrefixes drop) {
                 drop.answer().completeExceptionally(end);
+            } else if (command instanceof Command.Task task) {
+                task.task().failed(end);
             }
         }
     }

@@ -2,12 +2,14 @@ package dev.sidewinder.engine;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 
 /// A request inside the engine: its choices, its stream of events and its moments. The engine thread's own, but for the
 /// stream and the times, which are read by others.
 final class LiveRequest {
 
     private final GenerationRequest request;
+    private final Optional<SessionLink> session;
     private final RequestStream stream;
     private final List<Choice> choices;
     private final TokenLogprobs[] promptLogprobs;
@@ -27,8 +29,9 @@ final class LiveRequest {
     private long progressNanos;
 
     /// @param firstSequenceId id of the first choice's sequence; the others follow
-    LiveRequest(GenerationRequest request, EngineLoop engine, long firstSequenceId, int vocabSize, long submittedNanos) {
+    LiveRequest(GenerationRequest request, Optional<SessionLink> session, EngineLoop engine, long firstSequenceId, int vocabSize, long submittedNanos) {
         this.request = request;
+        this.session = session;
         this.submittedNanos = submittedNanos;
         this.openChoices = request.choices();
         this.stream = new RequestStream(this, engine);
@@ -41,6 +44,11 @@ final class LiveRequest {
 
     GenerationRequest request() {
         return request;
+    }
+
+    /// What it belongs to, if anything.
+    Optional<SessionLink> session() {
+        return session;
     }
 
     RequestStream stream() {

@@ -7,6 +7,7 @@ import dev.sidewinder.scheduler.Sequence;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 
 /// The requests that the engine works on, and everything that happens to one between its submission and its end: queue,
@@ -45,6 +46,7 @@ final class LiveRequests {
     /// Puts a new request in the queue.
     void accept(LiveRequest request) {
         live.add(request);
+        request.session().ifPresent(session -> session.begin(request.choices().getFirst().sequence()));
         // The prompt's scores come before the first token of any choice, so the other choices wait for them.
         int now = request.request().scoresPrompt() ? 1 : request.choices().size();
         for (int i = 0; i < now; i++) {
@@ -130,7 +132,7 @@ final class LiveRequests {
     /// Ends a choice that came to its end.
     void finish(Choice choice, FinishReason reason) {
         LiveRequest request = choice.request();
-        takeOut(choice);
+        takeOut(choice, Optional.empty());
         publish(request, new GenerationEvent.Finished(choice.index(), reason));
         if (request.choiceEnded()) {
             leave(request, request.isCancelled() ? RequestOutcome.CANCELLED : RequestOutcome.COMPLETED);
@@ -143,17 +145,22 @@ final class LiveRequests {
     void fail(LiveRequest request, EngineException cause) {
         for (Choice choice : request.choices()) {
             if (!choice.hasEnded()) {
-                takeOut(choice);
+                takeOut(choice, Optional.of(cause));
             }
         }
         publish(request, new GenerationEvent.Failed(cause));
         leave(request, RequestOutcome.FAILED);
     }
 
-    private void takeOut(Choice choice) {
+    /// @param failure where it failed, so that its session, if it has one, has no use for what it computed
+    private void takeOut(Choice choice, Optional<EngineException> failure) {
         choice.markEnded();
-        if (choice.sequence().state() != Sequence.State.NEW) {
+        Optional<SessionLink> session = choice.request().session();
+        if (failure.isEmpty() && session.isPresent()) {
+            session.get().finished(scheduler, choice.sequence());
+        } else if (choice.sequence().state() != Sequence.State.NEW) {
             scheduler.end(choice.sequence());
+            session.ifPresent(link -> link.failed(choice.sequence(), failure.orElseThrow()));
         }
         if (choice.holdsPlace()) {
             givePlaceBack(choice);
@@ -200,6 +207,7 @@ final class LiveRequests {
     /// Fails a request without looking at the books. Any thread, once the engine thread takes nothing any more.
     void abandon(LiveRequest request, EngineException cause) {
         for (Choice choice : request.choices()) {
+            request.session().ifPresent(session -> session.abandoned(choice.sequence(), cause));
             if (choice.holdsPlace()) {
                 givePlaceBack(choice);
             }

@@ -4,7 +4,8 @@ import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.locks.LockSupport;
 
 /// Commands on their way to the engine thread. Bounded by what may be sent: a request is submitted once, on a place of
-/// the bounded queue; it and each of its choices is cancelled once; and it is resumed once per pause.
+/// the bounded queue; it and each of its choices is cancelled once; and it is resumed once per pause. Who sends a
+/// task waits for it, but for those that give memory of sessions back, and of these there are no more than sessions.
 final class Mailbox {
 
     private final ConcurrentLinkedQueue<Command> commands = new ConcurrentLinkedQueue<>();

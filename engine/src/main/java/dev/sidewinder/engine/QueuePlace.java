@@ -1,6 +1,7 @@
 package dev.sidewinder.engine;
 
 import dev.sidewinder.engine.QueuePlaces.Answer;
+import java.util.Optional;
 
 /// A place in the queue on its way from a reservation to one or several submissions.
 final class QueuePlace implements Engine.Place {
@@ -17,7 +18,12 @@ final class QueuePlace implements Engine.Place {
     }
 
     @Override
-    public synchronized Generation submit(GenerationRequest request) {
+    public Generation submit(GenerationRequest request) {
+        return submit(request, Optional.empty());
+    }
+
+    /// The same for a request that belongs to a session.
+    synchronized Generation submit(GenerationRequest request, Optional<SessionLink> session) {
         if (closed || request.choices() > requests) {
             throw new IllegalArgumentException("request " + request.id() + " with " + request.choices() + " choices on a place "
                     + (closed ? "that is closed" : "that has " + requests + " left"));
@@ -35,7 +41,7 @@ final class QueuePlace implements Engine.Place {
         if (requests == 0) {
             giveBackRest();
         }
-        return engine.launch(request);
+        return engine.launch(request, session);
     }
 
     @Override

@@ -31,7 +31,13 @@ final class SamplingState {
     /// Null when nothing holds the choice to a form.
     private final TokenGuide guide;
 
+    /// The prompt is all prompt.
     SamplingState(GenerationRequest request, int choice, int vocabSize) {
+        this(request, choice, vocabSize, request.prompt().length);
+    }
+
+    /// @param answerStart tokens of the prompt from here on count as generated: they are the beginning of the answer
+    SamplingState(GenerationRequest request, int choice, int vocabSize, int answerStart) {
         this.params = request.sampling();
         this.guide = request.guides().map(Supplier::get).orElse(null);
         this.choice = choice;
@@ -49,10 +55,11 @@ final class SamplingState {
         }
         this.repetition = params.repetitionPenalty() != 1;
         this.penalties = repetition || params.presencePenalty() != 0 || params.frequencyPenalty() != 0;
-        if (repetition) {
-            for (int token : request.prompt()) {
-                counts.addPrompt(token);
-            }
+        for (int i = 0; repetition && i < answerStart; i++) {
+            counts.addPrompt(request.prompt()[i]);
+        }
+        for (int i = answerStart; penalties && i < request.prompt().length; i++) {
+            counts.addGenerated(request.prompt()[i]);
         }
     }
 

@@ -220,6 +220,11 @@ final class AheadBackend implements Backend {
     }
 
     @Override
+    public void clearBehind(MemorySegment block, int tokens) {
+        fake.clearBehind(block, tokens);
+    }
+
+    @Override
     public int vocabSize() {
         return fake.vocabSize();
     }

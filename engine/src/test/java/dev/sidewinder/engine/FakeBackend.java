@@ -13,6 +13,7 @@ import dev.sidewinder.kvcache.StateCopy;
 import dev.sidewinder.scheduler.Batch;
 import dev.sidewinder.scheduler.BatchEntry;
 import dev.sidewinder.scheduler.LogitRows;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.concurrent.CountDownLatch;
@@ -72,8 +73,8 @@ public class FakeBackend implements Backend {
         this.slotContents = new long[memory.frames().frames()];
         this.slotWriters = new long[memory.frames().frames()];
         Arrays.fill(slotContents, GARBAGE);
-        this.hostStates = MemorySegment.ofArray(new long[memory.host().states()]);
-        this.hostBlocks = MemorySegment.ofArray(new long[memory.host().blocks() * CacheShape.BLOCK_TOKENS]);
+        this.hostStates = Arena.ofAuto().allocate((long) memory.host().states() * Long.BYTES, Long.BYTES);
+        this.hostBlocks = Arena.ofAuto().allocate((long) memory.host().blocks() * CacheShape.BLOCK_TOKENS * Long.BYTES, Long.BYTES);
     }
 
     /// Says that decode steps leave other bits than scans do.
@@ -161,6 +162,11 @@ public class FakeBackend implements Backend {
     @Override
     public MemorySegment hostBlock(int place) {
         return hostBlocks.asSlice((long) place * Long.BYTES * CacheShape.BLOCK_TOKENS, Long.BYTES * CacheShape.BLOCK_TOKENS);
+    }
+
+    @Override
+    public void clearBehind(MemorySegment block, int tokens) {
+        block.asSlice((long) tokens * Long.BYTES).fill((byte) 0);
     }
 
     @Override

@@ -4,6 +4,7 @@ import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.kvcache.FrameCache;
 import dev.sidewinder.kvcache.FrameShape;
 import dev.sidewinder.kvcache.MemoryWork;
+import dev.sidewinder.kvcache.SequenceMemory;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -271,10 +272,37 @@ public final class Scheduler<O> {
         }
     }
 
+    /// What a sequence leaves to its owner.
+    ///
+    /// @param memory   to be closed or suspended
+    /// @param computed tokens that it is of, once the steps launched so far have completed
+    public record Detached(SequenceMemory memory, int computed) {}
+
+    /// Takes a sequence out as [#end] does, and leaves its memory to the owner; empty when it has none.
+    public Optional<Detached> detach(Sequence<O> sequence) {
+        switch (sequence.state) {
+            case RUNNING -> {
+            }
+            case PAUSED -> paused--;
+            case WAITING, NEW, ENDED -> {
+                end(sequence);
+                return Optional.empty();
+            }
+        }
+        sequence.state = Sequence.State.ENDED;
+        var detached = new Detached(sequence.memory, sequence.launched);
+        leave(sequence);
+        sequence.memory = null;
+        return Optional.of(detached);
+    }
+
     /// Takes a sequence out, whatever it does, and gives its memory back: free at once, or after the last step under way.
     public void end(Sequence<O> sequence) {
         switch (sequence.state) {
-            case WAITING -> waiting.withdraw(sequence.ticket);
+            case WAITING -> {
+                waiting.withdraw(sequence.ticket);
+                memories.drop(sequence);
+            }
             case RUNNING -> release(sequence);
             case PAUSED -> {
                 paused--;
@@ -286,8 +314,12 @@ public final class Scheduler<O> {
     }
 
     private void release(Sequence<O> sequence) {
-        admitted.remove(sequence);
+        leave(sequence);
         memories.release(sequence);
+    }
+
+    private void leave(Sequence<O> sequence) {
+        admitted.remove(sequence);
         waiting.end(sequence.ticket, Math.max(0, sequence.promptTokensLeft()));
     }
 
@@ -355,7 +387,7 @@ public final class Scheduler<O> {
                 throw new IllegalStateException("admitted and not to run: " + sequence);
             }
             memories.check(sequence);
-            if (sequence.inPrompt() && sequence.launched % CacheShape.BLOCK_TOKENS != 0) {
+            if (sequence.inPrompt() && sequence.launched % CacheShape.BLOCK_TOKENS != 0 && sequence.launched != sequence.startTokens()) {
                 throw new IllegalStateException("cut off the grid: " + sequence);
             }
             sequence.checkInvariants(stepsUnderWay());

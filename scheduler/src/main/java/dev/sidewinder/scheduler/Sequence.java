@@ -1,6 +1,7 @@
 package dev.sidewinder.scheduler;
 
 import dev.sidewinder.kvcache.SequenceMemory;
+import dev.sidewinder.kvcache.SuspendedMemory;
 import java.util.Arrays;
 
 /// A prompt and the tokens generated after it, and how far it has been computed. Changed by its [Scheduler] only.
@@ -38,6 +39,8 @@ public final class Sequence<O> {
     /// Tokens that the steps under way will bring.
     private int pending;
     SequenceMemory memory;
+    private SuspendedMemory start;
+    private int startTokens;
 
     /// From its submission on.
     QueueTicket<Sequence<O>> ticket;
@@ -150,12 +153,42 @@ public final class Sequence<O> {
         return launched < length ? TokenSource.GENERATED : TokenSource.UNREAD;
     }
 
+    /// Has it go on from memory in the host area that is of its first tokens. It owns that memory from now on.
+    ///
+    /// @param tokens computed in that memory, less than the prompt's
+    public void goOnFrom(SuspendedMemory memory, int tokens) {
+        if (state != State.NEW || tokens < 1 || tokens >= promptTokens) {
+            throw new IllegalArgumentException("to go on from memory of " + tokens + " tokens: " + this);
+        }
+        start = memory;
+        startTokens = tokens;
+        // Its first piece ends on the grid, wherever it begins.
+        launched = tokens;
+        computed = tokens;
+    }
+
+    /// The memory that it goes on from when it is admitted; null when it begins without.
+    SuspendedMemory startsFrom() {
+        return start;
+    }
+
+    /// What it went on from is not its own any more.
+    void begun() {
+        start = null;
+    }
+
+    /// Tokens that were computed before it was handed to a scheduler.
+    int startTokens() {
+        return startTokens;
+    }
+
     /// It has memory, with what was reused in it.
     void begin(SequenceMemory memory) {
         this.memory = memory;
-        computed = memory.reusedTokens();
+        computed = start == null ? memory.reusedTokens() : startTokens;
         launched = computed;
         state = State.RUNNING;
+        begun();
     }
 
     /// A step with the next `count` tokens is under way.

@@ -23,8 +23,7 @@ final class SequenceMemories {
     ///
     /// @return whether there was room
     boolean admit(Sequence<?> sequence) {
-        var wish = new MemoryWish(Optional.empty(), sequence.tokens(), sequence.promptTokens(), sequence.tokensToCompute());
-        return switch (cache.admit(wish)) {
+        return switch (sequence.startsFrom() == null ? admission(sequence) : sequence.startsFrom().resume(sequence.tokensToCompute())) {
             case MemoryAdmission.Granted granted -> {
                 sequence.begin(granted.memory());
                 yield true;
@@ -33,6 +32,10 @@ final class SequenceMemories {
             case MemoryAdmission.NeverFits never -> throw new IllegalStateException("let in a sequence that can never run, "
                     + never + ": " + sequence);
         };
+    }
+
+    private MemoryAdmission admission(Sequence<?> sequence) {
+        return cache.admit(new MemoryWish(Optional.empty(), sequence.tokens(), sequence.promptTokens(), sequence.tokensToCompute()));
     }
 
     /// Sees to blocks for the tokens that a sequence runs next.
@@ -49,6 +52,14 @@ final class SequenceMemories {
     /// A step of the sequence has completed.
     void completed(Sequence<?> sequence) {
         sequence.memory.computed(sequence.tokens(), sequence.computed());
+    }
+
+    /// Drops what a sequence was to go on from and never will.
+    void drop(Sequence<?> sequence) {
+        if (sequence.startsFrom() != null) {
+            sequence.startsFrom().close();
+            sequence.begun();
+        }
     }
 
     /// Gives its memory back: free at once, or after the last step under way.

@@ -58,7 +58,8 @@ final class StepBudget {
         return load;
     }
 
-    /// Tokens of a prompt that the step may take now: all that are left of it, or a multiple of 128. All decodes are in.
+    /// Tokens of a prompt that the step may take now: all that are left of it, or as many as reach a multiple of 128 positions. A
+    /// prompt that goes on from some place in a block gets there with its first piece. All decodes are in.
     ///
     /// @param from position of the first
     /// @param rest tokens of the prompt from there on, at least one
@@ -66,7 +67,7 @@ final class StepBudget {
         int most = Math.min(rest, room);
         boolean limited = tokenGapNanos > 0 && load.decodes() > 0;
         int fitting = limited ? fitting(from, most) : most;
-        return fitting == rest ? rest : fitting - fitting % CacheShape.BLOCK_TOKENS;
+        return fitting == rest ? rest : Math.max(0, fitting - (from + fitting) % CacheShape.BLOCK_TOKENS);
     }
 
     /// Whole blocks, and what is left behind them, as long as each is within its time.

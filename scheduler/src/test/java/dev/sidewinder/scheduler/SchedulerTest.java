@@ -8,8 +8,12 @@ import static org.assertj.core.api.Assertions.tuple;
 import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.kvcache.FrameCache;
 import dev.sidewinder.kvcache.FrameShape;
+import dev.sidewinder.kvcache.HostShape;
+import dev.sidewinder.kvcache.ReuseEstimate;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.Optional;
+import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -350,6 +354,71 @@ class SchedulerTest {
         Batch ahead = scheduler.ahead();
         scheduler.complete(batch, new SampledTokens(4));
         assertThatIllegalStateException().isThrownBy(() -> complete(ahead, 7)).withMessageContaining("never came");
+    }
+
+    @ParameterizedTest
+    @CsvSource({"1, 511", "100, 412", "127, 385", "128, 512", "129, 511", "300, 468"})
+    void aSequenceThatGoesOnFromMemoryReachesTheGridFirst(int computed, int firstPiece) {
+        // given memory on the host of the first tokens of a prompt
+        var host = new FrameCache(FrameShape.holding(4, 16, 1), new HostShape(2, 8), ReuseEstimate.DEFAULT, new SplittableRandom(1));
+        var scheduler = new Scheduler<String>(new SchedulerLimits(4, BATCH_TOKENS, 4096), host);
+        var sequence = new Sequence<>(1, new int[1000], 2, false, "a");
+        sequence.goOnFrom(host.adopt(Optional.empty(), CacheShape.blocksFor(computed)).orElseThrow(), computed);
+
+        // when it runs
+        scheduler.submit(sequence);
+        Batch first = scheduler.next();
+        scheduler.complete(first, new SampledTokens(1));
+        Batch second = scheduler.next();
+        scheduler.complete(second, new SampledTokens(1));
+
+        // then its memory is copied in with the first piece, which ends on the grid, and so do the others
+        assertThat(first.memory().ins()).hasSize(1 + CacheShape.blocksFor(computed));
+        assertThat(first.entries()).extracting(BatchEntry::from, BatchEntry::count).containsExactly(tuple(computed, firstPiece));
+        assertThat(second.entries().getFirst().from()).isEqualTo(computed + firstPiece);
+        scheduler.checkInvariants();
+
+        // and who takes it out gets its memory, and what it is of
+        Scheduler.Detached left = scheduler.detach(sequence).orElseThrow();
+        assertThat(left.computed()).isEqualTo(sequence.computed());
+        assertThat(sequence.state()).isEqualTo(Sequence.State.ENDED);
+        left.memory().close();
+        scheduler.checkInvariants();
+        assertThat(host.use().atRest()).isTrue();
+    }
+
+    @Test
+    void aSequenceThatNeverBeganGivesBackWhatItWasToGoOnFrom() {
+        var host = new FrameCache(FrameShape.holding(4, 16, 1), new HostShape(1, 2), ReuseEstimate.DEFAULT, new SplittableRandom(1));
+        var scheduler = new Scheduler<String>(new SchedulerLimits(4, BATCH_TOKENS, 4096), host);
+        for (boolean detached : new boolean[] {true, false}) {
+            var sequence = new Sequence<>(1, new int[300], 2, false, "a");
+            sequence.goOnFrom(host.adopt(Optional.empty(), 2).orElseThrow(), 200);
+            scheduler.submit(sequence);
+            if (detached) {
+                assertThat(scheduler.detach(sequence)).isEmpty();
+            } else {
+                scheduler.end(sequence);
+            }
+            assertThat(host.use().atRest()).isTrue();
+        }
+    }
+
+    @Test
+    void aStateBehindAStepUnderWayIsOfTheTokensOfThatStepToo() {
+        // given a sequence that generates, with a step ahead
+        submit("a", 10, 5);
+        step(7);
+        Batch running = scheduler.next();
+        scheduler.ahead();
+
+        // when it is taken out before either has completed
+        Scheduler.Detached left = scheduler.detach(sequence("a")).orElseThrow();
+
+        // then its memory is that after both
+        assertThat(running.entries().getFirst().from()).isEqualTo(10);
+        assertThat(left.computed()).isEqualTo(12);
+        left.memory().close();
     }
 
     private void submit(String owner, int prompt, int maxTokens) {

@@ -10,6 +10,7 @@ import dev.sidewinder.kvcache.MemoryWork;
 import dev.sidewinder.scheduler.Batch;
 import dev.sidewinder.scheduler.BatchEntry;
 import dev.sidewinder.scheduler.LogitRows;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.concurrent.locks.LockSupport;
@@ -34,7 +35,8 @@ public final class StubBackend implements Backend {
     public StubBackend(StubShape shape) {
         this.shape = shape;
         this.hashes = new long[shape.memory().frames().frames()];
-        this.hostHashes = MemorySegment.ofArray(new long[shape.memory().host().states()]);
+        // Off the heap, as bytes that go to files are on any backend.
+        this.hostHashes = Arena.ofAuto().allocate((long) shape.memory().host().states() * Long.BYTES, Long.BYTES);
     }
 
     /// The token that follows the first `length` tokens.
@@ -116,6 +118,9 @@ public final class StubBackend implements Backend {
     public MemorySegment hostBlock(int place) {
         return hostHashes.asSlice(0, 0);
     }
+
+    @Override
+    public void clearBehind(MemorySegment block, int tokens) {}
 
     private int run(BatchEntry entry, int firstRow) {
         int slot = entry.allocation().slot();
