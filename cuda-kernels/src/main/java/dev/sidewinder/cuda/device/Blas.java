@@ -150,12 +150,7 @@ public final class Blas implements AutoCloseable {
     /// A second call does nothing, nor does one after the device was closed.
     @Override
     public void close() {
-        if (closed || device.isClosed()) {
-            return;
-        }
-        device.enter();
-        device.things().remove(this);
-        release();
+        device.close(this);
         workspace.close();
     }
 

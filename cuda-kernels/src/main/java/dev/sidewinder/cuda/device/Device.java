@@ -235,6 +235,14 @@ public final class Device implements AutoCloseable {
         return failed;
     }
 
+    /// Closes something that was opened here; nothing where it is closed already, by itself or with the device.
+    void close(Object thing) {
+        if (openThings.isOpen(thing)) {
+            enter();
+            openThings.release(thing);
+        }
+    }
+
     void check(String call, int code) {
         noteFailure(code);
         calls.check(call, code);

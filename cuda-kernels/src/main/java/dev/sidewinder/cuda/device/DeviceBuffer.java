@@ -59,12 +59,7 @@ public final class DeviceBuffer implements AutoCloseable {
     /// Frees the memory. A second call does nothing, nor does one after the device was closed.
     @Override
     public void close() {
-        if (closed || device.isClosed()) {
-            return;
-        }
-        device.enter();
-        device.things().remove(this);
-        release();
+        device.close(this);
     }
 
     private void release() {

@@ -16,8 +16,13 @@ final class OpenThings {
         open.put(thing, release);
     }
 
-    void remove(Object thing) {
-        open.remove(thing);
+    boolean isOpen(Object thing) {
+        return open.containsKey(thing);
+    }
+
+    /// Gives back a thing that is open.
+    void release(Object thing) {
+        open.remove(thing).run();
     }
 
     int count() {

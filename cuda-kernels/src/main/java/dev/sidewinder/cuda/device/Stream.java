@@ -172,15 +172,11 @@ public final class Stream implements AutoCloseable {
     /// the device was closed.
     @Override
     public void close() {
-        if (closed || device.isClosed()) {
-            return;
-        }
-        device.enter();
-        if (main) {
+        if (main && !closed) {
+            device.enter();
             throw new IllegalStateException("the main stream closes with its device");
         }
-        device.things().remove(this);
-        release();
+        device.close(this);
     }
 
     void release() {
