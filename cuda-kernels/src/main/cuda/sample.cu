@@ -9,7 +9,6 @@
 //   saved      fp32 [words of lists]             scratch
 //   rows       SampleRow [rows]                  in
 //   slots      int32 [rows]                      in; -1 = padded row: its code and token -1 are written, nothing else
-//   last       int32 [rows of the step before]   in; its tokens, see `uncounted`; must not be `tokens`. May be null
 //   lists      int32 []                          in; what the rows' ranges point into
 //   vocab      stride is at least that; tokens in lists are below it
 //   capacity   ranks that the list in shared memory holds, at least blockDim.x
@@ -56,10 +55,9 @@ struct SampleRow {
     int32_t greedy;              // 1 = the largest logit
     int32_t alternatives;        // most likely tokens to report, up to MAX_ALTERNATIVES; -1 = no log-probabilities
     int32_t target;              // -1 = choose; otherwise this token is taken, whatever the rest says
-    int32_t uncounted;           // the row of `last` whose token is missing in the penalties; -1 = none
     int32_t bias_from, bias_count;        // (token, fp32 bias): distinct tokens
     int32_t penalty_from, penalty_count;  // (token, times generated): distinct tokens
-    int32_t banned_from, banned_count;    // (token, token it is banned after: the uncounted one; -1 = always)
+    int32_t banned_from, banned_count;    // token
     int32_t allowed_from, allowed_count;  // token; when there is any, nothing else may come
 };
 static_assert(sizeof(SampleRow) == 120, "SampleRows.java has the same layout");
@@ -91,8 +89,6 @@ struct Scalars {
     int place;
     int chunk;
     int token;
-    int counted;
-    float saved;
 };
 
 struct Workspace {
@@ -660,8 +656,7 @@ __device__ int draw(Workspace& shared, const Row& row, const Weigher& weigher, R
 // ---- what a request changes about its logits ------------------------------------------------------------------------
 
 // The bitmap of the tokens that may come: mask and allowed tokens; with `bans`, without what bans and biases take out.
-__device__ void fill_bits(Workspace& shared, const SampleRow& wanted, const int32_t* lists, int vocab, int uncounted,
-                          bool bans) {
+__device__ void fill_bits(Workspace& shared, const SampleRow& wanted, const int32_t* lists, int vocab, bool bans) {
     for (int word = thread(); word < shared.chunks * (CHUNK / 32); word += threads()) {
         bool open = wanted.allowed_count == 0 && word < ceil_div(vocab, 32);
         shared.bits[word] = !open ? 0u : wanted.mask == nullptr ? ~0u : wanted.mask[word];
@@ -677,11 +672,8 @@ __device__ void fill_bits(Workspace& shared, const SampleRow& wanted, const int3
             __syncthreads();
         }
         for (int i = thread(); i < wanted.banned_count; i += threads()) {
-            int token = lists[wanted.banned_from + 2 * i];
-            int after = lists[wanted.banned_from + 2 * i + 1];
-            if (after < 0 || after == uncounted) {
-                atomicAnd(&shared.bits[token / 32], ~(1u << token % 32));
-            }
+            int token = lists[wanted.banned_from + i];
+            atomicAnd(&shared.bits[token / 32], ~(1u << token % 32));
         }
         for (int i = thread(); i < wanted.bias_count; i += threads()) {
             int token = lists[wanted.bias_from + 2 * i];
@@ -713,39 +705,19 @@ __device__ float penalised(float logit, const SampleRow& wanted, int generated) 
 }
 
 // Begins with a barrier, which parts it from the biases.
-//
-// uncounted   a token that was generated once more than the list says, and may be missing there; -1 = none
-__device__ void add_penalties(Workspace& shared, const Row& row, const SampleRow& wanted, const int32_t* lists, float* saved,
-                              int uncounted) {
-    if (thread() == 0) {
-        shared.scalars->counted = 0;
-    }
+__device__ void add_penalties(const Row& row, const SampleRow& wanted, const int32_t* lists, float* saved) {
     __syncthreads();
     for (int i = thread(); i < wanted.penalty_count; i += threads()) {
         int entry = wanted.penalty_from + 2 * i;
         int token = lists[entry];
-        int generated = lists[entry + 1];
-        if (token == uncounted) {
-            shared.scalars->counted = 1;
-            generated++;
-        }
         saved[entry] = row.logits[token];
-        row.logits[token] = penalised(saved[entry], wanted, generated);
-    }
-    __syncthreads();
-    if (thread() == 0 && uncounted >= 0 && shared.scalars->counted == 0) {
-        shared.scalars->saved = row.logits[uncounted];
-        row.logits[uncounted] = penalised(shared.scalars->saved, wanted, 1);
+        row.logits[token] = penalised(saved[entry], wanted, lists[entry + 1]);
     }
     __syncthreads();
 }
 
 // Takes penalties back, then biases where they were added: the row is as the model left it.
-__device__ void restore(Workspace& shared, const Row& row, const SampleRow& wanted, const int32_t* lists, const float* saved,
-                        int uncounted, bool biases) {
-    if (thread() == 0 && uncounted >= 0 && shared.scalars->counted == 0) {
-        row.logits[uncounted] = shared.scalars->saved;
-    }
+__device__ void restore(const Row& row, const SampleRow& wanted, const int32_t* lists, const float* saved, bool biases) {
     for (int i = thread(); i < wanted.penalty_count; i += threads()) {
         int entry = wanted.penalty_from + 2 * i;
         row.logits[lists[entry]] = saved[entry];
@@ -769,20 +741,20 @@ struct Outcome {
 };
 
 __device__ Outcome choose(Workspace& shared, Row row, const SampleRow& wanted, const int32_t* lists, float* saved,
-                          int uncounted, Best best) {
-    const bool changes = wanted.bias_count > 0 || wanted.penalty_count > 0 || uncounted >= 0;
+                          Best best) {
+    const bool changes = wanted.bias_count > 0 || wanted.penalty_count > 0;
     bool biases = true;
     if (changes) {
         add_biases(row, wanted, lists, saved);
-        add_penalties(shared, row, wanted, lists, saved, uncounted);
+        add_penalties(row, wanted, lists, saved);
         best = find_best(shared, row);
     }
     // The form of an answer wins over bias, bad words and minimum length.
     if (!is_possible(best.allowed) && wanted.mask != nullptr) {
-        restore(shared, row, wanted, lists, saved, uncounted, biases);
+        restore(row, wanted, lists, saved, biases);
         biases = false;
-        fill_bits(shared, wanted, lists, row.vocab, uncounted, false);
-        add_penalties(shared, row, wanted, lists, saved, uncounted);
+        fill_bits(shared, wanted, lists, row.vocab, false);
+        add_penalties(row, wanted, lists, saved);
         best = find_best(shared, row);
     }
     Outcome outcome = {CHOSEN, token_of(best.allowed), false, 0};
@@ -798,7 +770,7 @@ __device__ Outcome choose(Workspace& shared, Row row, const SampleRow& wanted, c
         outcome.has_total = weighed && wanted.scale == 1.0 && row.bits == nullptr && !changes;
     }
     if (changes) {
-        restore(shared, row, wanted, lists, saved, uncounted, biases);
+        restore(row, wanted, lists, saved, biases);
     }
     return outcome;
 }
@@ -839,7 +811,7 @@ __device__ void report(Workspace& shared, SampleResult* result, const Row& row, 
 
 extern "C" __global__ __launch_bounds__(LARGEST_BLOCK)
 void sample(SampleResult* results, int32_t* tokens, float* logits, float* saved, const SampleRow* rows, const int32_t* slots,
-            const int32_t* last, const int32_t* lists, int vocab, int64_t stride, int capacity) {
+            const int32_t* lists, int vocab, int64_t stride, int capacity) {
     DYN_SMEM(unsigned char, memory);
     __shared__ Scalars scalars;
     grid_dependency_wait();
@@ -857,9 +829,8 @@ void sample(SampleResult* results, int32_t* tokens, float* logits, float* saved,
     Workspace shared(memory, &scalars, vocab, capacity);
     Row row = {logits + index * stride, nullptr, vocab};
     const bool chooses = wanted.target < 0;
-    const int uncounted = chooses && wanted.uncounted >= 0 ? last[wanted.uncounted] : -1;
     if (chooses && (wanted.mask != nullptr || wanted.allowed_count > 0 || wanted.banned_count > 0 || wanted.bias_count > 0)) {
-        fill_bits(shared, wanted, lists, vocab, uncounted, true);
+        fill_bits(shared, wanted, lists, vocab, true);
         row.bits = shared.bits;
     }
     Best best = find_best(shared, row);
@@ -867,7 +838,7 @@ void sample(SampleResult* results, int32_t* tokens, float* logits, float* saved,
     if (best.all == LARGEST_RANK) {
         outcome = {NOT_FINITE, -1, false, 0};
     } else if (chooses) {
-        outcome = choose(shared, row, wanted, lists, saved, uncounted, best);
+        outcome = choose(shared, row, wanted, lists, saved, best);
     }
     const bool reports = outcome.code == CHOSEN && wanted.alternatives >= 0;
     if (reports) {

@@ -202,7 +202,7 @@ class DeviceSamplingTest {
             stream.fillWords(buffers.get(7).address(), 0, ROWS);
             sample.choose(stream, new dev.sidewinder.cuda.kernel.Sample.Tensors(buffers.get(4).address(), buffers.get(6).address(),
                     buffers.get(0).address(), vocabSize, buffers.get(1).address(), buffers.get(2).address(), buffers.get(5).address(),
-                    buffers.get(7).address(), 0), ROWS);
+                    buffers.get(7).address()), ROWS);
             stream.copyToHost(hostResults, buffers.get(4).address(), hostResults.byteSize());
             stream.synchronize();
             SampleResults results = new SampleResults(hostResults);

@@ -80,7 +80,7 @@ final class RowOperators {
             var tensors = new Sample.Tensors[turns];
             for (int turn = 0; turn < turns; turn++) {
                 tensors[turn] = new Sample.Tensors(results, tokens, logits(memory, rows, vocabulary), vocabulary, described, lists,
-                        saved, slots, 0);
+                        saved, slots);
             }
             return turn -> sample.choose(kernels.device().stream(), tensors[turn], rows);
         });

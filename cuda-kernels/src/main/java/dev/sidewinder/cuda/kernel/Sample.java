@@ -38,16 +38,11 @@ public final class Sample {
     /// @param lists   what it wrote beside that
     /// @param saved   scratch, as many bytes as `lists` has
     /// @param slots   int32: -1 = padded row
-    /// @param last    int32, the tokens of the step before, another array than `tokens`; 0 when no row names one
-    public record Tensors(long results, long tokens, long logits, long stride, long rows, long lists, long saved, long slots,
-            long last) {
+    public record Tensors(long results, long tokens, long logits, long stride, long rows, long lists, long saved, long slots) {
 
         public Tensors {
             if (results == 0 || tokens == 0 || logits == 0 || rows == 0 || lists == 0 || saved == 0 || slots == 0) {
                 throw new IllegalArgumentException("sampling without one of its arrays");
-            }
-            if (tokens == last) {
-                throw new IllegalArgumentException("sampling writes the tokens that it is to read as those of the step before");
             }
         }
     }
@@ -118,7 +113,7 @@ public final class Sample {
                     + vocabSize + " logits");
         }
         sample.arguments().pointer(tensors.results()).pointer(tensors.tokens()).pointer(tensors.logits()).pointer(tensors.saved())
-                .pointer(tensors.rows()).pointer(tensors.slots()).pointer(tensors.last()).pointer(tensors.lists())
+                .pointer(tensors.rows()).pointer(tensors.slots()).pointer(tensors.lists())
                 .int32(vocabSize).int64(tensors.stride()).int32(capacity)
                 .launch(stream, LaunchShape.of(rows, threads).withShared(sharedBytes));
     }

@@ -32,11 +32,10 @@ public final class SampleRows {
     private static final long GREEDY = 72;
     private static final long ALTERNATIVES = 76;
     private static final long TARGET = 80;
-    private static final long UNCOUNTED = 84;
 
     /// A row's lists. Each has its first word and its length in the row.
     private enum Entries {
-        BIAS(88, 2), PENALTY(96, 2), BANNED(104, 2), ALLOWED(112, 1);
+        BIAS(84, 2), PENALTY(92, 2), BANNED(100, 1), ALLOWED(108, 1);
 
         final long field;
         final int words;
@@ -115,7 +114,6 @@ public final class SampleRows {
         set(GREEDY, 1);
         set(ALTERNATIVES, -1);
         set(TARGET, -1);
-        set(UNCOUNTED, -1);
         return this;
     }
 
@@ -190,13 +188,6 @@ public final class SampleRows {
         return this;
     }
 
-    /// The host does not know the latest token yet: it is the one of this row of the step before. Penalties count it, and
-    /// it is what [#banAfter] compares with.
-    public SampleRows uncounted(int lastRow) {
-        set(UNCOUNTED, lastRow);
-        return this;
-    }
-
     /// A token, each once, and what is added to its logit; -100 and below bans it.
     public SampleRows bias(int token, float bias) {
         append(Entries.BIAS, token, Float.floatToRawIntBits(bias));
@@ -204,13 +195,7 @@ public final class SampleRows {
     }
 
     public SampleRows ban(int token) {
-        append(Entries.BANNED, token, -1);
-        return this;
-    }
-
-    /// Bans a token if the one of [#uncounted] is `after`.
-    public SampleRows banAfter(int token, int after) {
-        append(Entries.BANNED, token, checked(after));
+        append(Entries.BANNED, token, 0);
         return this;
     }
 

@@ -17,14 +17,13 @@ final class NaiveSampler {
     /// @param mask         null = all
     /// @param penalised    tokens, each once, and how often each was generated
     /// @param biased       tokens, each once, and `biases` theirs
-    /// @param banned       tokens, each with the one it is banned after, -1 = always
+    /// @param banned       tokens that may not come
     /// @param allowed      empty = all
-    /// @param latest       a token that is missing in `penalised`; -1 = none
     /// @param alternatives -1 = no log-probabilities
     /// @param take         this token; -1 = choose
     record Wanted(double temperature, int topK, double topP, double minP, long randomSeed, int choice, int position, long[] mask,
-            double repetition, double frequency, double presence, int[][] penalised, int[] biased, float[] biases, int[][] banned,
-            int[] allowed, int latest, int alternatives, int take) {}
+            double repetition, double frequency, double presence, int[][] penalised, int[] biased, float[] biases, int[] banned,
+            int[] allowed, int alternatives, int take) {}
 
     /// What came of it.
     ///
@@ -124,21 +123,16 @@ final class NaiveSampler {
         for (int i = 0; i < wanted.biased().length && withBans; i++) {
             row[wanted.biased()[i]] += wanted.biases()[i] <= -100 ? Float.NEGATIVE_INFINITY : wanted.biases()[i];
         }
-        boolean counted = false;
         for (int[] entry : wanted.penalised()) {
-            counted |= entry[0] == wanted.latest();
-            row[entry[0]] = penalised(row[entry[0]], entry[1] + (entry[0] == wanted.latest() ? 1 : 0));
-        }
-        if (wanted.latest() >= 0 && !counted) {
-            row[wanted.latest()] = penalised(row[wanted.latest()], 1);
+            row[entry[0]] = penalised(row[entry[0]], entry[1]);
         }
         boolean[] comes = new boolean[row.length];
         Arrays.fill(comes, wanted.allowed().length == 0);
         for (int token : wanted.allowed()) {
             comes[token] = true;
         }
-        for (int[] ban : wanted.banned()) {
-            comes[ban[0]] &= !withBans || ban[1] >= 0 && ban[1] != wanted.latest();
+        for (int token : wanted.banned()) {
+            comes[token] &= !withBans;
         }
         for (int token = 0; token < row.length; token++) {
             boolean masked = wanted.mask() != null && (wanted.mask()[token / 64] >>> token & 1) == 0;

@@ -62,9 +62,7 @@ final class SampleCases {
         for (int i = 0; i < biases.length; i++) {
             biases[i] = random.nextInt(4) == 0 ? -100 - random.nextInt(2) : random.nextFloat() * 200 - 99.99f;
         }
-        int latest = isPlain || random.nextBoolean() ? -1 : penalised.length > 0 && random.nextBoolean() ? penalised[0] : random.nextInt(vocabSize);
-        int[][] banned = Arrays.stream(isPlain || random.nextBoolean() ? none : some(random, vocabSize)).mapToObj(token -> new int[] {token,
-                random.nextInt(3) == 0 ? random.nextInt(vocabSize) : random.nextInt(3) == 0 && latest >= 0 ? latest : -1}).toArray(int[][]::new);
+        int[] banned = isPlain || random.nextBoolean() ? none : some(random, vocabSize);
         int[] allowed = isPlain || random.nextInt(3) > 0 ? none : random.ints(1 + random.nextInt(vocabSize), 0, vocabSize).toArray();
         return new Wanted(random.nextInt(4) == 0 ? 0 : TEMPERATURES[random.nextInt(TEMPERATURES.length)],
                 random.nextInt(8) == 0 ? Integer.MAX_VALUE : topK,
@@ -74,7 +72,7 @@ final class SampleCases {
                 isPlain || random.nextInt(3) == 0 ? 1 : 0.1 + random.nextDouble() * (random.nextBoolean() ? 1.5 : 9.9),
                 isPlain ? 0 : random.nextDouble() * 4 - 2, isPlain || random.nextBoolean() ? 0 : random.nextDouble() * 4 - 2,
                 Arrays.stream(penalised).mapToObj(token -> new int[] {token, random.nextInt(3)}).toArray(int[][]::new), biased, biases, banned, allowed,
-                latest, random.nextBoolean() ? -1 : random.nextInt(Sample.MAX_ALTERNATIVES + 1), random.nextInt(10) == 0 ? random.nextInt(vocabSize) : -1);
+                random.nextBoolean() ? -1 : random.nextInt(Sample.MAX_ALTERNATIVES + 1), random.nextInt(10) == 0 ? random.nextInt(vocabSize) : -1);
     }
 
     /// Distinct tokens: none, a few, many or all.

@@ -20,7 +20,6 @@ import java.util.stream.IntStream;
 /// and the logits what they were. Owns the buffers of a step; closes with them.
 final class SampleCheck implements AutoCloseable {
 
-    private static final int NOTHING = 0x7FFFFFF1;
     private static final int GUARD = 0x5A5A5A5A;
 
     /// @param stride   logits from row to row
@@ -56,7 +55,6 @@ final class SampleCheck implements AutoCloseable {
     private final MemorySegment hostLists;
     private final MemorySegment hostMasks;
     private final MemorySegment hostSlots;
-    private final MemorySegment hostLast;
     private final MemorySegment hostTokens;
     private final DeviceBuffer logits;
     private final DeviceBuffer rows;
@@ -64,7 +62,6 @@ final class SampleCheck implements AutoCloseable {
     private final DeviceBuffer saved;
     private final DeviceBuffer masks;
     private final DeviceBuffer slots;
-    private final DeviceBuffer last;
     private final DeviceBuffer tokens;
     /// Written by the device directly.
     private final PinnedMemory results;
@@ -82,7 +79,6 @@ final class SampleCheck implements AutoCloseable {
         this.hostLists = pinned(device, listBytes);
         this.hostMasks = pinned(device, size.rows() * SampleRows.maskBytes(size.vocabSize()));
         this.hostSlots = pinned(device, size.rows() * 4L);
-        this.hostLast = pinned(device, size.rows() * 4L);
         this.hostTokens = pinned(device, size.rows() * 4L);
         this.logits = device.allocate(hostLogits.byteSize());
         this.rows = device.allocate(hostRows.byteSize());
@@ -90,7 +86,6 @@ final class SampleCheck implements AutoCloseable {
         this.saved = device.allocate(listBytes);
         this.masks = device.allocate(hostMasks.byteSize());
         this.slots = device.allocate(hostSlots.byteSize());
-        this.last = device.allocate(hostLast.byteSize());
         this.tokens = device.allocate(hostTokens.byteSize());
         this.results = device.pinned(size.rows() * (long) SampleResults.ROW_BYTES);
         this.writer = new SampleRows(hostRows, hostLists, hostMasks, masks.address(), size.vocabSize());
@@ -105,7 +100,7 @@ final class SampleCheck implements AutoCloseable {
 
     @Override
     public void close() {
-        for (DeviceBuffer buffer : List.of(logits, rows, lists, saved, masks, slots, last, tokens)) {
+        for (DeviceBuffer buffer : List.of(logits, rows, lists, saved, masks, slots, tokens)) {
             buffer.close();
         }
         results.close();
@@ -140,7 +135,7 @@ final class SampleCheck implements AutoCloseable {
 
     private void launch() {
         sample.choose(stream, new Sample.Tensors(results.segment().address(), tokens.address(), logits.address(), size.stride(), rows.address(),
-                lists.address(), saved.address(), slots.address(), last.address()), size.rows());
+                lists.address(), saved.address(), slots.address()), size.rows());
     }
 
     private void write(Step step) {
@@ -152,16 +147,14 @@ final class SampleCheck implements AutoCloseable {
             MemorySegment.copy(step.logits()[row], 0, hostLogits, ValueLayout.JAVA_FLOAT, (long) row * size.stride() * Float.BYTES, size.vocabSize());
             Wanted wanted = step.rows()[row];
             hostSlots.setAtIndex(ValueLayout.JAVA_INT, row, wanted == null ? -1 : 3);
-            // The row's latest token comes from another row of the step before.
-            hostLast.setAtIndex(ValueLayout.JAVA_INT, size.rows() - 1 - row, wanted == null ? NOTHING : wanted.latest());
             writer.begin(row);
             if (wanted != null) {
-                write(wanted, size.rows() - 1 - row);
+                write(wanted);
             }
         }
     }
 
-    private void write(Wanted wanted, int lastRow) {
+    private void write(Wanted wanted) {
         if (wanted.temperature() > 0) {
             writer.draw(wanted.temperature(), wanted.topK(), wanted.topP(), wanted.minP());
         }
@@ -176,21 +169,14 @@ final class SampleCheck implements AutoCloseable {
         if (wanted.take() >= 0) {
             writer.take(wanted.take());
         }
-        if (wanted.latest() >= 0) {
-            writer.uncounted(lastRow);
-        }
         for (int[] entry : wanted.penalised()) {
             writer.penalty(entry[0], entry[1]);
         }
         for (int i = 0; i < wanted.biased().length; i++) {
             writer.bias(wanted.biased()[i], wanted.biases()[i]);
         }
-        for (int[] ban : wanted.banned()) {
-            if (ban[1] < 0) {
-                writer.ban(ban[0]);
-            } else {
-                writer.banAfter(ban[0], ban[1]);
-            }
+        for (int token : wanted.banned()) {
+            writer.ban(token);
         }
         for (int token : wanted.allowed()) {
             writer.allow(token);
@@ -203,7 +189,6 @@ final class SampleCheck implements AutoCloseable {
         stream.copyToDevice(lists.address(), hostLists, hostLists.byteSize());
         stream.copyToDevice(masks.address(), hostMasks, hostMasks.byteSize());
         stream.copyToDevice(slots.address(), hostSlots, hostSlots.byteSize());
-        stream.copyToDevice(last.address(), hostLast, hostLast.byteSize());
         stream.copyToDevice(tokens.address(), hostTokens, hostTokens.byteSize());
     }
 
@@ -265,7 +250,7 @@ final class SampleCheck implements AutoCloseable {
         return "T " + wanted.temperature() + " k " + wanted.topK() + " p " + wanted.topP() + " min " + wanted.minP() + " penalties "
                 + wanted.repetition() + " " + wanted.frequency() + " " + wanted.presence() + " on " + Arrays.deepToString(first(wanted.penalised()))
                 + " bias on " + wanted.biased().length + " banned " + wanted.banned().length + " allowed " + wanted.allowed().length
-                + (wanted.mask() == null ? "" : " masked") + " latest " + wanted.latest() + " alternatives " + wanted.alternatives()
+                + (wanted.mask() == null ? "" : " masked") + " alternatives " + wanted.alternatives()
                 + " take " + wanted.take();
     }
 

@@ -21,8 +21,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 class SampleTest {
 
     private static Wanted draw(double temperature, int topK, double topP, int alternatives) {
-        return new Wanted(temperature, topK, topP, 0, 42, 1, 77, null, 1, 0, 0, new int[0][], new int[0], new float[0], new int[0][], new int[0],
-                -1, alternatives, -1);
+        return new Wanted(temperature, topK, topP, 0, 42, 1, 77, null, 1, 0, 0, new int[0][], new int[0], new float[0], new int[0], new int[0],
+                alternatives, -1);
     }
 
     private static void check(long seed, Size size, int steps) {
@@ -149,7 +149,7 @@ class SampleTest {
         for (int i = 0; i < positions.length; i++) {
             logits[i] = row;
             rows[i] = new Wanted(1, 0, 1, 0, i < 2 ? 1 : 2, 0, positions[i], null, 1, 0, 0, new int[0][], new int[0], new float[0],
-                    new int[0][], new int[0], -1, -1, -1);
+                    new int[0], new int[0], -1, -1);
             assertThat(NaiveSampler.choose(row, rows[i]).token()).as("position %d", positions[i]).isLessThan(vocabSize - 128);
         }
         try (Emulator emulator = Emulator.open(threads); SampleCheck check = new SampleCheck(emulator.kernels(), size)) {
@@ -168,7 +168,7 @@ class SampleTest {
         Wanted[] rows = new Wanted[logits.length];
         for (int i = 0; i < rows.length; i++) {
             rows[i] = new Wanted(i % 3 == 0 ? 0 : 1, i % 3 == 1 ? 0 : 2, 1, 0, i, 0, 9, null, i < 3 ? 0.1 : 3, 0, 0, all, new int[0], new float[0],
-                    new int[0][], new int[0], -1, 4, -1);
+                    new int[0], new int[0], 4, -1);
         }
         try (Emulator emulator = Emulator.open(12); SampleCheck check = new SampleCheck(emulator.kernels(), Size.of(4, 6).withBlock(32, 32))) {
             check.check(new Step(logits, rows), "beyond the floats");
@@ -186,7 +186,7 @@ class SampleTest {
             logits[i][places[i]] = bad[i % 3];
             // what is masked counts as well
             rows[i] = new Wanted(i % 2, 0, 1, 0, 1, 0, 0, i % 4 == 3 ? new long[16] : null, 1, 0, 0, new int[0][], new int[0], new float[0],
-                    new int[0][], new int[] {500}, -1, 5, i == 4 ? 3 : -1);
+                    new int[0], new int[] {500}, 5, i == 4 ? 3 : -1);
         }
         try (Emulator emulator = Emulator.open(9); SampleCheck check = new SampleCheck(emulator.kernels(), size)) {
             check.check(new Step(logits, rows), "not finite");

@@ -133,7 +133,7 @@ final class DeviceSampler implements AutoCloseable {
         sample.choose(stream, new Sample.Tensors(device.results() + first * (long) SampleResults.ROW_BYTES,
                 device.tokens() + first * (long) Integer.BYTES, logits, size.vocabSize(),
                 device.rows() + first * (long) SampleRows.ROW_BYTES, device.lists(), device.saved(),
-                slots == 0 ? device.plainSlots() : slots, 0), count);
+                slots == 0 ? device.plainSlots() : slots), count);
     }
 
     /// Sends the results to the host.
