@@ -27,13 +27,19 @@ final class FairQueue<T> {
     private int size;
     private long promptTokens;
     private long arrivals;
+    private int live;
 
     /// Those that wait.
     int size() {
         return size;
     }
 
-    /// Prompt tokens of all of them.
+    /// Those that wait, and those that had their turn and have not ended.
+    int live() {
+        return live;
+    }
+
+    /// Prompt tokens of all that wait.
     long promptTokens() {
         return promptTokens;
     }
@@ -68,6 +74,7 @@ final class FairQueue<T> {
         }
         latest = ticket;
         size++;
+        live++;
         this.promptTokens += promptTokens;
         return ticket;
     }
@@ -136,6 +143,7 @@ final class FairQueue<T> {
     }
 
     private void forget(QueueTicket<T> ticket) {
+        live--;
         overtaking.end(ticket);
         accounts.end(ticket.account);
     }

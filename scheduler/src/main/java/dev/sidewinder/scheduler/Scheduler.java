@@ -42,6 +42,7 @@ public final class Scheduler<O> {
     private final FairQueue<Sequence<O>> waiting = new FairQueue<>();
     private final PromptTurns<O> turns = new PromptTurns<>();
     private final StepBudget budget;
+    private final Refusals refusals = new Refusals();
     /// All that hold memory, in order of admission, paused ones included.
     private final List<Sequence<O>> admitted = new ArrayList<>();
     private int paused;
@@ -161,7 +162,11 @@ public final class Scheduler<O> {
     ///
     /// @return whether there was room in the step and in the cache; nobody else may begin in this step otherwise
     private boolean admit(Sequence<O> sequence) {
-        if (nextPiece(sequence) == 0 || !memories.admit(sequence)) {
+        if (nextPiece(sequence) == 0 || !refusals.mayFit(sequence, completedStep)) {
+            return false;
+        }
+        if (!memories.admit(sequence)) {
+            refusals.refused(sequence, completedStep);
             return false;
         }
         waiting.admit(sequence.ticket, sequence.promptTokensLeft());
@@ -320,6 +325,7 @@ public final class Scheduler<O> {
 
     private void leave(Sequence<O> sequence) {
         admitted.remove(sequence);
+        refusals.hope(completedStep);
         waiting.end(sequence.ticket, Math.max(0, sequence.promptTokensLeft()));
     }
 
@@ -392,6 +398,10 @@ public final class Scheduler<O> {
             }
             sequence.checkInvariants(stepsUnderWay());
             pausedNow += sequence.state == Sequence.State.PAUSED ? 1 : 0;
+        }
+        if (waiting.live() != waiting.size() + admitted.size()) {
+            throw new IllegalStateException("the queue knows of " + waiting.live() + " that have not ended; " + waiting.size()
+                    + " wait and " + admitted.size() + " hold memory");
         }
         if (pausedNow != paused || admitted.size() != cache.sequences()) {
             throw new IllegalStateException(paused + " of " + admitted.size() + " admitted counted as paused, " + pausedNow
