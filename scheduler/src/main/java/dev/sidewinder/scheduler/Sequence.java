@@ -162,7 +162,7 @@ public final class Sequence<O> {
         }
         start = memory;
         startTokens = tokens;
-        // Its first piece ends on the grid, wherever it begins.
+        // Where its first piece begins.
         launched = tokens;
         computed = tokens;
     }

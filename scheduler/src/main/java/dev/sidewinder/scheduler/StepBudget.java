@@ -58,16 +58,22 @@ final class StepBudget {
         return load;
     }
 
-    /// Tokens of a prompt that the step may take now: all that are left of it, or as many as reach a multiple of 128 positions. A
-    /// prompt that goes on from some place in a block gets there with its first piece. All decodes are in.
+    /// Tokens of a prompt that the step may take now: all that are left of it, or a multiple of 128. A prompt that goes on from some
+    /// place in a block has a piece to the end of that block first, whatever there is room for, so that what is summed together does
+    /// not depend on it. All decodes are in.
     ///
     /// @param from position of the first
     /// @param rest tokens of the prompt from there on, at least one
     int piece(int from, int rest) {
+        int inBlock = from % CacheShape.BLOCK_TOKENS;
+        if (inBlock > 0) {
+            int piece = Math.min(rest, CacheShape.BLOCK_TOKENS - inBlock);
+            return piece <= room ? piece : 0;
+        }
         int most = Math.min(rest, room);
         boolean limited = tokenGapNanos > 0 && load.decodes() > 0;
         int fitting = limited ? fitting(from, most) : most;
-        return fitting == rest ? rest : Math.max(0, fitting - (from + fitting) % CacheShape.BLOCK_TOKENS);
+        return fitting == rest ? rest : fitting - fitting % CacheShape.BLOCK_TOKENS;
     }
 
     /// Whole blocks, and what is left behind them, as long as each is within its time.

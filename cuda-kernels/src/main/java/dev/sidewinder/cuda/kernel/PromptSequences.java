@@ -5,7 +5,7 @@ package dev.sidewinder.cuda.kernel;
 /// | address    | shape                   | type                                                              |
 /// |------------|-------------------------|-------------------------------------------------------------------|
 /// | `start`    | `[count + 1]`           | int32, first row of each sequence in the batch                    |
-/// | `position` | `[count]`               | int32, position of that row, a multiple of 128                    |
+/// | `position` | `[count]`               | int32, position of that row: a multiple of 128, or in a block to whose end the piece goes at most |
 /// | `slot`     | `[count]`               | int32, -1: the rows are neither read nor written                  |
 /// | `snapshot` | `[count, snapshotPitch]`| int64; entry k: a slot-like address that also gets the state after token 128 (k + 1) of the piece, 0: none |
 ///

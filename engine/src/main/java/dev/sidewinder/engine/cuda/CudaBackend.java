@@ -209,9 +209,11 @@ public final class CudaBackend implements Backend {
         }
         for (BatchEntry entry : batch.entries()) {
             positions.check(entry, places);
-            if (entry.source() == TokenSource.PROMPT && entry.from() % CacheShape.BLOCK_TOKENS != 0) {
+            int inBlock = entry.from() % CacheShape.BLOCK_TOKENS;
+            if (entry.source() == TokenSource.PROMPT && inBlock > 0 && inBlock + entry.count() > CacheShape.BLOCK_TOKENS) {
                 throw new IllegalArgumentException("sequence " + entry.sequence() + ": a piece of a prompt from token "
-                        + entry.from() + " on; prompts are cut at multiples of " + CacheShape.BLOCK_TOKENS);
+                        + entry.from() + " on, " + entry.count() + " tokens; prompts are cut at multiples of " + CacheShape.BLOCK_TOKENS
+                        + ", and one that goes on elsewhere ends at the next at the latest");
             }
         }
     }
