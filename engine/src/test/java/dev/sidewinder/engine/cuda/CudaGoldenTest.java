@@ -32,6 +32,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 class CudaGoldenTest {
 
     private static final Path TINY = Path.of("..", "models", "tiny").toAbsolutePath().normalize();
+    private static final Path FP8 = Path.of("src", "test", "resources", "golden", "fp8").toAbsolutePath();
     private static final int LONGEST_ON_EVERY_RUN = 1100;
     /// A reference in doubles takes longer than the emulator.
     private static final int LONGEST_FOLLOWED = 300;
@@ -171,7 +172,7 @@ class CudaGoldenTest {
         }
     }
 
-    /// The CPU backend does not quantise activations, so it can only say that much of FP8; doubles that do say more.
+    /// The CPU in f32 does not quantise activations, so it can only say that much of FP8; doubles that do say more.
     @ParameterizedTest
     @EnumSource(Recipe.class)
     void computesWhatDoublesComputeThatRoundInTheSamePlaces(Recipe recipe) {
@@ -188,6 +189,30 @@ class CudaGoldenTest {
                 }
                 assertThat(follower.farthestTie()).as("what the experts that were taken lie below the best").isLessThan(NEAR_TIE);
             }
+        }
+    }
+
+    static List<GoldenRecording.Prompt> fp8Recordings() {
+        return GoldenRecording.read(FP8.resolve("golden.safetensors")).prompts().stream()
+                .filter(prompt -> List.of(2, 129, 200).contains(prompt.tokens().length)).toList();
+    }
+
+    /// From the file to the logits: a checkpoint in the publisher's FP8 layout, whose recording has activations in FP8.
+    @ParameterizedTest
+    @MethodSource("fp8Recordings")
+    void saysWhatPyTorchSaysOfAnFp8File(GoldenRecording.Prompt prompt) {
+        int blocks = blocks(prompt.tokens().length);
+        var options = new CpuOptions(Arithmetic.FP8, 2, PIECE_TOKENS, CpuOptions.Products.BEST);
+        try (Model model = Model.open(FP8.toString());
+                Backend cpu = new CpuBackend(model.config(), model.weights(), new CacheShape(blocks, 1), options, LoadProgress.SILENT);
+                Backend cuda = cuda(model, model.weights(), blocks, KvFormat.BF16)) {
+            var lockstep = new Lockstep(cpu, cuda, Tolerance.FP8, blocks, prompt.tokens());
+            lockstep.prompt(PIECE_TOKENS);
+            assertThat(Lockstep.divergence(prompt.logits(), lockstep.actualRow())).isLessThan(Tolerance.FP8.divergence());
+            for (int step = 0; step < STEPS; step++) {
+                lockstep.next(prompt.continuation()[step]);
+            }
+            lockstep.finish();
         }
     }
 
