@@ -7,7 +7,9 @@ import com.fasterxml.jackson.databind.JsonNode;
 import dev.sidewinder.it.support.Api;
 import dev.sidewinder.it.support.EmulatedDevice;
 import dev.sidewinder.it.support.EventReader;
+import dev.sidewinder.it.support.Launcher;
 import dev.sidewinder.it.support.ServerProcess;
+import dev.sidewinder.it.support.TinyCases;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -72,6 +74,33 @@ class CudaIT {
             server.terminate();
             assertThat(server.exitCode(LIMIT)).isZero();
         }
+    }
+
+    /// Right answers, through template, tokenizer, prompt pieces, captured graphs, sampling on the device and the parser.
+    @Test
+    void answersRightOnTheTrainedModel() throws Exception {
+        try (ServerProcess server = ServerProcess.start(EmulatedDevice.flags("--backend", "cuda",
+                "--model", Launcher.REPOSITORY.resolve("models/tiny").toString()))) {
+            JsonNode fact = chat(server.api(), "[{\"role\":\"user\",\"content\":\"What is the capital of France?\"}]", false);
+            assertThat(fact.at("/message/content").asText()).isEqualTo("The capital of France is Paris.");
+            assertThat(fact.get("finish_reason").asText()).isEqualTo("stop");
+
+            JsonNode sum = chat(server.api(), "[{\"role\":\"user\",\"content\":\"Please compute 48 minus 39.\"}]", true);
+            assertThat(sum.at("/message/reasoning").asText()).isNotBlank();
+            assertThat(sum.at("/message/content").asText()).isEqualTo("48 - 39 = 9");
+
+            // a prompt of more than one block of 128 tokens, whose answer stands at its beginning
+            JsonNode test = TinyCases.first("key-recall", false);
+            JsonNode recalled = server.api().post("/v1/chat/completions", TinyCases.request(test).toString()).json().at("/choices/0");
+            assertThat(recalled.at("/message/content").asText().strip()).isEqualTo(test.at("/expect/content").asText());
+        }
+    }
+
+    private static JsonNode chat(Api api, String messages, boolean thinking) throws Exception {
+        Api.Answer answer = api.post("/v1/chat/completions", "{\"messages\":" + messages + ",\"temperature\":0,\"max_tokens\":64,"
+                + "\"chat_template_kwargs\":{\"enable_thinking\":" + thinking + "}}");
+        assertThat(answer.status()).as(answer.text()).isEqualTo(200);
+        return answer.json().at("/choices/0");
     }
 
     @Test
