@@ -23,6 +23,11 @@ record Conversation(String name, String kind, String tenant, int priority, doubl
         }
     }
 
+    /// Whether tools are at hand: then any answer may call one.
+    boolean usesTools() {
+        return turns.stream().anyMatch(turn -> turn.input() == Turn.Input.TOOL);
+    }
+
     /// Whether the answer of a turn calls a tool whose result comes next.
     boolean callsTool(int turn) {
         return turn + 1 < turns.size() && turns.get(turn + 1).input() == Turn.Input.TOOL;

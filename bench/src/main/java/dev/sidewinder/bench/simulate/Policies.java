@@ -8,7 +8,9 @@ import java.util.List;
 final class Policies {
 
     static final List<Policy> ALL = List.of(
-            new Policy("fcfs"));
+            new Policy("fcfs", false, false),
+            new Policy("turns", true, false),
+            new Policy("gap", true, true));
 
     private Policies() {}
 

@@ -79,6 +79,10 @@ public final class SimulateCommand implements Callable<Integer> {
     @Option(names = "--sequences", paramLabel = "N", defaultValue = "256", description = "Sequences in a step at most (default: ${DEFAULT-VALUE}).")
     int sequences;
 
+    @Option(names = "--token-gap", paramLabel = "MILLIS", defaultValue = "50",
+            description = "Time between two tokens that pieces of prompts keep to (default: ${DEFAULT-VALUE}, as in the server).")
+    double tokenGapMillis;
+
     @Option(names = "--max-model-len", paramLabel = "N", defaultValue = "524288",
             description = "Prompt and answer of a request at most (default: ${DEFAULT-VALUE}).")
     int maxModelTokens;
@@ -130,7 +134,7 @@ public final class SimulateCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws IOException {
-        var limits = new SchedulerLimits(sequences, stepTokens, maxModelTokens);
+        var limits = new SchedulerLimits(sequences, stepTokens, maxModelTokens, Math.round(tokenGapMillis * 1e6));
         var span = new Simulation.Span(60 * minutes, 60 * (warmUpMinutes == null ? minutes / 10 : warmUpMinutes), Math.max(1, minutes * 60 / 300));
         var bounds = new Simulation.Bounds(limits, queue, span);
         SimulatedModel simulated = openModel(limits);

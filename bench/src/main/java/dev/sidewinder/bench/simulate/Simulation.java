@@ -5,6 +5,7 @@ import dev.sidewinder.kvcache.ReuseEstimate;
 import dev.sidewinder.scheduler.Admission;
 import dev.sidewinder.scheduler.Batch;
 import dev.sidewinder.scheduler.BatchEntry;
+import dev.sidewinder.scheduler.Claim;
 import dev.sidewinder.scheduler.SampledTokens;
 import dev.sidewinder.scheduler.Scheduler;
 import dev.sidewinder.scheduler.SchedulerLimits;
@@ -54,7 +55,7 @@ final class Simulation {
 
     /// How much of everything there may be.
     ///
-    /// @param limits            of the scheduler
+    /// @param limits            of the scheduler; its target for gaps counts with policies that have one
     /// @param maxQueuedRequests that wait; more are refused
     /// @param span              how long requests come
     record Bounds(SchedulerLimits limits, int maxQueuedRequests, Span span) {}
@@ -79,7 +80,9 @@ final class Simulation {
         this.bounds = bounds;
         this.policy = policy;
         cache = new FrameCache(model.memory().frames(), model.memory().host(), ReuseEstimate.DEFAULT, new SplittableRandom(1));
-        scheduler = new Scheduler<>(bounds.limits(), cache);
+        SchedulerLimits limits = bounds.limits();
+        scheduler = new Scheduler<>(policy.gap() ? limits
+                : new SchedulerLimits(limits.maxSequences(), limits.maxBatchTokens(), limits.maxSequenceTokens()), cache);
         sampled = new SampledTokens(bounds.limits().maxSequences());
         stats = new SimulationStats(bounds.span());
         for (int i = 0; i < traffic.conversations().size(); i++) {
@@ -105,6 +108,7 @@ final class Simulation {
                 RunningStep ahead = launch(scheduler.ahead());
                 advance(Math.max(underWay.endNanos(), hostFreeNanos));
                 complete(underWay.batch());
+                scheduler.measured(underWay.batch(), nowNanos - underWay.begunNanos());
                 if (checksEachStep) {
                     scheduler.checkInvariants();
                 }
@@ -145,11 +149,15 @@ final class Simulation {
             stats.refused(request);
             return;
         }
-        var sequence = new Sequence<>(++sequencesSoFar, prompt, turn.limitTokens(), false, request);
+        var sequence = new Sequence<>(++sequencesSoFar, prompt, turn.limitTokens(), false, claim(run.conversation()), request);
         switch (scheduler.submit(sequence)) {
             case Admission.Queued _ -> stats.accepted(request);
             case Admission.NeverFits _ -> stats.refused(request);
         }
+    }
+
+    private Claim claim(Conversation conversation) {
+        return policy.turns() ? new Claim(conversation.priority(), conversation.tenant()) : Claim.ORDINARY;
     }
 
     /// @return null when there is nothing to do

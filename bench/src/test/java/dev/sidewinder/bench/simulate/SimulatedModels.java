@@ -1,6 +1,7 @@
 package dev.sidewinder.bench.simulate;
 
 import dev.sidewinder.engine.BackendMemory;
+import dev.sidewinder.engine.EngineLimits;
 import dev.sidewinder.engine.cuda.KvFormat;
 import dev.sidewinder.kvcache.FrameShape;
 import dev.sidewinder.kvcache.HostShape;
@@ -11,7 +12,7 @@ import java.util.OptionalLong;
 /// Models on a GPU for tests.
 final class SimulatedModels {
 
-    static final SchedulerLimits LIMITS = new SchedulerLimits(256, 8192 + 256, 1 << 20);
+    static final SchedulerLimits LIMITS = new SchedulerLimits(256, 8192 + 256, 1 << 20, EngineLimits.DEFAULT_TOKEN_GAP.toNanos());
 
     private SimulatedModels() {}
 
