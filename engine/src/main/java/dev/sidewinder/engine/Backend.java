@@ -1,5 +1,6 @@
 package dev.sidewinder.engine;
 
+import dev.sidewinder.kvcache.Allocation;
 import dev.sidewinder.scheduler.Batch;
 import java.lang.foreign.MemorySegment;
 import java.util.Optional;
@@ -17,6 +18,15 @@ public interface Backend extends AutoCloseable {
     default boolean decodeEqualsScan() {
         return false;
     }
+
+    /// Whether a row of logits depends, bit for bit, on the tokens of its own sequence and on which of them were its prompt, and on
+    /// nothing else.
+    default boolean isBatchInvariant() {
+        return true;
+    }
+
+    /// Fills memory with zeros, behind the steps under way and before the next one. Where nothing is stored there is nothing to do.
+    default void erase(Allocation memory) {}
 
     /// What must be equal for the bytes of a state or a block to be of use to another engine: backend family, arithmetic,
     /// number formats, version and sizes of the layout. Says nothing about the model's weights.

@@ -11,6 +11,7 @@ final class Choice {
     private final Sequence<Choice> sequence;
     private final SamplingState sampling;
     private boolean holdsPlace = true;
+    private boolean announced;
     private boolean ended;
 
     Choice(LiveRequest request, int index, long sequenceId, int vocabSize) {
@@ -20,7 +21,7 @@ final class Choice {
         // All choices have the same prompt: scoring it once is enough.
         boolean scores = wanted.scoresPrompt() && index == 0;
         this.sequence = new Sequence<>(sequenceId, wanted.prompt(), wanted.maxTokens(), scores,
-                new Claim(wanted.priority(), wanted.tenant()), this);
+                new Claim(wanted.priority(), wanted.tenant()), wanted.prefixes(), this);
         int answerStart = request.session().map(SessionLink::answerStart).orElse(wanted.prompt().length);
         this.sampling = new SamplingState(wanted, index, vocabSize, answerStart);
     }
@@ -49,6 +50,15 @@ final class Choice {
 
     void placeGivenBack() {
         holdsPlace = false;
+    }
+
+    /// Whether its reader knows that it has begun.
+    boolean isAnnounced() {
+        return announced;
+    }
+
+    void markAnnounced() {
+        announced = true;
     }
 
     boolean hasEnded() {

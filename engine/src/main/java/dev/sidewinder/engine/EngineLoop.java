@@ -7,6 +7,7 @@ import dev.sidewinder.kvcache.Partition;
 import dev.sidewinder.kvcache.ReuseEstimate;
 import dev.sidewinder.scheduler.Batch;
 import dev.sidewinder.scheduler.BatchEntry;
+import dev.sidewinder.scheduler.DecodedStates;
 import dev.sidewinder.scheduler.SampledTokens;
 import dev.sidewinder.scheduler.Scheduler;
 import dev.sidewinder.scheduler.Sequence;
@@ -70,11 +71,15 @@ final class EngineLoop implements Runnable {
         this.observer = observer;
         this.clock = clock;
         this.cache = new FrameCache(backend.memory().frames(), backend.memory().host(), ReuseEstimate.DEFAULT, new SecureRandom());
-        this.scheduler = new Scheduler<>(limits.forScheduler(), cache);
+        this.scheduler = new Scheduler<>(limits.forScheduler(), cache, decodedStates(backend));
         this.sampler = new BatchSampler(backend.vocabSize(), limits.maxSequences());
-        this.live = new LiveRequests(scheduler, places, new Deadlines(limits.timeouts()), observer);
+        this.live = new LiveRequests(scheduler, places, new Deadlines(limits.timeouts()), observer, backend::erase);
         this.deadlinesCheckedNanos = clock.getAsLong();
         publishCounts();
+    }
+
+    private static DecodedStates decodedStates(Backend backend) {
+        return backend.decodeEqualsScan() || !backend.isBatchInvariant() ? DecodedStates.SERVE_ANYBODY : DecodedStates.SERVE_THEIR_SEQUENCE;
     }
 
     /// Hands a command to the engine thread; when that has ended, requests fail at once. Any thread.
@@ -212,6 +217,7 @@ final class EngineLoop implements Runnable {
             Choice choice = scheduler.scheduled(batch, i).owner();
             // A neighbour may have taken the whole request with it, or it had ended when this step was under way.
             if (!choice.hasEnded()) {
+                live.announce(choice);
                 publish(batch.entries().get(i), choice, sampler.of(i), now);
             }
         }
@@ -220,9 +226,11 @@ final class EngineLoop implements Runnable {
     private void publish(BatchEntry entry, Choice choice, Sample sample, long now) {
         boolean promptDone = entry.from() < choice.sequence().promptTokens()
                 && entry.from() + entry.count() >= choice.sequence().promptTokens();
-        if (promptDone && choice.sequence().scoresPrompt() && sample != Sample.NOT_FINITE) {
+        if (promptDone && sample != Sample.NOT_FINITE) {
             LiveRequest request = choice.request();
-            live.publish(request, new GenerationEvent.PromptScored(request.promptLogprobs()));
+            if (choice.sequence().scoresPrompt()) {
+                live.publish(request, new GenerationEvent.PromptScored(request.promptLogprobs()));
+            }
             live.submitHeldBack(request);
         }
         switch (sample) {
@@ -234,7 +242,7 @@ final class EngineLoop implements Runnable {
             case Sample.NotFinite _ -> {
                 numericFailures++;
                 observer.numericFailure();
-                live.fail(choice.request(), new EngineException(EngineException.Kind.NUMERIC, "the model computed NaN or infinity"));
+                live.spoil(choice.request(), new EngineException(EngineException.Kind.NUMERIC, "the model computed NaN or infinity"));
             }
             case null -> {
                 if (promptDone) {

@@ -6,7 +6,7 @@ import java.util.Optional;
 /// What happens to a request. Events of one choice are in order.
 public sealed interface GenerationEvent {
 
-    /// The choice has memory and begins: comes once and first, but not for a choice that ends before it could begin.
+    /// The choice has begun: comes once and first, when its first step has completed, and not for a choice that ends before.
     ///
     /// @param reusedTokens tokens of its prompt that are not computed for it, because they have been before
     /// @param explanation  what there was and why not more; present where the request asked for it

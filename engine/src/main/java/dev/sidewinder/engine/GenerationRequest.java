@@ -1,9 +1,11 @@
 package dev.sidewinder.engine;
 
+import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.kvcache.Partition;
 import dev.sidewinder.model.grammar.TokenGuide;
 import dev.sidewinder.scheduler.Claim;
 import dev.sidewinder.scheduler.Mark;
+import dev.sidewinder.scheduler.Prefixes;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
@@ -23,18 +25,19 @@ import java.util.function.Supplier;
 /// @param partition      whose prefixes it may use and leaves its own to; empty = it uses none and leaves none, as one must that
 ///                       has its prompt scored
 /// @param marks          where in the prompt the state is worth keeping, by rising position
+/// @param keepsAnswer    whether the state is worth keeping at the end of the answer, too: where a tool's result is likely to follow
 /// @param explainCache   whether [GenerationEvent.Admitted] is to say why no more of the prompt was there
 /// @param priority       lower goes first, -1000 to 1000
 /// @param tenant         whose share of the engine it uses
 public record GenerationRequest(String id, int[] prompt, int maxTokens, int minTokens, Set<Integer> stopTokens,
         int choices, int promptLogprobs, SamplingParams sampling, Optional<Supplier<TokenGuide>> guides,
-        Optional<Partition> partition, List<Mark> marks, boolean explainCache, int priority, String tenant) {
+        Optional<Partition> partition, List<Mark> marks, boolean keepsAnswer, boolean explainCache, int priority, String tenant) {
 
     /// Uses no prefixes, and is as urgent as any other.
     public GenerationRequest(String id, int[] prompt, int maxTokens, int minTokens, Set<Integer> stopTokens, int choices,
             int promptLogprobs, SamplingParams sampling, Optional<Supplier<TokenGuide>> guides) {
         this(id, prompt, maxTokens, minTokens, stopTokens, choices, promptLogprobs, sampling, guides, Optional.empty(), List.of(),
-                false, 0, "");
+                false, false, 0, "");
     }
 
     /// Nothing holds the choices to a form, either.
@@ -70,13 +73,29 @@ public record GenerationRequest(String id, int[] prompt, int maxTokens, int minT
     /// The same with the use of prefixes.
     public GenerationRequest withPrefixes(Partition partition, List<Mark> marks, boolean explainCache) {
         return new GenerationRequest(id, prompt, maxTokens, minTokens, stopTokens, choices, promptLogprobs, sampling, guides,
-                Optional.of(partition), marks, explainCache, priority, tenant);
+                Optional.of(partition), marks, keepsAnswer, explainCache, priority, tenant);
+    }
+
+    /// The same with the state kept at the end of the answer.
+    public GenerationRequest keepingAnswer() {
+        return new GenerationRequest(id, prompt, maxTokens, minTokens, stopTokens, choices, promptLogprobs, sampling, guides,
+                partition, marks, true, explainCache, priority, tenant);
     }
 
     /// The same with another urgency and owner.
     public GenerationRequest withUrgency(int priority, String tenant) {
         return new GenerationRequest(id, prompt, maxTokens, minTokens, stopTokens, choices, promptLogprobs, sampling, guides,
-                partition, marks, explainCache, priority, tenant);
+                partition, marks, keepsAnswer, explainCache, priority, tenant);
+    }
+
+    /// What its sequences have to do with the prefixes of others.
+    Prefixes prefixes() {
+        return new Prefixes(partition, marks, keepsAnswer, explainCache);
+    }
+
+    /// Whether one choice is to compute the prompt for the others: at least a block of it can be gone on from.
+    boolean sharesPrompt() {
+        return choices > 1 && partition.isPresent() && prompt.length > CacheShape.BLOCK_TOKENS;
     }
 
     boolean scoresPrompt() {

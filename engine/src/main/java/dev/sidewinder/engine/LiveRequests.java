@@ -1,6 +1,7 @@
 package dev.sidewinder.engine;
 
 import dev.sidewinder.engine.EngineObserver.RequestOutcome;
+import dev.sidewinder.kvcache.Allocation;
 import dev.sidewinder.scheduler.Admission;
 import dev.sidewinder.scheduler.Scheduler;
 import dev.sidewinder.scheduler.Sequence;
@@ -9,6 +10,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.Consumer;
 
 /// The requests that the engine works on, and everything that happens to one between its submission and its end: queue,
 /// pause, cancel, finish, failure. Each ends exactly once, and then holds neither place nor memory. The engine thread's
@@ -19,14 +21,18 @@ final class LiveRequests {
     private final QueuePlaces places;
     private final Deadlines deadlines;
     private final EngineObserver observer;
+    private final Consumer<Allocation> erase;
     private final Set<LiveRequest> live = new LinkedHashSet<>();
     private final List<RequestStream> toWake = new ArrayList<>();
 
-    LiveRequests(Scheduler<Choice> scheduler, QueuePlaces places, Deadlines deadlines, EngineObserver observer) {
+    /// @param erase fills memory with zeros, behind the steps under way
+    LiveRequests(Scheduler<Choice> scheduler, QueuePlaces places, Deadlines deadlines, EngineObserver observer,
+            Consumer<Allocation> erase) {
         this.scheduler = scheduler;
         this.places = places;
         this.deadlines = deadlines;
         this.observer = observer;
+        this.erase = erase;
     }
 
     boolean isEmpty() {
@@ -47,14 +53,15 @@ final class LiveRequests {
     void accept(LiveRequest request) {
         live.add(request);
         request.session().ifPresent(session -> session.begin(request.choices().getFirst().sequence()));
-        // The prompt's scores come before the first token of any choice, so the other choices wait for them.
-        int now = request.request().scoresPrompt() ? 1 : request.choices().size();
+        // The prompt's scores come before the first token of any choice, so the other choices wait for them. And where they can go
+        // on from what the first one computes, waiting is less work than computing it again.
+        int now = request.request().scoresPrompt() || request.request().sharesPrompt() ? 1 : request.choices().size();
         for (int i = 0; i < now; i++) {
             submit(request.choices().get(i));
         }
     }
 
-    /// Lets the choices go on that wait for the scores of the prompt.
+    /// Lets the choices go on that wait for the first one to have computed the prompt.
     void submitHeldBack(LiveRequest request) {
         for (Choice choice : request.choices()) {
             if (choice.sequence().state() == Sequence.State.NEW && !choice.hasEnded()) {
@@ -136,9 +143,20 @@ final class LiveRequests {
         publish(request, new GenerationEvent.Finished(choice.index(), reason));
         if (request.choiceEnded()) {
             leave(request, request.isCancelled() ? RequestOutcome.CANCELLED : RequestOutcome.COMPLETED);
-        } else if (choice.sequence().scoresPrompt()) {
+        } else if (choice.index() == 0) {
             submitHeldBack(request);
         }
+    }
+
+    /// Ends a request whose computation has gone wrong: nothing of it serves others, and its memory is erased.
+    void spoil(LiveRequest request, EngineException cause) {
+        for (Choice choice : request.choices()) {
+            Sequence.State state = choice.sequence().state();
+            if (state == Sequence.State.RUNNING || state == Sequence.State.PAUSED) {
+                erase.accept(scheduler.discard(choice.sequence()));
+            }
+        }
+        fail(request, cause);
     }
 
     /// Ends a request by a failure.
@@ -155,11 +173,14 @@ final class LiveRequests {
     /// @param failure where it failed, so that its session, if it has one, has no use for what it computed
     private void takeOut(Choice choice, Optional<EngineException> failure) {
         choice.markEnded();
+        Sequence.State state = choice.sequence().state();
         Optional<SessionLink> session = choice.request().session();
         if (failure.isEmpty() && session.isPresent()) {
             session.get().finished(scheduler, choice.sequence());
-        } else if (choice.sequence().state() != Sequence.State.NEW) {
-            scheduler.end(choice.sequence());
+        } else if (state != Sequence.State.NEW) {
+            if (state != Sequence.State.ENDED) {
+                scheduler.end(choice.sequence());
+            }
             session.ifPresent(link -> link.failed(choice.sequence(), failure.orElseThrow()));
         }
         if (choice.holdsPlace()) {
@@ -172,6 +193,15 @@ final class LiveRequests {
         if (choice.holdsPlace()) {
             givePlaceBack(choice);
             choice.request().scheduled(now);
+        }
+    }
+
+    /// Says that a choice has begun, the first time a step of it has completed.
+    void announce(Choice choice) {
+        if (!choice.isAnnounced()) {
+            choice.markAnnounced();
+            publish(choice.request(), new GenerationEvent.Admitted(choice.index(), choice.sequence().reusedTokens(),
+                    choice.sequence().explanation()));
         }
     }
 

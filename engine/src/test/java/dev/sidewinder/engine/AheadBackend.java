@@ -205,6 +205,12 @@ final class AheadBackend implements Backend {
     }
 
     @Override
+    public void erase(Allocation memory) {
+        Memory places = Memory.of(memory);
+        queue.add(() -> fake.erase(places));
+    }
+
+    @Override
     public String cacheFormat() {
         return fake.cacheFormat();
     }

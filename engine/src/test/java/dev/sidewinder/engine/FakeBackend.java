@@ -13,6 +13,7 @@ import dev.sidewinder.kvcache.StateCopy;
 import dev.sidewinder.scheduler.Batch;
 import dev.sidewinder.scheduler.BatchEntry;
 import dev.sidewinder.scheduler.LogitRows;
+import dev.sidewinder.scheduler.TokenSource;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
@@ -236,6 +237,16 @@ public class FakeBackend implements Backend {
         }
     }
 
+    @Override
+    public void erase(Allocation places) {
+        for (int i = 0; i < places.blockCount(); i++) {
+            Arrays.fill(blockContents[places.block(i)], 0);
+            Arrays.fill(blockWriters[places.block(i)], NOBODY);
+        }
+        slotContents[places.slot()] = 0;
+        slotWriters[places.slot()] = NOBODY;
+    }
+
     private void writeState(int slot, long content, long writer) {
         if (!holdsState[slot]) {
             holdsState[slot] = true;
@@ -266,13 +277,15 @@ public class FakeBackend implements Backend {
         if (entry.from() == 0 && clearsSlots) {
             clearState(slot);
         }
+        // Two ways of computing a token that differ in the last bits.
+        long way = decodeEqualsScan || entry.source() == TokenSource.PROMPT ? 0 : 1;
         boolean ownState = entry.from() == 0 || slotWriters[slot] == entry.sequence() || slotWriters[slot] == COPY;
         for (int position = entry.from(); position < end; position++) {
             int token = entry.tokens()[position];
             if (token < 0 || token >= vocabSize) {
                 throw new IllegalStateException("token " + token + " at " + position + " of sequence " + entry.sequence());
             }
-            long state = mix(slotContents[slot], token);
+            long state = mix(slotContents[slot], token) + way;
             writeState(slot, ownState ? state : mix(state, GARBAGE), entry.sequence());
             write(entry.allocation().block(position / CacheShape.BLOCK_TOKENS), position % CacheShape.BLOCK_TOKENS, mix(state, position),
                     entry.sequence());

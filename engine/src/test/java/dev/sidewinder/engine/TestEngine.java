@@ -120,13 +120,15 @@ final class TestEngine implements AutoCloseable {
         return Arrays.copyOfRange(tokens, prompt.length, tokens.length);
     }
 
-    /// All events to the last.
+    /// All events to the last, but for those that say that a choice begins.
     static List<GenerationEvent> all(Generation generation) throws InterruptedException {
         List<GenerationEvent> events = new ArrayList<>();
         while (!((RequestStream) generation).isComplete()) {
             GenerationEvent event = generation.next(PATIENCE);
             assertThat(event).as("an event within %s, after %d", PATIENCE, events.size()).isNotNull();
-            events.add(event);
+            if (!(event instanceof GenerationEvent.Admitted)) {
+                events.add(event);
+            }
         }
         return events;
     }

@@ -1,8 +1,11 @@
 package dev.sidewinder.engine;
 
 import dev.sidewinder.kvcache.CacheShape;
+import dev.sidewinder.kvcache.CheckpointPoint;
 import dev.sidewinder.kvcache.FrameShape;
+import dev.sidewinder.kvcache.Partition;
 import dev.sidewinder.model.grammar.TokenGuide;
+import dev.sidewinder.scheduler.Mark;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -94,8 +97,21 @@ public record Trace(long seed, EngineLimits limits, List<GenerationRequest> requ
         Set<Integer> stops = random.nextInt(3) == 0 ? Set.of() : Set.of(random.nextInt(vocabSize));
         int choices = random.nextInt(4) == 0 ? 1 + random.nextInt(3) : 1;
         int promptLogprobs = random.nextInt(8) == 0 ? random.nextInt(3) : -1;
-        return new GenerationRequest("r" + i, prompt, maxTokens, random.nextInt(3) == 0 ? random.nextInt(20) : 0, stops, choices,
+        var request = new GenerationRequest("r" + i, prompt, maxTokens, random.nextInt(3) == 0 ? random.nextInt(20) : 0, stops, choices,
                 promptLogprobs, sampling(random, vocabSize, size.poisonToken()), guides(random, vocabSize));
+        return promptLogprobs >= 0 || random.nextInt(4) == 0 ? request : withPrefixes(request, random);
+    }
+
+    /// Two partitions, so that prompts with the same beginning meet within one and not across.
+    private static GenerationRequest withPrefixes(GenerationRequest request, Random random) {
+        List<Mark> marks = new ArrayList<>();
+        int position = 0;
+        while (random.nextInt(4) > 0 && position < request.prompt().length) {
+            position += 1 + random.nextInt(request.prompt().length - position);
+            marks.add(new Mark(position, CheckpointPoint.values()[random.nextInt(CheckpointPoint.values().length)]));
+        }
+        GenerationRequest reusing = request.withPrefixes(new Partition(0, random.nextInt(2)), marks, random.nextBoolean());
+        return random.nextBoolean() ? reusing.keepingAnswer() : reusing;
     }
 
     private static Optional<Supplier<TokenGuide>> guides(Random random, int vocabSize) {
@@ -129,7 +145,8 @@ public record Trace(long seed, EngineLimits limits, List<GenerationRequest> requ
                 GenerationRequest request = requests.get(arrive.request());
                 text.append(" prompt ").append(request.prompt().length).append(", max ").append(request.maxTokens()).append(", min ")
                         .append(request.minTokens()).append(", n ").append(request.choices()).append(", prompt logprobs ")
-                        .append(request.promptLogprobs()).append(", ").append(request.sampling());
+                        .append(request.promptLogprobs()).append(", ").append(request.partition()).append(request.marks())
+                        .append(request.keepsAnswer() ? " and its answer, " : ", ").append(request.sampling());
             }
             text.append('\n');
         }

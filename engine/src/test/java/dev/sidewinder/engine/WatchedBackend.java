@@ -1,5 +1,6 @@
 package dev.sidewinder.engine;
 
+import dev.sidewinder.kvcache.Allocation;
 import dev.sidewinder.scheduler.Batch;
 import java.lang.foreign.MemorySegment;
 import java.util.function.UnaryOperator;
@@ -43,6 +44,16 @@ record WatchedBackend(Backend backend, UnaryOperator<Batch> look) implements Bac
     @Override
     public MemorySegment hostBlock(int place) {
         return backend.hostBlock(place);
+    }
+
+    @Override
+    public boolean isBatchInvariant() {
+        return backend.isBatchInvariant();
+    }
+
+    @Override
+    public void erase(Allocation memory) {
+        backend.erase(memory);
     }
 
     @Override

@@ -184,7 +184,7 @@ public final class FrameCache {
         }
         promised += missing;
         sequences++;
-        return new Granted(new SequenceMemory(this, slot, match.stateTokens(), names, shared, missing, node));
+        return new Granted(new SequenceMemory(this, slot, match.stateTokens(), match.kvTokens(), names, shared, missing, node));
     }
 
     /// Whether a sequence with so many blocks of its own, and a state, can be promised them.
@@ -208,14 +208,14 @@ public final class FrameCache {
         return Growth.GRANTED;
     }
 
-    boolean keep(SequenceMemory memory, int position, CheckpointPoint point) {
+    boolean keep(SequenceMemory memory, int position, CheckpointPoint point, boolean latest) {
         int slot = canCommit(0) ? supply.slotToKeep(worth(memory.node(), position, point)) : NONE;
         if (slot == NONE) {
             tally.refused(point);
             return false;
         }
         work.store(memory.slot(), slot);
-        memory.pending().addLast(new SequenceMemory.Pending(position, slot, point));
+        memory.pending().addLast(new SequenceMemory.Pending(position, slot, point, latest));
         return true;
     }
 
@@ -243,6 +243,23 @@ public final class FrameCache {
             pool.giveBackSlot(pending.slot());
         }
         return reached;
+    }
+
+    /// Drops the state at a position on the way to a node that was kept for a reason, if nobody else goes on from there.
+    void dropLatest(int node, int position, CheckpointPoint point) {
+        if (position > 0) {
+            supply.evictUnlessShared(index.ancestor(node, position / CacheShape.BLOCK_TOKENS), point);
+        }
+    }
+
+    /// Drops all states on the path of a sequence, takes it off the tree, and drops what is of no use then.
+    void distrust(SequenceMemory memory) {
+        if (memory.node() == NONE) {
+            return;
+        }
+        supply.evictPath(memory.node());
+        index.leave(memory.node());
+        supply.evictDead();
     }
 
     MemoryAdmission fork(SequenceMemory memory, int[] tokens, int computed, int promiseTokens) {
@@ -277,7 +294,7 @@ public final class FrameCache {
         if (memory.node() != NONE) {
             index.lockPath(memory.node());
         }
-        var fork = new SequenceMemory(this, slot, computed, names, whole, missing, memory.node());
+        var fork = new SequenceMemory(this, slot, computed, computed, names, whole, missing, memory.node());
         promised += missing;
         sequences++;
         if (partial) {
@@ -318,7 +335,7 @@ public final class FrameCache {
             return new WaitForSteps();
         }
         int node = suspended.partition().map(index::enter).orElse(NONE);
-        var memory = new SequenceMemory(this, slot, suspended.reusedTokens(), new int[held], 0, missing, node);
+        var memory = new SequenceMemory(this, slot, suspended.reusedTokens(), suspended.reusedTokens(), new int[held], 0, missing, node);
         promised += missing;
         sequences++;
         if (held > 0) {

@@ -94,6 +94,28 @@ final class FrameSupply {
                 evict(slot);
             }
         }
+        evictDead();
+    }
+
+    /// Drops the state at a node that was kept for this reason, unless other sequences stand behind it.
+    void evictUnlessShared(int node, CheckpointPoint point) {
+        if (index.hasState(node) && index.point(node) == point && index.standing(node) == 1) {
+            evict(index.slot(node));
+        }
+    }
+
+    /// Drops all states on the way to a node.
+    void evictPath(int node) {
+        for (int depth = index.depth(node); depth > 0; depth--) {
+            int each = index.ancestor(node, depth);
+            if (index.hasState(each)) {
+                evict(index.slot(each));
+            }
+        }
+    }
+
+    /// Drops the blocks that are of no use.
+    void evictDead() {
         boolean more = true;
         while (more) {
             more = index.evictDead();

@@ -172,6 +172,16 @@ final class PrefixIndex {
         return slots[node] != NONE;
     }
 
+    /// The slot of the state at a node that has one.
+    int slot(int node) {
+        return slots[node];
+    }
+
+    /// Sequences that stand at a node or behind it.
+    int standing(int node) {
+        return locks[node];
+    }
+
     /// The node at a depth on the way to another.
     int ancestor(int node, int depth) {
         int each = node;

@@ -12,11 +12,14 @@ import java.util.Optional;
 public final class SequenceMemory implements Allocation, AutoCloseable {
 
     /// A state that a step to be launched or under way keeps.
-    record Pending(int position, int slot, CheckpointPoint point) {}
+    ///
+    /// @param latest whether it takes the place of the one that was kept so before
+    record Pending(int position, int slot, CheckpointPoint point, boolean latest) {}
 
     private final FrameCache cache;
     private final int slot;
     private final int reusedTokens;
+    private final int knownTokens;
     private int[] names;
     private int blockCount;
     /// Blocks it may still grow into.
@@ -24,14 +27,17 @@ public final class SequenceMemory implements Allocation, AutoCloseable {
     /// Where it stands in the tree; [PrefixNodes#NONE] when it leaves nothing there.
     private int node;
     private final ArrayDeque<Pending> pending = new ArrayDeque<>(2);
+    /// Where the latest state stands that the next such one takes the place of; 0 when there is none.
+    private int latestPosition;
     private boolean closed;
 
     /// @param names      blocks it begins with, already held for it
     /// @param blockCount how many
-    SequenceMemory(FrameCache cache, int slot, int reusedTokens, int[] names, int blockCount, int promised, int node) {
+    SequenceMemory(FrameCache cache, int slot, int reusedTokens, int knownTokens, int[] names, int blockCount, int promised, int node) {
         this.cache = cache;
         this.slot = slot;
         this.reusedTokens = reusedTokens;
+        this.knownTokens = knownTokens;
         this.names = names;
         this.blockCount = blockCount;
         this.promised = promised;
@@ -61,6 +67,12 @@ public final class SequenceMemory implements Allocation, AutoCloseable {
         return reusedTokens;
     }
 
+    /// Tokens at the start whose keys and values were there, with or without a state at their end: where they end, the sequence
+    /// takes leave of others.
+    public int knownTokens() {
+        return knownTokens;
+    }
+
     /// Blocks it may still grow into without asking.
     public int promisedBlocks() {
         return promised;
@@ -87,6 +99,16 @@ public final class SequenceMemory implements Allocation, AutoCloseable {
     /// @return whether it will be: there may be no frame that it would be worth, and a sequence without a partition keeps
     ///         nothing
     public boolean checkpoint(int position, CheckpointPoint point) {
+        return checkpoint(position, point, false);
+    }
+
+    /// The same for a state of which only the latest is of use: when it is kept, the one goes that was kept so before, unless other
+    /// sequences have gone on from there.
+    public boolean checkpointLatest(int position, CheckpointPoint point) {
+        return checkpoint(position, point, true);
+    }
+
+    private boolean checkpoint(int position, CheckpointPoint point, boolean latest) {
         requireOpen("kept a state of");
         int kept = node == PrefixNodes.NONE ? 0 : cache.depth(node) * CacheShape.BLOCK_TOKENS;
         int last = pending.isEmpty() ? kept : pending.getLast().position();
@@ -94,7 +116,7 @@ public final class SequenceMemory implements Allocation, AutoCloseable {
             throw new IllegalArgumentException("a state at " + position + " tokens, where one at " + last + " is kept; it has to be a"
                     + " multiple of " + CacheShape.BLOCK_TOKENS + " above");
         }
-        return node != PrefixNodes.NONE && cache.keep(this, position, point);
+        return node != PrefixNodes.NONE && cache.keep(this, position, point, latest);
     }
 
     /// Notes that steps of the sequence have completed: what it was asked to keep becomes part of the prefix tree.
@@ -106,6 +128,10 @@ public final class SequenceMemory implements Allocation, AutoCloseable {
         while (!pending.isEmpty() && pending.getFirst().position() <= computed) {
             Pending next = pending.removeFirst();
             node = cache.publish(node, tokens, names, next);
+            if (next.latest()) {
+                cache.dropLatest(node, latestPosition, next.point());
+                latestPosition = next.position();
+            }
         }
     }
 
@@ -120,6 +146,32 @@ public final class SequenceMemory implements Allocation, AutoCloseable {
     public MemoryAdmission fork(int[] tokens, int computed, int promiseTokens) {
         requireOpen("forked");
         return cache.fork(this, tokens, computed, promiseTokens);
+    }
+
+    /// Closes it after a computation that has gone wrong, nobody knows since when: nothing that was kept of the sequence's
+    /// tokens, or that it went on from, is used again.
+    ///
+    /// @return its slot, and those of its blocks that nobody shares: to be erased before the next step is launched
+    public Allocation discard() {
+        requireOpen("discarded");
+        cache.distrust(this);
+        node = PrefixNodes.NONE;
+        int[] own = Arrays.stream(names, 0, blockCount).filter(name -> cache.pool().holders(name) == 1).map(cache.pool()::place).toArray();
+        close();
+        return new Places(slot, own);
+    }
+
+    private record Places(int slot, int[] blocks) implements Allocation {
+
+        @Override
+        public int blockCount() {
+            return blocks.length;
+        }
+
+        @Override
+        public int block(int i) {
+            return blocks[i];
+        }
     }
 
     /// Moves everything to the host area with the next step, and closes this. A state that was to be kept is not.

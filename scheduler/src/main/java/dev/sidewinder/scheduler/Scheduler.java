@@ -1,5 +1,6 @@
 package dev.sidewinder.scheduler;
 
+import dev.sidewinder.kvcache.Allocation;
 import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.kvcache.FrameCache;
 import dev.sidewinder.kvcache.FrameShape;
@@ -58,11 +59,18 @@ public final class Scheduler<O> {
     private boolean scoringPieceTaken;
     private long lateCompletions;
 
+    /// What decode steps leave serves anybody.
+    ///
     /// @param cache nobody else launches steps in it
     public Scheduler(SchedulerLimits limits, FrameCache cache) {
+        this(limits, cache, DecodedStates.SERVE_ANYBODY);
+    }
+
+    /// @param cache nobody else launches steps in it
+    public Scheduler(SchedulerLimits limits, FrameCache cache, DecodedStates decoded) {
         this.limits = limits;
         this.cache = cache;
-        this.memories = new SequenceMemories(cache);
+        this.memories = new SequenceMemories(cache, decoded);
         this.budget = new StepBudget(limits.tokenGapNanos());
     }
 
@@ -192,11 +200,12 @@ public final class Scheduler<O> {
     }
 
     /// Puts a sequence into the step, unless its blocks come free with the steps under way: then it is left out of this one.
-    private boolean take(Sequence<O> sequence, int count) {
-        int end = sequence.launched + count;
-        if (!memories.cover(sequence, count)) {
+    private boolean take(Sequence<O> sequence, int most) {
+        if (!memories.cover(sequence, most)) {
             return false;
         }
+        int count = memories.keepOnTheWay(sequence, most);
+        int end = sequence.launched + count;
         entries.add(new BatchEntry(sequence.id(), sequence.tokens(), sequence.launched, count, sequence.nextSource(),
                 rows(sequence, end), sequence.memory));
         scheduled.add(sequence);
@@ -299,6 +308,20 @@ public final class Scheduler<O> {
         leave(sequence);
         sequence.memory = null;
         return Optional.of(detached);
+    }
+
+    /// Takes a sequence with memory out because its computation has gone wrong: nothing of it serves others.
+    ///
+    /// @return what is to be erased before the next step is launched
+    public Allocation discard(Sequence<O> sequence) {
+        switch (sequence.state) {
+            case RUNNING -> { }
+            case PAUSED -> paused--;
+            case NEW, WAITING, ENDED -> throw new IllegalStateException("cannot discard " + sequence);
+        }
+        leave(sequence);
+        sequence.state = Sequence.State.ENDED;
+        return memories.discard(sequence);
     }
 
     /// Takes a sequence out, whatever it does, and gives its memory back: free at once, or after the last step under way.

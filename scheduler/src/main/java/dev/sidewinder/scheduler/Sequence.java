@@ -1,8 +1,10 @@
 package dev.sidewinder.scheduler;
 
+import dev.sidewinder.kvcache.CacheExplanation;
 import dev.sidewinder.kvcache.SequenceMemory;
 import dev.sidewinder.kvcache.SuspendedMemory;
 import java.util.Arrays;
+import java.util.Optional;
 
 /// A prompt and the tokens generated after it, and how far it has been computed. Changed by its [Scheduler] only.
 ///
@@ -29,6 +31,7 @@ public final class Sequence<O> {
     private final int maxTokens;
     private final boolean scoresPrompt;
     private final Claim claim;
+    private final Prefixes prefixes;
     private int[] tokens;
     private int length;
 
@@ -41,13 +44,22 @@ public final class Sequence<O> {
     SequenceMemory memory;
     private SuspendedMemory start;
     private int startTokens;
+    /// Where states of it are kept; null when none are.
+    KeepingPlan keeping;
+    private int reusedTokens;
+    private Optional<CacheExplanation> explanation = Optional.empty();
 
     /// From its submission on.
     QueueTicket<Sequence<O>> ticket;
 
-    /// As urgent as any other.
+    /// As urgent as any other, and with no use for prefixes.
     public Sequence(long id, int[] prompt, int maxTokens, boolean scoresPrompt, O owner) {
         this(id, prompt, maxTokens, scoresPrompt, Claim.ORDINARY, owner);
+    }
+
+    /// With no use for prefixes.
+    public Sequence(long id, int[] prompt, int maxTokens, boolean scoresPrompt, Claim claim, O owner) {
+        this(id, prompt, maxTokens, scoresPrompt, claim, Prefixes.NONE, owner);
     }
 
     /// @param id           told to the backend, unique among live sequences
@@ -55,13 +67,19 @@ public final class Sequence<O> {
     /// @param maxTokens    tokens generated at most; 0 = the prompt is computed and nothing is generated
     /// @param scoresPrompt whether logits of every prompt token are wanted
     /// @param claim        what it has to say about its turn
+    /// @param prefixes     whose it may use, and where its own are worth keeping; none for one that scores its prompt
     /// @param owner        comes back with the sequence, never looked at
-    public Sequence(long id, int[] prompt, int maxTokens, boolean scoresPrompt, Claim claim, O owner) {
+    public Sequence(long id, int[] prompt, int maxTokens, boolean scoresPrompt, Claim claim, Prefixes prefixes,
+            O owner) {
         if (prompt.length == 0 || maxTokens < 0) {
             throw new IllegalArgumentException("a sequence needs a prompt and a token limit of at least 0, got "
                     + prompt.length + " tokens and " + maxTokens);
         }
+        if (scoresPrompt && prefixes.partition().isPresent()) {
+            throw new IllegalArgumentException("sequence " + id + " is to have its prompt scored, so all of it has to be computed");
+        }
         this.id = id;
+        this.prefixes = prefixes;
         this.owner = owner;
         this.promptTokens = prompt.length;
         this.maxTokens = maxTokens;
@@ -98,6 +116,20 @@ public final class Sequence<O> {
 
     public Claim claim() {
         return claim;
+    }
+
+    public Prefixes prefixes() {
+        return prefixes;
+    }
+
+    /// Prompt tokens that were not computed for it. It has begun.
+    public int reusedTokens() {
+        return reusedTokens;
+    }
+
+    /// What there was of its prompt, if it wanted to know. It has begun.
+    public Optional<CacheExplanation> explanation() {
+        return explanation;
     }
 
     /// Prompt and generated tokens.
@@ -183,9 +215,11 @@ public final class Sequence<O> {
     }
 
     /// It has memory, with what was reused in it.
-    void begin(SequenceMemory memory) {
+    void begin(SequenceMemory memory, Optional<CacheExplanation> explanation) {
         this.memory = memory;
+        this.explanation = explanation;
         computed = start == null ? memory.reusedTokens() : startTokens;
+        reusedTokens = computed;
         launched = computed;
         state = State.RUNNING;
         begun();

@@ -1,31 +1,47 @@
 package dev.sidewinder.scheduler;
 
+import dev.sidewinder.kvcache.Allocation;
+import dev.sidewinder.kvcache.CacheExplanation;
 import dev.sidewinder.kvcache.CacheShape;
+import dev.sidewinder.kvcache.CheckpointPoint;
 import dev.sidewinder.kvcache.FrameCache;
 import dev.sidewinder.kvcache.MemoryAdmission;
 import dev.sidewinder.kvcache.MemoryWish;
+import dev.sidewinder.kvcache.Partition;
+import java.util.Map;
 import java.util.Optional;
 
-/// What sequences ask of the cache, from admission to their end.
+/// What sequences ask of the cache, from admission to their end: memory, what there is of their prompt, and that states of
+/// theirs be kept.
 final class SequenceMemories {
 
     private final FrameCache cache;
+    private final DecodedStates decoded;
 
-    SequenceMemories(FrameCache cache) {
+    SequenceMemories(FrameCache cache, DecodedStates decoded) {
         this.cache = cache;
+        this.decoded = decoded;
     }
 
     FrameCache cache() {
         return cache;
     }
 
-    /// Gives a sequence memory and a promise of all that it may ever need.
+    /// Gives a sequence memory, with what there is of its prompt, and a promise of all that it may ever need.
     ///
     /// @return whether there was room
     boolean admit(Sequence<?> sequence) {
-        return switch (sequence.startsFrom() == null ? admission(sequence) : sequence.startsFrom().resume(sequence.tokensToCompute())) {
+        Optional<Partition> partition = sequence.prefixes().partition();
+        var wish = new MemoryWish(partition, sequence.tokens(), sequence.promptTokens(), sequence.tokensToCompute());
+        boolean begins = sequence.startsFrom() == null;
+        Optional<CacheExplanation> explanation = begins && sequence.prefixes().explains() ? Optional.of(cache.explain(wish)) : Optional.empty();
+        return switch (begins ? cache.admit(wish) : sequence.startsFrom().resume(sequence.tokensToCompute())) {
             case MemoryAdmission.Granted granted -> {
-                sequence.begin(granted.memory());
+                sequence.begin(granted.memory(), explanation);
+                // What a session goes on from was left by decode steps.
+                if (partition.isPresent() && (begins || decoded == DecodedStates.SERVE_ANYBODY)) {
+                    sequence.keeping = keepingPlan(sequence);
+                }
                 yield true;
             }
             case MemoryAdmission.WaitForOthers _, MemoryAdmission.WaitForSteps _ -> false;
@@ -34,8 +50,40 @@ final class SequenceMemories {
         };
     }
 
-    private MemoryAdmission admission(Sequence<?> sequence) {
-        return cache.admit(new MemoryWish(Optional.empty(), sequence.tokens(), sequence.promptTokens(), sequence.tokensToCompute()));
+    private static KeepingPlan keepingPlan(Sequence<?> sequence) {
+        var plan = new KeepingPlan(sequence.prefixes().marks(), sequence.promptTokens());
+        // Where the prompt takes leave of others, the next one that does so can go on from.
+        if (sequence.memory.knownTokens() > sequence.memory.reusedTokens()) {
+            plan.add(sequence.memory.knownTokens(), CheckpointPoint.BRANCH);
+        }
+        return plan;
+    }
+
+    /// Has a state kept that the sequence passes in its next run, which is to end there.
+    ///
+    /// @param count tokens of the run, whose blocks are there
+    /// @return tokens of the run as it is now
+    int keepOnTheWay(Sequence<?> sequence, int count) {
+        if (sequence.keeping != null && sequence.inPrompt()) {
+            return keepInPrompt(sequence, count);
+        }
+        int end = sequence.launched + count;
+        if (sequence.keeping != null && sequence.prefixes().keepsAnswer() && decoded == DecodedStates.SERVE_ANYBODY
+                && end % CacheShape.BLOCK_TOKENS == 0) {
+            sequence.memory.checkpointLatest(end, CheckpointPoint.TURN_END);
+        }
+        return count;
+    }
+
+    private static int keepInPrompt(Sequence<?> sequence, int count) {
+        Map.Entry<Integer, CheckpointPoint> next;
+        while ((next = sequence.keeping.next(sequence.launched, sequence.launched + count)) != null) {
+            if (sequence.memory.checkpoint(next.getKey(), next.getValue())) {
+                return next.getKey() - sequence.launched;
+            }
+            sequence.keeping.forget(next.getKey());
+        }
+        return count;
     }
 
     /// Sees to blocks for the tokens that a sequence runs next.
@@ -60,6 +108,15 @@ final class SequenceMemories {
             sequence.startsFrom().close();
             sequence.begun();
         }
+    }
+
+    /// Gives its memory back after a computation that has gone wrong.
+    ///
+    /// @return what is to be erased before the next step is launched
+    Allocation discard(Sequence<?> sequence) {
+        Allocation places = sequence.memory.discard();
+        sequence.memory = null;
+        return places;
     }
 
     /// Gives its memory back: free at once, or after the last step under way.

@@ -6,6 +6,7 @@ import dev.sidewinder.engine.ExpertLoad;
 import dev.sidewinder.engine.LoadProgress;
 import dev.sidewinder.engine.Logits;
 import dev.sidewinder.engine.SlotPositions;
+import dev.sidewinder.kvcache.Allocation;
 import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.kvcache.HostShape;
 import dev.sidewinder.model.checkpoint.LayerWeights;
@@ -173,6 +174,11 @@ public final class CpuBackend implements Backend {
     @Override
     public String cacheFormat() {
         return "cpu, " + options.arithmetic().name().toLowerCase(Locale.ROOT) + " arithmetic, " + cache.layout().describe();
+    }
+
+    @Override
+    public void erase(Allocation memory) {
+        cache.erase(memory);
     }
 
     @Override

@@ -11,6 +11,7 @@ import dev.sidewinder.engine.LaunchedStep;
 import dev.sidewinder.engine.LoadProgress;
 import dev.sidewinder.engine.Logits;
 import dev.sidewinder.engine.SlotPositions;
+import dev.sidewinder.kvcache.Allocation;
 import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.kvcache.HostShape;
 import dev.sidewinder.model.checkpoint.ModelWeights;
@@ -152,6 +153,17 @@ public final class CudaBackend implements Backend {
     @Override
     public String cacheFormat() {
         return "cuda, " + layout.describe() + ", keys and values in " + options.kvFormat().name().toLowerCase(Locale.ROOT);
+    }
+
+    @Override
+    public boolean isBatchInvariant() {
+        return options.batchInvariant();
+    }
+
+    @Override
+    public void erase(Allocation memory) {
+        claimDevice();
+        frames.erase(memory);
     }
 
     @Override

@@ -4,6 +4,7 @@ import dev.sidewinder.cuda.device.Device;
 import dev.sidewinder.cuda.device.PinnedMemory;
 import dev.sidewinder.cuda.device.Stream;
 import dev.sidewinder.engine.BackendMemory;
+import dev.sidewinder.kvcache.Allocation;
 import dev.sidewinder.kvcache.BlockCopy;
 import dev.sidewinder.kvcache.HostCopy;
 import dev.sidewinder.kvcache.HostShape;
@@ -65,6 +66,14 @@ final class CudaFrames implements AutoCloseable {
     /// Has the states copied that are to be kept as the step leaves them.
     void keep(MemoryWork work) {
         copyStates(work.stores());
+    }
+
+    /// Fills what a sequence holds with zeros.
+    void erase(Allocation memory) {
+        stream.fill(slot(memory.slot()), (byte) 0, layout.slotBytes());
+        for (int i = 0; i < memory.blockCount(); i++) {
+            stream.fill(block(memory.block(i)), (byte) 0, layout.blockBytes());
+        }
     }
 
     private void copyStates(List<StateCopy> copies) {

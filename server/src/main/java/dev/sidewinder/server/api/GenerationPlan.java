@@ -12,4 +12,9 @@ public record GenerationPlan(List<GenerationRequest> requests, AnswerPlan answer
     public GenerationPlan {
         requests = List.copyOf(requests);
     }
+
+    /// The same with the state kept at the end of each answer.
+    GenerationPlan keepingAnswers() {
+        return new GenerationPlan(requests.stream().map(GenerationRequest::keepingAnswer).toList(), answer);
+    }
 }

@@ -135,9 +135,11 @@ public final class RequestPlanner {
                 chat.thinking().includeReasoning(), chat.tools().choice() instanceof ToolChoice.Named);
         int maxTokens = PromptFit.maxTokens("messages", prompt.length, wanted.length(), model.maxModelTokens());
         var info = new AnswerPlan.PromptInfo(prompt, text, maxTokens);
-        return assemble(AnswerPlan.Form.CHAT, "chatcmpl-", wanted, owner, List.of(info), _ -> CacheMarks.of(format, runs, prompt),
-                Optional.of(answerChat),
+        GenerationPlan plan = assemble(AnswerPlan.Form.CHAT, "chatcmpl-", wanted, owner, List.of(info),
+                _ -> CacheMarks.of(format, runs, prompt), Optional.of(answerChat),
                 stops -> format.guides(guideOptions(chat, format, thinking, stops)));
+        // The next prompt of a tool loop begins with this one and its answer.
+        return chat.tools().tools().isEmpty() ? plan : plan.keepingAnswers();
     }
 
     private GuideOptions guideOptions(ChatCompletionRequest chat, ChatFormat format, boolean thinking,
@@ -296,7 +298,7 @@ public final class RequestPlanner {
             requests.add(new GenerationRequest(id, prompt.tokens(), prompt.maxTokens(), wanted.length().minTokens(),
                     sampling.stopTokens(), wanted.length().choices(), promptLogprobs,
                     sampling.params(form == AnswerPlan.Form.GENERATE), guides, partition, marks.apply(prompt.tokens()),
-                    wanted.output().cacheExplain(), Math.max(wanted.hints().priority(), options.priorityFloor()),
+                    false, wanted.output().cacheExplain(), Math.max(wanted.hints().priority(), options.priorityFloor()),
                     owner.tenant().name()));
         }
         var identity = new AnswerPlan.Identity(owner.requestId(), prefix + owner.requestId(),
