@@ -3,7 +3,7 @@ package dev.sidewinder.server.metrics;
 import java.time.Duration;
 import java.util.function.LongSupplier;
 
-/// How fast requests leave the engine, from the times of the latest ones: tells a refused client when to come back.
+/// How fast requests leave the engine while it works, from the times of the latest ones: tells a refused client when to come back.
 /// Safe for use by many threads.
 final class DrainRate {
 
@@ -15,7 +15,7 @@ final class DrainRate {
     private final long[] ends = new long[REMEMBERED];
     private long count;
 
-    /// @param clock nanoseconds from any origin
+    /// @param clock nanoseconds of work from any origin: it stands still where the engine rests
     DrainRate(LongSupplier clock) {
         this.clock = clock;
     }

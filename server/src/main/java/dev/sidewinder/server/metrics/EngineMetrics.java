@@ -10,6 +10,7 @@ import dev.sidewinder.server.metrics.ServerMetrics.Refusal;
 import java.util.EnumMap;
 import java.util.Locale;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.DoubleSupplier;
 import java.util.function.Supplier;
 import java.util.function.ToDoubleFunction;
@@ -71,7 +72,9 @@ public final class EngineMetrics {
     private final Histogram requestMaxTokens;
     private final Histogram requestComputedTokens;
     private final Histogram requestChoices;
-    private final DrainRate drain = new DrainRate(System::nanoTime);
+    /// Time of all steps: a full queue drains by steps, and what passed between them says nothing.
+    private final AtomicLong stepNanos = new AtomicLong();
+    private final DrainRate drain = new DrainRate(stepNanos::get);
     private final EngineObserver observer;
 
     /// @param modelName      the first served name
@@ -125,7 +128,7 @@ public final class EngineMetrics {
         thinkingTokens = own.counter("sidewinder_thinking_tokens_total", "Reasoning tokens generated.");
         queueGauges();
         new CacheMetrics(compatible, own, cache, () -> status.get().cache());
-        observer = new StepMetrics(this, compatible, own, drain);
+        observer = new StepMetrics(this, compatible, own, drain, stepNanos);
     }
 
     /// To be given to the engine.

@@ -5,6 +5,7 @@ import dev.sidewinder.engine.GenerationTimes;
 import java.util.EnumMap;
 import java.util.Locale;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicLong;
 
 /// Counts the steps of the engine. Called on the engine thread; allocates nothing.
 final class StepMetrics implements EngineObserver {
@@ -23,8 +24,10 @@ final class StepMetrics implements EngineObserver {
     private final Counter sampleNanos = new Counter();
     private final Counter emitNanos = new Counter();
     private volatile long lastStepNanos;
+    private final AtomicLong stepNanos;
 
-    StepMetrics(EngineMetrics metrics, MetricRegistry compatible, MetricRegistry own, DrainRate drain) {
+    StepMetrics(EngineMetrics metrics, MetricRegistry compatible, MetricRegistry own, DrainRate drain, AtomicLong stepNanos) {
+        this.stepNanos = stepNanos;
         this.metrics = metrics;
         this.drain = drain;
         nanRows = own.counter("sidewinder_nan_rows_total", "Rows with NaN or infinity.", new Label("where", "logits"));
@@ -58,6 +61,7 @@ final class StepMetrics implements EngineObserver {
         tokensPerStep.observe(tokens);
         sequences.observe(stepSequences);
         seconds.get(kind).observeNanos(nanos);
+        stepNanos.addAndGet(nanos);
         scheduleNanos.add(phases.schedule());
         launchNanos.add(phases.launch());
         deviceNanos.add(phases.device());

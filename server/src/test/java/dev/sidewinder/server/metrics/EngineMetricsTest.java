@@ -158,7 +158,7 @@ class EngineMetricsTest {
 
         assertThat(rate.estimate(10).toMillis()).isBetween(4500L, 5500L);
         assertThat(rate.estimate(0)).isZero();
-        // and when nothing leaves any more, the estimate grows
+        // and when nothing leaves any more though the engine works, the estimate grows
         now[0] += 3_600_000_000_000L;
         assertThat(rate.estimate(10).toSeconds()).isGreaterThan(60);
     }
