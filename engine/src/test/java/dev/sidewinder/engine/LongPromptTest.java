@@ -36,6 +36,7 @@ class LongPromptTest {
     private final AtomicLong clock = new AtomicLong(1);
     private final Random random = new Random(1);
     private Engine engine;
+    private volatile boolean done;
     private Generation longOne;
     private final Outcome longOutcome = new Outcome(1);
     private final Generation[] readers = new Generation[READERS];
@@ -81,6 +82,7 @@ class LongPromptTest {
             longOutcome.add(event);
         }
         long longNanos = longOne.times().lastToken() - longOne.times().submitted();
+        done = true;
         engine.close();
 
         System.out.printf("LongPromptTest: %d steps, %.1f s, %d short answers, longest gap %.1f ms, longest first token %.1f ms, heap %d MiB%n",
@@ -129,7 +131,7 @@ class LongPromptTest {
     private void read(int reader) {
         boolean through = readers[reader] == null;
         GenerationEvent event;
-        while (!through && (event = readers[reader].poll()) != null) {
+        while (!done && !through && (event = readers[reader].poll()) != null) {
             switch (event) {
                 case GenerationEvent.Token _ -> {
                     if (waitsForFirst[reader]) {
@@ -145,7 +147,7 @@ class LongPromptTest {
                 }
             }
         }
-        if (through) {
+        if (through && !done) {
             askedNanos[reader] = clock.get();
             waitsForFirst[reader] = true;
             readers[reader] = submit(random.ints(1 + random.nextInt(600), 0, VOCAB).toArray(), 1 + random.nextInt(200));

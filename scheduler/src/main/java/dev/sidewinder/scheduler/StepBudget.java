@@ -7,12 +7,14 @@ import dev.sidewinder.kvcache.CacheShape;
 /// step itself holds.
 ///
 /// A block's worth of prompt goes into every step, however long that takes, or prompts would not go on beside many sequences that
-/// generate. And no step takes more than twice as many as have been measured in one, with five times as many tokens that
+/// generate; and what costs hardly more than that. But no step takes more than twice as many as have been measured in one, with five times as many tokens that
 /// these attend to: nothing is known beyond.
 final class StepBudget {
 
     /// Of the time between two tokens; the rest is for what the next step costs more than expected.
     private static final double USED_SHARE = 0.9;
+    /// By so much may the first piece of a step be longer than a block of it.
+    private static final double HARDLY_MORE = 1.1;
     /// Taken before anything has been measured.
     private static final int FIRST_TOKENS = 4 * CacheShape.BLOCK_TOKENS;
     private static final long FIRST_PAIRS = StepLoad.pairs(0, 16 * CacheShape.BLOCK_TOKENS);
@@ -76,15 +78,21 @@ final class StepBudget {
         return fitting == rest ? rest : fitting - fitting % CacheShape.BLOCK_TOKENS;
     }
 
-    /// Whole blocks, and what is left behind them, as long as each is within its time.
+    /// Whole blocks, and what is left behind them, as long as they are within the time that is left.
     private int fitting(int from, int most) {
         double left = tokenGapNanos * USED_SHARE - cost.nanos(load);
-        int taken = load.promptTokens() == 0 ? Math.min(most, CacheShape.BLOCK_TOKENS) : 0;
+        int taken = 0;
+        if (load.promptTokens() == 0) {
+            taken = Math.min(most, CacheShape.BLOCK_TOKENS);
+            // Far into a prompt, reading what stands before may take most of the time: then more tokens cost hardly more.
+            double block = cost.promptNanos(taken, StepLoad.pairs(from, taken), from);
+            left = block > 0 ? Math.max(left, HARDLY_MORE * block) : left;
+        }
         while (taken < most) {
             int then = Math.min(most, taken + CacheShape.BLOCK_TOKENS);
             long pairs = StepLoad.pairs(from, then);
             boolean known = load.promptTokens() + then <= mostTokens && load.promptPairs() + pairs <= mostPairs;
-            if (!known || cost.promptNanos(then, pairs) > left) {
+            if (!known || cost.promptNanos(then, pairs, from) > left) {
                 break;
             }
             taken = then;

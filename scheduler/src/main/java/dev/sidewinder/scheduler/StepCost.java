@@ -1,12 +1,12 @@
 package dev.sidewinder.scheduler;
 
 /// Learns from measured steps how long one takes: a fixed time, and so much for each generated token, each token in the cache
-/// that these read, each prompt token, and each token that a prompt token attends to.
+/// that these read, each prompt token, each token that a prompt token attends to, and each token before a piece of a prompt.
 ///
 /// Least squares over the steps of late: one that lies back by [#MEMORY_STEPS] counts a third. A step counts by the inverse of its
 /// time, between what would make all errors equal in nanoseconds and in percent. No price is negative. A measurement counts as
 /// no more than twice and no less than half of what was expected, so that a pause of the machine says little; several such
-/// on one side in a row are a machine that has changed, and what was measured before hardly counts any more. What has not been
+/// on one side within some steps are a machine that has changed, and what was measured before hardly counts any more. What has not been
 /// seen for long keeps its price. The same measurements always give the same prices.
 final class StepCost {
 
@@ -15,19 +15,20 @@ final class StepCost {
     /// Steps before a measurement is held against what was expected.
     private static final int FIRST_STEPS = 4;
     private static final double MOST_SURPRISE = 2;
-    /// Surprises one after the other, all slower or all faster, after which the machine has changed.
-    private static final int CHANGED_AFTER = 6;
+    /// What a surprise counts, all slower or all faster; a step without one takes off one, and at so many the machine has changed.
+    private static final int SURPRISE = 4;
+    private static final int CHANGED = 6 * SURPRISE;
     /// What remains of the steps before then.
-    private static final double REMAINS = 0.05;
+    private static final double REMAINS = 0.005;
     /// No step is expected to take less than this share of one of late.
     private static final double LEAST_OF_USUAL = 0.05;
     /// Rounds of coordinate descent for each measurement, each from where the last one left off: a dozen steps come as close
     /// as a solution would.
-    private static final int SWEEPS = 6;
+    private static final int SWEEPS = 8;
     /// Below this share of the steps remembered, what a price stands for has not been there.
     private static final double LEAST_SHARE = 1e-3;
 
-    private static final int FEATURES = 5;
+    private static final int FEATURES = 6;
     /// Units in which the features are of about the same size.
     private static final double CACHED_UNIT = 1 << 16;
     private static final double PROMPT_UNIT = 1 << 8;
@@ -43,7 +44,7 @@ final class StepCost {
     private double weight;
     private double count;
     private long steps;
-    /// Of late, one after the other: above zero slower than expected, below zero faster.
+    /// Of late: above zero slower than expected, below zero faster.
     private int surprises;
 
     /// Measured steps so far.
@@ -53,7 +54,7 @@ final class StepCost {
 
     /// Nanoseconds that a step is expected to take.
     double nanos(StepLoad load) {
-        return prices[0] + decodeNanos(load) + promptNanos(load.promptTokens(), load.promptPairs());
+        return prices[0] + decodeNanos(load) + promptNanos(load.promptTokens(), load.promptPairs(), load.pieceTokens());
     }
 
     private double decodeNanos(StepLoad load) {
@@ -61,8 +62,8 @@ final class StepCost {
     }
 
     /// Nanoseconds by which pieces of prompts are expected to make a step longer.
-    double promptNanos(int tokens, long pairs) {
-        return prices[3] * (tokens / PROMPT_UNIT) + prices[4] * (pairs / PAIR_UNIT);
+    double promptNanos(int tokens, long pairs, long before) {
+        return prices[3] * (tokens / PROMPT_UNIT) + prices[4] * (pairs / PAIR_UNIT) + prices[5] * (before / CACHED_UNIT);
     }
 
     /// Takes in how long a step took. One that took no time, by a clock that stands still, says nothing.
@@ -77,6 +78,7 @@ final class StepCost {
         features[2] = load.cachedTokens() / CACHED_UNIT;
         features[3] = load.promptTokens() / PROMPT_UNIT;
         features[4] = load.promptPairs() / PAIR_UNIT;
+        features[5] = load.pieceTokens() / CACHED_UNIT;
         double scale = 1 / Math.sqrt(believed);
         forget(FORGETTING);
         weight += believed;
@@ -97,12 +99,12 @@ final class StepCost {
     private double believable(long nanos, double expected) {
         double believed = Math.clamp(nanos, expected / MOST_SURPRISE, expected * MOST_SURPRISE);
         if (believed == nanos) {
-            surprises = 0;
+            surprises -= Integer.signum(surprises);
             return nanos;
         }
-        int direction = nanos > expected ? 1 : -1;
+        int direction = nanos > expected ? SURPRISE : -SURPRISE;
         surprises = surprises * direction > 0 ? surprises + direction : direction;
-        if (Math.abs(surprises) < CHANGED_AFTER) {
+        if (Math.abs(surprises) < CHANGED) {
             return believed;
         }
         forget(REMAINS);

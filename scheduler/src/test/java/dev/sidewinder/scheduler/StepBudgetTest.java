@@ -106,6 +106,29 @@ class StepBudgetTest {
         assertThat(tokens / room).as("prompt tokens, of the whole blocks that would have fitted").isGreaterThan(0.75);
     }
 
+    @Test
+    void takesMoreThanABlockWhereThatCostsHardlyMore() {
+        // given a machine that reads all of a prompt for each piece of it, which takes 137 ms at a million tokens
+        Random random = new Random(1);
+        int from = 0;
+        int far = 0;
+        int farPieces = 0;
+        while (from < 1_000_000) {
+            beginWithDecodes(8, 1000);
+            int piece = budget.piece(from, 2_000_000);
+            budget.takePiece(from, piece);
+            double nanos = (3e6 + 8e3 * piece + 0.137e3 * from) * (0.97 + 0.06 * random.nextDouble());
+            budget.learn(budget.load(), Math.round(nanos));
+            if (from > 800_000) {
+                far += piece;
+                farPieces++;
+            }
+            from += piece;
+        }
+        // then the pieces where no piece fits into the time are longer than a block
+        assertThat(far / farPieces).isGreaterThan(4 * 128);
+    }
+
     private void beginWithDecodes(int decodes, int from) {
         budget.begin(STEP_TOKENS);
         for (int i = 0; i < decodes; i++) {
