@@ -9,6 +9,7 @@ import dev.sidewinder.cuda.device.Stream;
 import dev.sidewinder.cuda.emulator.Emulator;
 import dev.sidewinder.cuda.emulator.EmulatorSettings;
 import dev.sidewinder.engine.BackendMemory;
+import dev.sidewinder.engine.cpu.TestSequence;
 import dev.sidewinder.kvcache.BlockCopy;
 import dev.sidewinder.kvcache.FrameShape;
 import dev.sidewinder.kvcache.HostCopy;
@@ -203,6 +204,27 @@ class CudaFramesTest {
 
     private static String text(BlockRun run) {
         return run.from() + ".." + (run.from() + run.length() - 1) + " to " + run.to() + ".." + (run.to() + run.length() - 1);
+    }
+
+    @Test
+    void erasesWhatASequenceHoldsAndNothingElse() {
+        try (CudaDevice device = EmulatedBackend.device(EmulatorSettings.withSeed(9).lazily());
+                DeviceBuffer region = device.device().allocate(CudaFrames.regionBytes(LAYOUT, MEMORY));
+                PinnedMemory seen = device.device().pinned(region.bytes());
+                CudaFrames frames = new CudaFrames(device.device(), LAYOUT, MEMORY, region.address(), 0)) {
+            // given memory full of NaN, when a state in frame 2 and two blocks go
+            Stream stream = device.device().stream();
+            stream.fill(region.address(), (byte) -1, region.bytes());
+            frames.erase(new TestSequence(2, new int[] {14, 0}, new int[1]));
+            stream.copyToHost(seen.segment(), region.address(), region.bytes());
+            stream.synchronize();
+
+            // then they are zero, and the end of the frame is as it was
+            for (int at = 0; at < region.bytes(); at++) {
+                boolean gone = at >= 2 * FRAME && at < 2 * FRAME + STATE || at / BLOCK == 14 || at / BLOCK == 0;
+                assertThat(seen.segment().get(ValueLayout.JAVA_BYTE, at)).as("byte %d", at).isEqualTo((byte) (gone ? 0 : -1));
+            }
+        }
     }
 
     @Test
