@@ -175,6 +175,7 @@ void Worker::end_block() {
     }
     bulk_copies_.clear();
     at_mbarrier_.clear();
+    unfenced_barriers_.clear();
     at_grid_wait_.clear();
     named_barriers_.clear();
     launch_ = nullptr;

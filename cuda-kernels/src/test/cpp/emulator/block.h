@@ -134,6 +134,7 @@ public:
     void copy_commit();
     void copy_wait(int newest);
     void mbarrier_init(uint64_t* barrier, uint32_t arrivals, Site site);
+    void barriers_visible();
     void mbarrier_arrive(uint64_t* barrier, Site site);
     void mbarrier_expect(uint64_t* barrier, uint32_t bytes, Site site);
     void mbarrier_wait(uint64_t* barrier, uint32_t parity, Site site);
@@ -228,6 +229,7 @@ private:
     int barrier_predicates_ = 0;
     std::map<int, NamedBarrier> named_barriers_;
     std::vector<Thread*> at_mbarrier_;
+    std::map<uint64_t*, Thread*> unfenced_barriers_;  // initialised by whom, without a fence behind
     std::vector<Thread*> at_grid_wait_;
     std::vector<PendingCopy> bulk_copies_;
 

@@ -169,6 +169,11 @@ uint64_t Worker::mbarrier_state(uint64_t* barrier, Site site) {
     if (!Mbarrier::valid(*barrier)) {
         fail(site, "the barrier at " + hex(barrier) + " was not initialised, or something wrote over it");
     }
+    auto unfenced = unfenced_barriers_.find(barrier);
+    if (unfenced != unfenced_barriers_.end()) {
+        fail(site, "the barrier at " + hex(barrier) + " is used before its initialisation is made visible: " +
+                       where(*unfenced->second) + " has not called fence_barrier_init() behind mbarrier_init()");
+    }
     return *barrier;
 }
 
@@ -178,6 +183,13 @@ void Worker::mbarrier_init(uint64_t* barrier, uint32_t arrivals, Site site) {
         fail(site, "a barrier for " + std::to_string(arrivals) + " arrivals; 1 to 1048575 are possible");
     }
     *barrier = Mbarrier{0, arrivals, arrivals, 0}.pack();
+    unfenced_barriers_[barrier] = current_;
+}
+
+void Worker::barriers_visible() {
+    for (auto entry = unfenced_barriers_.begin(); entry != unfenced_barriers_.end();) {
+        entry = entry->second == current_ ? unfenced_barriers_.erase(entry) : std::next(entry);
+    }
 }
 
 // Stores the new state; a phase in which nothing is missing any more ends, and its waiters may look again.

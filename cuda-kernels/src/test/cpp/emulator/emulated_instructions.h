@@ -203,9 +203,10 @@ inline void bulk_copy(void* shared, const void* global, uint32_t bytes, uint64_t
     emulator_bulk_copy(shared, global, bytes, barrier, EMULATOR_SITE("bulk_copy"));
 }
 
+inline void fence_barrier_init() { emulator_barriers_visible(); }
+
 // Memory ordering is not modelled.
 inline void fence_async_proxy() {}
-inline void fence_barrier_init() {}
 
 // ---- loads ----------------------------------------------------------------------------------------------------------
 

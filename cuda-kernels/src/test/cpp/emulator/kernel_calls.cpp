@@ -37,6 +37,8 @@ KERNEL_CALL void emulator_mbarrier_init(uint64_t* barrier, uint32_t arrivals, Si
     worker().mbarrier_init(barrier, arrivals, site);
 }
 
+KERNEL_CALL void emulator_barriers_visible() { worker().barriers_visible(); }
+
 KERNEL_CALL void emulator_mbarrier_arrive(uint64_t* barrier, Site site) { worker().mbarrier_arrive(barrier, site); }
 
 KERNEL_CALL void emulator_mbarrier_expect(uint64_t* barrier, uint32_t bytes, Site site) {

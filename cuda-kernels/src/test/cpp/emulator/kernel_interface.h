@@ -76,6 +76,8 @@ void emulator_copy_commit();
 void emulator_copy_wait(int newest);
 
 void emulator_mbarrier_init(uint64_t* barrier, uint32_t arrivals, emulator::Site site);
+// The barriers that this thread has initialised may be used.
+void emulator_barriers_visible();
 void emulator_mbarrier_arrive(uint64_t* barrier, emulator::Site site);
 void emulator_mbarrier_expect(uint64_t* barrier, uint32_t bytes, emulator::Site site);
 void emulator_mbarrier_wait(uint64_t* barrier, uint32_t parity, emulator::Site site);

@@ -276,12 +276,15 @@ extern "C" __global__ __launch_bounds__(32) void deep_stack(float* y, int depth)
 }
 KERNEL(deep_stack);
 
-// Waits at a barrier in shared memory whose phase ends when all threads but `lost` have arrived.
+// Waits at a barrier in shared memory whose phase ends when all threads but `lost` have arrived; -2: its initialisation is not
+// made visible.
 extern "C" __global__ __launch_bounds__(64) void lost_arrival(float* y, int lost) {
     __shared__ uint64_t barrier;
     if (threadIdx.x == 0) {
         mbarrier_init(&barrier, blockDim.x);
-        fence_barrier_init();
+        if (lost != -2) {
+            fence_barrier_init();
+        }
     }
     __syncthreads();
     if (static_cast<int>(threadIdx.x) != lost) {

@@ -567,6 +567,21 @@ class EmulatorFaultTest {
         });
     }
 
+    @Test
+    void aBarrierWhoseInitialisationIsNotMadeVisibleIsReported() {
+        underManySeeds(emulator -> {
+            Device device = emulator.device();
+            try (DeviceBuffer y = device.allocate(256)) {
+                assertThatThrownBy(() -> kernel(emulator, "lost_arrival").pointer(y.address()).int32(-2)
+                        .launch(device.stream(), shape(2, 64, 0)))
+                        .isInstanceOf(CudaException.class)
+                        .hasMessageContaining("kernel lost_arrival, block (")
+                        .hasMessageContaining("is used before its initialisation is made visible: ")
+                        .hasMessageContaining("thread (0, 0, 0) has not called fence_barrier_init() behind mbarrier_init()");
+            }
+        });
+    }
+
     // ---- lanes ---------------------------------------------------------------------------------------------------------
 
     @ParameterizedTest
