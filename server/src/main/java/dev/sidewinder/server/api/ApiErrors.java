@@ -1,6 +1,7 @@
 package dev.sidewinder.server.api;
 
 import dev.sidewinder.engine.EngineException;
+import dev.sidewinder.engine.session.SessionException;
 import dev.sidewinder.model.chat.ChatTemplateException;
 import java.time.Duration;
 import java.util.List;
@@ -87,8 +88,29 @@ public final class ApiErrors {
         return never(408, REQUEST, "request_timeout", null, "The request did not arrive in time.");
     }
 
-    public static ApiException sessionBusy() {
-        return never(409, "conflict_error", "session_busy", "session_id", "Another request of this session is running.");
+    public static ApiException sessionNotFound() {
+        return never(404, "not_found_error", "not_found", "session_id", "There is no session of this name.");
+    }
+
+    /// What a session cannot do. The engine's messages are for whoever asked, but for those of its files.
+    public static ApiException of(SessionException failure) {
+        String conflict = "conflict_error";
+        return switch (failure.kind()) {
+            case NOT_FOUND -> sessionNotFound();
+            case EXISTS -> never(409, conflict, "session_exists", "name", "There is a session of this name already.");
+            case BUSY -> never(409, conflict, "session_busy", "session_id",
+                    "Another request of this session is running, or it is being written or read.");
+            case INCOMPATIBLE -> never(409, conflict, "session_incompatible", "session_id", failure.getMessage());
+            case DAMAGED -> never(409, conflict, "session_damaged", "session_id",
+                    "The file of this session is not what was written. Delete the session and begin anew.");
+            case TOO_MANY -> never(409, conflict, "too_many_sessions", null, "There are as many sessions as there may be; delete one.");
+            case TOO_LARGE -> invalid("session_too_large", "session_id",
+                    "This session is longer than the server has room for between requests, whatever else is there.");
+            case NO_ROOM -> overloaded(QUEUE_WAIT);
+            case UNSUPPORTED -> invalid("unsupported_value", "session_id",
+                    "This server has no folder for sessions (sidewinder.sessions.folder), so none can be suspended.");
+            case STORAGE -> internal(failure);
+        };
     }
 
     public static ApiException requestIdInUse() {

@@ -5,6 +5,7 @@ import dev.sidewinder.model.chat.ChatPrompt;
 import dev.sidewinder.model.chat.GuideOptions;
 import dev.sidewinder.model.chat.PromptMark;
 import dev.sidewinder.model.grammar.TokenGuide;
+import dev.sidewinder.model.tokenizer.ControlTokens;
 import dev.sidewinder.model.tokenizer.TextRun;
 import java.util.List;
 import java.util.Optional;
@@ -20,6 +21,9 @@ public interface ChatFormat {
     ///
     /// @param tokens what [ModelText#encode(List)] made of it
     List<PromptMark> marks(List<TextRun> runs, int[] tokens);
+
+    /// The tokens that open and close turns and what is in them.
+    ControlTokens control();
 
     /// Whether the template reads a variable of this name.
     boolean reads(String variable);

@@ -7,7 +7,9 @@ public enum Endpoint {
     GENERATE('G', "/generate"),
     TOKENIZE('K', "/tokenize"),
     DETOKENIZE('D', "/detokenize"),
-    CACHE_RESET('R', "/v1/cache/reset");
+    CACHE_RESET('R', "/v1/cache/reset"),
+    SESSION('S', "/v1/sessions"),
+    SESSION_FORK('F', "/v1/sessions/{name}/fork");
 
     private final char letter;
     private final String path;

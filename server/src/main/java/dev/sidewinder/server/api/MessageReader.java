@@ -20,8 +20,11 @@ final class MessageReader {
 
     private final ApiLimits limits;
     private final Problems problems;
+    private final boolean begins;
 
-    MessageReader(ApiLimits limits, Problems problems) {
+    /// @param begins whether the messages are a whole conversation; otherwise they go on with one that is elsewhere
+    MessageReader(ApiLimits limits, Problems problems, boolean begins) {
+        this.begins = begins;
         this.limits = limits;
         this.problems = problems;
     }
@@ -40,7 +43,7 @@ final class MessageReader {
                 problems.wrongType(path, "an object");
             }
         }
-        if (!problems.any()) {
+        if (begins && !problems.any()) {
             checkOpening(read);
         }
         return read;

@@ -44,6 +44,11 @@ public final class NemotronChat implements ChatFormat {
     }
 
     @Override
+    public ControlTokens control() {
+        return control;
+    }
+
+    @Override
     public boolean reads(String variable) {
         return template.reads(variable);
     }

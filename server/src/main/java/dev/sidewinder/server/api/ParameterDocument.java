@@ -15,7 +15,7 @@ public final class ParameterDocument {
             Generated from `ParameterTable`; `ParameterDocumentTest` fails when the two differ, and says how to write it anew.
 
             Where: C = `/v1/chat/completions`, T = `/v1/completions`, G = `/generate`, K = `/tokenize`, D = `/detokenize`,
-            R = `/v1/cache/reset`.
+            R = `/v1/cache/reset`, S = `/v1/sessions`, F = `/v1/sessions/{name}/fork`.
             A star marks the default of a setting under `sidewinder.limits`. `null` is the same as leaving a field out.
             Codes are those of HTTP 400; a wrong JSON type is always `invalid_type`, a required field that is missing
             `missing_required_parameter`.

@@ -5,6 +5,8 @@ import static dev.sidewinder.server.api.Endpoint.CHAT;
 import static dev.sidewinder.server.api.Endpoint.COMPLETIONS;
 import static dev.sidewinder.server.api.Endpoint.DETOKENIZE;
 import static dev.sidewinder.server.api.Endpoint.GENERATE;
+import static dev.sidewinder.server.api.Endpoint.SESSION;
+import static dev.sidewinder.server.api.Endpoint.SESSION_FORK;
 import static dev.sidewinder.server.api.Endpoint.TOKENIZE;
 import static dev.sidewinder.server.api.Parameter.Origin.EXT;
 import static dev.sidewinder.server.api.Parameter.Origin.SPEC;
@@ -39,7 +41,9 @@ public final class ParameterTable {
     private static final Set<Endpoint> CK = EnumSet.of(CHAT, TOKENIZE);
     private static final Set<Endpoint> D = EnumSet.of(DETOKENIZE);
     private static final Set<Endpoint> R = EnumSet.of(CACHE_RESET);
-    private static final Set<Endpoint> MODEL = EnumSet.complementOf(EnumSet.of(CACHE_RESET));
+    private static final Set<Endpoint> S = EnumSet.of(SESSION);
+    private static final Set<Endpoint> F = EnumSet.of(SESSION_FORK);
+    private static final Set<Endpoint> MODEL = EnumSet.complementOf(EnumSet.of(CACHE_RESET, SESSION, SESSION_FORK));
 
     private static final List<Parameter> PARAMETERS = build();
 
@@ -83,6 +87,10 @@ public final class ParameterTable {
                 "a text, texts, token ids, or lists of token ids (64* prompts at most); choices are numbered prompt x n");
         table.field(G, "prompt", text(ONE, Limit.JSON_STRING_CHARS), "none", EXT,
                 "a text; either this or `token_ids`");
+        table.field(S, "messages", composite(ONE, Bound.of(Limit.MESSAGES), ARRAY), "none", EXT,
+                "what the session begins with, as a conversation; not beside `prompt`");
+        table.field(S, "prompt", composite(ONE, Bound.of(Limit.JSON_VALUES), STRING, ARRAY), "none", EXT,
+                "what the session begins with, as a text or token ids; not beside `messages`");
         table.field(K, "prompt", text(ZERO, Limit.JSON_STRING_CHARS), "none", EXT,
                 "a text; either this or `messages`");
         table.field(G, "token_ids", new ParameterType.TokenIds(ONE, MAX_TOKENS), "none", EXT,
@@ -176,7 +184,7 @@ public final class ParameterTable {
     }
 
     private static void tools(Table table) {
-        table.field(CK, "tools", composite(ZERO, Bound.of(Limit.TOOLS), ARRAY), "[]", SPEC,
+        table.field(EnumSet.of(CHAT, TOKENIZE, SESSION), "tools", composite(ZERO, Bound.of(Limit.TOOLS), ARRAY), "[]", SPEC,
                 "function tools; names `[A-Za-z0-9_.-]{1,128}`, unique");
         table.field(C, "tool_choice", composite(ONE, Bound.of(16), STRING, OBJECT), "auto if tools, else none", SPEC,
                 "none, auto, required, a function by name, or allowed_tools in mode auto or required");
@@ -210,7 +218,7 @@ public final class ParameterTable {
     }
 
     private static void chatFormat(Table table) {
-        table.field(CK, "chat_template_kwargs", composite(ZERO, Bound.of(16), OBJECT), "{}", EXT,
+        table.field(EnumSet.of(CHAT, TOKENIZE, SESSION), "chat_template_kwargs", composite(ZERO, Bound.of(16), OBJECT), "{}", EXT,
                 "enable_thinking, truncate_history_thinking, force_nonempty_content, and medium_effort, low_effort where "
                         + "the template reads them; other names are ignored and reported; 4 KiB at most");
         table.field(CK, "add_generation_prompt", FLAG, "true", EXT,
@@ -232,7 +240,10 @@ public final class ParameterTable {
         table.field(B, "priority", integer(Bound.of(-1_000), Bound.of(1_000)), "0", EXT,
                 "lower goes first; an operator may set the lowest");
         table.field(BG, "request_id", text(ONE, Limit.REQUEST_ID_CHARS), "generated", EXT, "like the header, which wins; replaced unless `[A-Za-z0-9._-]{1,128}`");
-        table.field(B, "session_id", text(ONE, Limit.SESSION_ID_CHARS), "none", EXT, "a hint for logs and placement");
+        table.field(S, "name", text(ONE, Limit.SESSION_ID_CHARS), "generated", EXT, "of the new session, `[A-Za-z0-9._-]{1,128}`");
+        table.required(F, "name", text(ONE, Limit.SESSION_ID_CHARS), EXT, "of the second session, `[A-Za-z0-9._-]{1,128}`");
+        table.field(B, "session_id", text(ONE, Limit.SESSION_ID_CHARS), "none", EXT,
+                "continues a session: the prompt is only what is new. Like the header `x-session-token`; a hint where the server has no sessions");
         table.field(B, "prompt_cache_key", text(ZERO, Limit.CACHE_SALT_CHARS), "none", SPEC, "a hint for placement");
     }
 

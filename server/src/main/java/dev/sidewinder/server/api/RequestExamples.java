@@ -33,6 +33,11 @@ public final class RequestExamples {
                     {"tokens":[1,2,3]}""");
             case CACHE_RESET -> List.of("""
                     {"cache_salt":"team-7"}""");
+            case SESSION -> List.of("""
+                    {"name":"travel-plans","messages":[{"role":"system","content":"You plan travels."}]}""", """
+                    {"prompt":[1,2,3]}""");
+            case SESSION_FORK -> List.of("""
+                    {"name":"travel-plans-2"}""");
         };
         return texts.stream().map(text -> JSON.readObject(text.getBytes(StandardCharsets.UTF_8))).toList();
     }

@@ -8,6 +8,7 @@ import dev.sidewinder.model.chat.CallableTool;
 import dev.sidewinder.model.chat.ChatPrompt;
 import dev.sidewinder.model.chat.ChatTemplateException;
 import dev.sidewinder.model.chat.GuideOptions;
+import dev.sidewinder.model.chat.Message;
 import dev.sidewinder.model.chat.ThinkingBudget;
 import dev.sidewinder.model.grammar.TokenGuide;
 import dev.sidewinder.model.tokenizer.ControlTokens;
@@ -18,6 +19,7 @@ import dev.sidewinder.server.api.answer.RenderedPrompt;
 import dev.sidewinder.server.api.answer.SmallAnswers;
 import java.time.InstantSource;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -37,6 +39,8 @@ public final class RequestPlanner {
 
     /// Stands for the id of a request that is only rendered.
     private static final String RENDER_ID = "render";
+
+    private static final int[] NO_HISTORY = {};
 
     private final ServedModel model;
     private final ApiOptions options;
@@ -58,17 +62,39 @@ public final class RequestPlanner {
     /// @param requestId of the request, already settled between header and body
     /// @throws ApiException when the model does not exist here, the prompt does not fit, or the model lacks what it takes
     public GenerationPlan plan(GenerationCall call, String requestId, Tenant tenant) {
+        return plan(call, requestId, tenant, NO_HISTORY);
+    }
+
+    /// The same for a request of a session.
+    ///
+    /// @param history tokens of the session, which the prompt goes on from; none = the request begins it
+    public GenerationPlan plan(GenerationCall call, String requestId, Tenant tenant, int[] history) {
         String name = model.resolve(call.model());
+        Owner owner = new Owner(requestId, name, tenant, history);
         checkStops(call.options());
         return switch (call) {
-            case ChatCompletionRequest chat -> planChat(chat, new Owner(requestId, name, tenant));
-            case CompletionRequest completion -> planText(completion, new Owner(requestId, name, tenant));
-            case GenerateRequest generate -> planGenerate(generate, new Owner(requestId, name, tenant));
+            case ChatCompletionRequest chat -> planChat(chat, owner);
+            case CompletionRequest completion -> planText(completion, owner);
+            case GenerateRequest generate -> planGenerate(generate, owner);
         };
     }
 
-    /// @param model as the client named it
-    private record Owner(String requestId, String model, Tenant tenant) {}
+    /// @param model   as the client named it
+    /// @param history of its session
+    private record Owner(String requestId, String model, Tenant tenant, int[] history) {}
+
+    /// What a new session begins with.
+    ///
+    /// @return no tokens where it begins with nothing
+    public int[] sessionPrefix(SessionRequest request) {
+        if (request.conversation().isPresent()) {
+            Conversation conversation = request.conversation().get();
+            Map<String, JsonNode> variables = new LinkedHashMap<>(conversation.variables());
+            variables.putIfAbsent("enable_thinking", BooleanNode.valueOf(options.thinking().enabled()));
+            return model.textFor("messages").encode(render(conversation, request.tools(), variables));
+        }
+        return request.prompt().map(prompt -> tokens("prompt", prompt)).orElse(NO_HISTORY);
+    }
 
     /// The body of an answer to `/v1/chat/completions/render`: the prompt that the model would get for this request, which is
     /// checked as if it were to be answered.
@@ -124,9 +150,21 @@ public final class RequestPlanner {
 
     private GenerationPlan planChat(ChatCompletionRequest chat, Owner owner) {
         ChatFormat format = model.chatFor("messages");
-        List<TextRun> runs = render(chat.conversation(), chat.tools().tools(), variables(chat, format));
-        String text = chat.options().output().promptText() ? join(runs) : null;
-        int[] prompt = model.textFor("messages").encode(runs);
+        Map<String, JsonNode> variables = variables(chat, format);
+        ModelText tokenizer = model.textFor("messages");
+        boolean goesOn = owner.history().length > 0;
+        List<TextRun> runs;
+        int[] prompt;
+        if (goesOn) {
+            var turn = new NextTurn(format, tokenizer);
+            runs = rendered(() -> turn.render(chat.conversation(), variables));
+            prompt = turn.append(owner.history(), runs, variables);
+        } else {
+            checkOpening(chat.conversation());
+            runs = render(chat.conversation(), chat.tools().tools(), variables);
+            prompt = tokenizer.encode(runs);
+        }
+        String text = !chat.options().output().promptText() ? null : goesOn ? tokenizer.decode(prompt, false) : join(runs);
         GenerationOptions wanted = chat.options();
         boolean thinking = opensThinking(runs);
         var answer = new AnswerFormat(thinking, chat.tools().tools(), !chat.tools().oneCall(),
@@ -136,7 +174,7 @@ public final class RequestPlanner {
         int maxTokens = PromptFit.maxTokens("messages", prompt.length, wanted.length(), model.maxModelTokens());
         var info = new AnswerPlan.PromptInfo(prompt, text, maxTokens);
         GenerationPlan plan = assemble(AnswerPlan.Form.CHAT, "chatcmpl-", wanted, owner, List.of(info),
-                _ -> CacheMarks.of(format, runs, prompt), Optional.of(answerChat),
+                _ -> goesOn ? CacheMarks.of(prompt) : CacheMarks.of(format, runs, prompt), Optional.of(answerChat),
                 stops -> format.guides(guideOptions(chat, format, thinking, stops)));
         // The next prompt of a tool loop begins with this one and its answer.
         return chat.tools().tools().isEmpty() ? plan : plan.keepingAnswers();
@@ -184,9 +222,13 @@ public final class RequestPlanner {
 
     private List<TextRun> render(Conversation conversation, List<JsonNode> tools, Map<String, JsonNode> variables) {
         ChatFormat format = model.chatFor("messages");
+        return rendered(() -> format.render(new ChatPrompt(conversation.messages(), tools, variables,
+                conversation.addGenerationPrompt(), conversation.continueFinalMessage())));
+    }
+
+    private List<TextRun> rendered(Supplier<List<TextRun>> rendering) {
         try {
-            List<TextRun> runs = format.render(new ChatPrompt(conversation.messages(), tools, variables,
-                    conversation.addGenerationPrompt(), conversation.continueFinalMessage()));
+            List<TextRun> runs = rendering.get();
             checkTextSize("messages", runs.stream().mapToLong(run -> run.text().length()).sum());
             return runs;
         } catch (ChatTemplateException refused) {
@@ -216,7 +258,7 @@ public final class RequestPlanner {
         List<AnswerPlan.PromptInfo> prompts = new ArrayList<>();
         for (int i = 0; i < completion.prompts().size(); i++) {
             String param = completion.prompts().size() == 1 ? "prompt" : "prompt[" + i + "]";
-            int[] tokens = tokens(param, completion.prompts().get(i));
+            int[] tokens = behind(owner.history(), tokens(param, completion.prompts().get(i), owner.history().length == 0));
             tokens = PromptFit.truncate(tokens, completion.truncatePromptTokens(), wanted.length(), model.maxModelTokens());
             int maxTokens = PromptFit.maxTokens(param, tokens.length, wanted.length(), model.maxModelTokens());
             boolean cut = completion.truncatePromptTokens().isPresent();
@@ -237,13 +279,34 @@ public final class RequestPlanner {
                 List.of(new AnswerPlan.PromptInfo(tokens, text, maxTokens)), CacheMarks::of, Optional.empty(), _ -> Optional.empty());
     }
 
+    private static int[] behind(int[] history, int[] tokens) {
+        int[] all = Arrays.copyOf(history, history.length + tokens.length);
+        System.arraycopy(tokens, 0, all, history.length, tokens.length);
+        return all;
+    }
+
+    /// A run of tool results needs a turn before it: where nothing is in front of it, the template would leave it unopened.
+    private static void checkOpening(Conversation conversation) {
+        List<Message> messages = conversation.messages();
+        int first = !messages.isEmpty() && messages.getFirst().role() == Message.Role.SYSTEM ? 1 : 0;
+        if (first < messages.size() && messages.get(first).role() == Message.Role.TOOL) {
+            throw ApiErrors.invalid("invalid_value", "messages[" + first + "].role",
+                    "A conversation must not begin with a tool message; send the assistant's call before it.");
+        }
+    }
+
     private int[] tokens(String param, Prompt prompt) {
+        return tokens(param, prompt, true);
+    }
+
+    /// @param addSpecialTokens whether the post-processor adds its tokens: at the beginning only
+    private int[] tokens(String param, Prompt prompt, boolean addSpecialTokens) {
         return switch (prompt) {
             case Prompt.Tokens tokens -> tokens.ids();
             case Prompt.Text text -> {
                 ModelText tokenizer = model.textFor(param);
                 checkTextSize(param, text.text().length());
-                int[] ids = tokenizer.encode(text.text(), true);
+                int[] ids = tokenizer.encode(text.text(), addSpecialTokens);
                 if (ids.length == 0) {
                     throw ApiErrors.invalid("invalid_value", param, "'" + param + "' makes no token.");
                 }

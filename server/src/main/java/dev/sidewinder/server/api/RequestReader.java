@@ -15,13 +15,24 @@ public final class RequestReader {
     private final ApiOptions options;
     private final Bounds bounds;
     private final StrictJson json;
+    private final boolean goesOn;
 
     /// @param maxModelTokens prompt and answer of one sequence at most
     /// @param vocabSize      token ids are in `[0, vocabSize)`
     public RequestReader(ApiOptions options, int maxModelTokens, int vocabSize) {
+        this(options, new Bounds(options.limits(), maxModelTokens, vocabSize), false);
+    }
+
+    private RequestReader(ApiOptions options, Bounds bounds, boolean goesOn) {
         this.options = options;
-        this.bounds = new Bounds(options.limits(), maxModelTokens, vocabSize);
+        this.bounds = bounds;
         this.json = new StrictJson(options.limits().json());
+        this.goesOn = goesOn;
+    }
+
+    /// A reader of requests that go on with a session which they do not name themselves.
+    public RequestReader goingOn() {
+        return new RequestReader(options, bounds, true);
     }
 
     public ChatCompletionRequest chat(byte[] body) {
@@ -58,6 +69,21 @@ public final class RequestReader {
                 reading.fields.flag("skip_special_tokens", false), reading.ignored);
         reading.problems.throwIfAny();
         return request;
+    }
+
+    public SessionRequest session(byte[] body) {
+        var reading = new Reading(Endpoint.SESSION, json.readObject(body));
+        var request = reading.session();
+        reading.problems.throwIfAny();
+        return request;
+    }
+
+    /// @return the name of the second session
+    public String sessionFork(byte[] body) {
+        var reading = new Reading(Endpoint.SESSION_FORK, json.readObject(body));
+        Optional<String> name = reading.sessionName();
+        reading.problems.throwIfAny();
+        return name.orElseThrow();
     }
 
     public CacheResetRequest cacheReset(byte[] body) {
@@ -132,9 +158,30 @@ public final class RequestReader {
                     fields.flag("add_special_tokens", true), fields.flag("return_token_strs", false), ignored);
         }
 
+        SessionRequest session() {
+            List<Prompt> prompts = fields.json("prompt").map(new PromptReader(bounds, problems)::read).orElse(List.of());
+            if (!problems.any() && (prompts.size() > 1 || !prompts.isEmpty() && fields.has("messages"))) {
+                problems.add("invalid_value", "prompt", "A session begins with one prompt, or with 'messages'.");
+            }
+            Optional<Conversation> conversation = fields.has("messages")
+                    ? Optional.of(conversation(new ThinkingReader(problems, ignored).variables(fields))) : Optional.empty();
+            return new SessionRequest(sessionName(), prompts.stream().findFirst(), conversation.map(each ->
+                    new Conversation(each.messages(), each.variables(), false, false)), tools().tools(), ignored);
+        }
+
+        private Optional<String> sessionName() {
+            Optional<String> name = fields.text("name");
+            if (name.isPresent() && !RequestIds.isValid(name.get())) {
+                problems.add("invalid_value", "name", "The name of a session has 1 to 128 of the characters A-Z a-z 0-9 . _ -");
+            }
+            return name;
+        }
+
         private Conversation conversation(Map<String, JsonNode> variables) {
+            // what a session goes on with may be the result of a call that is in its history
+            boolean begins = !goesOn && fields.text("session_id").isEmpty();
             List<Message> messages = fields.json("messages")
-                    .map(new MessageReader(bounds.limits(), problems)::read).orElse(List.of());
+                    .map(new MessageReader(bounds.limits(), problems, begins)::read).orElse(List.of());
             boolean continues = fields.flag("continue_final_message", false);
             boolean opens = fields.flag("add_generation_prompt", !continues);
             if (continues && opens) {

@@ -6,6 +6,7 @@ import dev.sidewinder.engine.ExpertLoad;
 import dev.sidewinder.engine.FinishReason;
 import dev.sidewinder.engine.GenerationTimes;
 import dev.sidewinder.engine.cuda.CudaSummary;
+import dev.sidewinder.engine.session.Sessions;
 import dev.sidewinder.server.metrics.ServerMetrics.Refusal;
 import java.util.EnumMap;
 import java.util.Locale;
@@ -217,6 +218,16 @@ public final class EngineMetrics {
             case DRAINING -> rejections.get(Refusal.DRAINING).increment();
             case ENGINE_FAILED -> { }
         }
+    }
+
+    /// Says what the sessions of the engine are doing. To be called once, before the first scrape.
+    public void sessions(Sessions sessions) {
+        String help = "Sessions by where they are.";
+        own.gauge("sidewinder_sessions", help, () -> sessions.counts().live(), new Label("state", "live"));
+        own.gauge("sidewinder_sessions", help, () -> sessions.counts().suspended(), new Label("state", "suspended"));
+        String bytes = "Bytes of sessions, in memory of the host or in files.";
+        own.gauge("sidewinder_session_bytes", bytes, () -> sessions.counts().liveBytes(), new Label("state", "live"));
+        own.gauge("sidewinder_session_bytes", bytes, () -> sessions.counts().suspendedBytes(), new Label("state", "suspended"));
     }
 
     /// Says what the model runs on, when that is a GPU.

@@ -7,7 +7,12 @@ import dev.sidewinder.engine.EngineLimits;
 import dev.sidewinder.engine.Timeouts;
 import dev.sidewinder.engine.MemoryPlan;
 import dev.sidewinder.engine.cuda.DeviceFault;
+import dev.sidewinder.engine.session.SessionException;
+import dev.sidewinder.engine.session.SessionIdentity;
+import dev.sidewinder.engine.session.SessionLimits;
+import dev.sidewinder.engine.session.Sessions;
 import dev.sidewinder.kvcache.CacheShape;
+import dev.sidewinder.kvcache.HostShape;
 import dev.sidewinder.model.Model;
 import dev.sidewinder.server.api.Partitions;
 import dev.sidewinder.server.api.RequestPlanner;
@@ -89,8 +94,28 @@ public final class ModelLoader {
         var reader = new RequestReader(config.api(), plan.maxModelTokens(), model.config().vocabSize());
         var planner = new RequestPlanner(served, config.api(), new SecureRandom()::nextLong, InstantSource.system(),
                 partitions);
-        return new RunningModel(model, served, engine.get(), metrics, reader, planner, partitions, plan,
+        Optional<Sessions> sessions = sessions(model, engine.get(), backend, plan);
+        sessions.ifPresent(metrics::sessions);
+        return new RunningModel(model, served, engine.get(), metrics, reader, planner, partitions, sessions, plan,
                 System.currentTimeMillis() / 1000, backend.description(), planned);
+    }
+
+    private Optional<Sessions> sessions(Model model, Engine engine, Backend backend, MemoryPlan plan) {
+        ServerConfig.Sessions wanted = config.sessions();
+        HostShape host = plan.memory().host();
+        if (host.states() == 0 || host.blocks() == 0) {
+            wanted.folder().ifPresent(folder -> {
+                throw new SettingsException("sidewinder.sessions.folder is set, and there is no memory of the host for sessions; raise "
+                        + "sidewinder.engine.host-cache-size");
+            });
+            return Optional.empty();
+        }
+        try {
+            return Optional.of(Sessions.open(engine, new SessionIdentity(model.name(), model.fingerprint(), backend.cacheFormat()),
+                    new SessionLimits(wanted.most(), wanted.perTenant()), wanted.folder()));
+        } catch (SessionException e) {
+            throw new StartException(ServeApplication.REFUSED_TO_START, "sidewinder.sessions.folder: " + e.getMessage());
+        }
     }
 
     /// Under a key of this process: what is kept does not outlive it either.

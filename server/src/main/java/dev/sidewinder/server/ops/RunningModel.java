@@ -2,6 +2,7 @@ package dev.sidewinder.server.ops;
 
 import dev.sidewinder.engine.Engine;
 import dev.sidewinder.engine.MemoryPlan;
+import dev.sidewinder.engine.session.Sessions;
 import dev.sidewinder.model.Model;
 import dev.sidewinder.server.api.Partitions;
 import dev.sidewinder.server.api.RequestPlanner;
@@ -16,11 +17,13 @@ import java.util.Optional;
 /// @param served     what requests and answers need to know of the model
 /// @param plan       the memory of its caches
 /// @param partitions whose prefixes a request may use; empty where none is kept
+/// @param sessions   empty where there is no room on the host for any
 /// @param created    seconds since 1970
 /// @param backend    what computes, in one line
 /// @param planned    how it was chosen
 public record RunningModel(Model model, ServedModel served, Engine engine, EngineMetrics metrics, RequestReader reader,
-        RequestPlanner planner, Optional<Partitions> partitions, MemoryPlan plan, long created, String backend,
+        RequestPlanner planner, Optional<Partitions> partitions, Optional<Sessions> sessions,
+        MemoryPlan plan, long created, String backend,
         PlannedBackend planned) {
 
     /// Under which it is served; the first is the one answers carry by default.

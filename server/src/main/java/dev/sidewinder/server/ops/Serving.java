@@ -1,6 +1,7 @@
 package dev.sidewinder.server.ops;
 
 import dev.sidewinder.engine.EngineStatus;
+import dev.sidewinder.engine.session.Sessions;
 import dev.sidewinder.server.api.ApiErrors;
 import dev.sidewinder.server.metrics.EngineMetrics;
 import dev.sidewinder.server.metrics.ServerMetrics;
@@ -41,6 +42,8 @@ public final class Serving {
     /// Ends the engine: requests that still run fail.
     void stop() {
         if (model != null) {
+            // their files are written while the engine still runs
+            model.sessions().ifPresent(Sessions::close);
             model.engine().close();
         }
     }

@@ -14,9 +14,11 @@ import io.vertx.ext.web.Router;
 import io.vertx.ext.web.RoutingContext;
 import jakarta.enterprise.event.Observes;
 import jakarta.inject.Singleton;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /// Every request passes here before any resource: one place that finds the route, checks host, method, headers and
@@ -25,6 +27,8 @@ import java.util.concurrent.atomic.AtomicInteger;
 public final class FrontDoor {
 
     private static final int BEFORE_EVERYTHING = 1_000_000;
+    /// Routes that can be asked without a body.
+    private static final Set<Route> BARE = EnumSet.of(Route.CACHE_RESET, Route.SESSION_CREATE, Route.SESSION_SUSPEND, Route.SESSION_RESUME);
     /// How long a refused body is read and thrown away, so that the client gets to see the refusal.
     private static final long LINGER_MILLIS = 500;
 
@@ -85,7 +89,7 @@ public final class FrontDoor {
             return;
         }
         Optional<Route.Match> match = Route.find(context.request().path());
-        Route route = match.map(Route.Match::route).orElse(null);
+        Route route = match.map(found -> found.forMethod(context.request().method().name())).orElse(null);
         Exchange exchange = open(context, route);
         try {
             check(context.request(), route);
@@ -138,7 +142,7 @@ public final class FrontDoor {
             checkAccept(request, route);
         }
         checkContentLength(request);
-        boolean maybeBare = route == Route.CACHE_RESET && !hasBody(request);
+        boolean maybeBare = BARE.contains(route) && !hasBody(request);
         if (route.method().equals("POST") && !maybeBare) {
             checkContentType(request);
         }
@@ -181,7 +185,8 @@ public final class FrontDoor {
         List<String> offered = switch (route) {
             case CHAT, COMPLETIONS, GENERATE -> List.of("application/json", "text/event-stream");
             case OPENAPI_YAML -> List.of("application/yaml", "application/x-yaml", "text/yaml", "text/plain");
-            case CHAT_RENDER, COMPLETIONS_RENDER, TOKENIZE, DETOKENIZE, CACHE_RESET, MODELS, MODEL, VERSION, OPENAPI_JSON, HEALTH, LIVE, READY,
+            case CHAT_RENDER, COMPLETIONS_RENDER, TOKENIZE, DETOKENIZE, CACHE_RESET, SESSION_CREATE, SESSION_LIST,
+                    SESSION, SESSION_DELETE, SESSION_FORK, SESSION_SUSPEND, SESSION_RESUME, MODELS, MODEL, VERSION, OPENAPI_JSON, HEALTH, LIVE, READY,
                     STARTED, METRICS ->
                 List.of("application/json");
         };

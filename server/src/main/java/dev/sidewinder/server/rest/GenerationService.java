@@ -3,6 +3,8 @@ package dev.sidewinder.server.rest;
 import dev.sidewinder.engine.Engine;
 import dev.sidewinder.engine.EngineException;
 import dev.sidewinder.engine.GenerationRequest;
+import dev.sidewinder.engine.session.SessionException;
+import dev.sidewinder.engine.session.SessionTurn;
 import dev.sidewinder.server.api.ApiErrors;
 import dev.sidewinder.server.api.ApiException;
 import dev.sidewinder.server.api.ChatCompletionRequest;
@@ -29,6 +31,7 @@ import java.security.SecureRandom;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.BiFunction;
 
 /// The life of a request to the model on its virtual thread: a place in the queue, then the request, then its events
@@ -60,6 +63,8 @@ public final class GenerationService {
                 run(exchange, model, read);
             } catch (EngineException e) {
                 throw ApiErrors.of(e, model.metrics().queueDrain());
+            } catch (SessionException e) {
+                throw ApiErrors.of(e);
             }
         } catch (ApiException refusal) {
             exchange.fail(refusal);
@@ -79,8 +84,12 @@ public final class GenerationService {
         Engine.Place place = model.engine().reserve(1, estimate(exchange, model, 1));
         Generations generations;
         GenerationPlan plan;
+        Optional<SessionTurn> session = Optional.empty();
+        boolean submitted = false;
         try {
-            GenerationCall call = read.apply(model.reader(), exchange.body());
+            Optional<String> named = SessionUse.named(exchange, model);
+            RequestReader reader = named.isPresent() ? model.reader().goingOn() : model.reader();
+            GenerationCall call = read.apply(reader, exchange.body());
             exchange.settle(call.options().hints().requestId());
             List<String> ignored = call.options().hints().ignored();
             if (!ignored.isEmpty()) {
@@ -92,14 +101,24 @@ public final class GenerationService {
                 place.close();
                 place = model.engine().reserve(sequences, estimate(exchange, model, sequences));
             }
-            plan = model.planner().plan(call, exchange.requestId(), Tenant.ANONYMOUS);
-            generations = Generations.submit(place, plan.requests());
+            session = SessionUse.begin(model, call, named, Tenant.ANONYMOUS);
+            if (session.isPresent()) {
+                plan = model.planner().plan(call, exchange.requestId(), Tenant.ANONYMOUS, session.get().tokens());
+                generations = Generations.submit(place, session.get(), plan.requests().getFirst());
+            } else {
+                plan = model.planner().plan(call, exchange.requestId(), Tenant.ANONYMOUS);
+                generations = Generations.submit(place, plan.requests());
+            }
+            submitted = true;
         } finally {
             place.close();
+            if (!submitted) {
+                session.ifPresent(SessionTurn::close);
+            }
         }
-        try (generations) {
+        try (generations; SessionTurn turn = session.orElse(null)) {
             exchange.whenGone(generations::cancel);
-            var work = new Work(exchange, model, plan, generations);
+            var work = new Work(exchange, model, plan, generations, session);
             if (plan.answer().stream().enabled()) {
                 work.stream();
             } else {
@@ -129,10 +148,12 @@ public final class GenerationService {
         private final GenerationPlan plan;
         private final Generations generations;
         private final RequestTally tally;
+        private final Optional<SessionTurn> session;
         private final long admitted = System.nanoTime();
         private final long deadline;
 
-        Work(Exchange exchange, RunningModel model, GenerationPlan plan, Generations generations) {
+        Work(Exchange exchange, RunningModel model, GenerationPlan plan, Generations generations, Optional<SessionTurn> session) {
+            this.session = session;
             this.exchange = exchange;
             this.model = model;
             this.plan = plan;
@@ -252,6 +273,8 @@ public final class GenerationService {
         /// The engine's part is over: counts how.
         private void settle(AnswerAssembler assembler) {
             if (assembler.complete()) {
+                // before the client hears of the end: its next request may come at once
+                session.ifPresent(turn -> turn.keep(Math.toIntExact(assembler.usage().completionTokens())));
                 tally.finished(generations, assembler.usage());
             } else if (assembler.failure().isPresent()) {
                 count(assembler.failure().get().kind());

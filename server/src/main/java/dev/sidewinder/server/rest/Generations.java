@@ -5,6 +5,7 @@ import dev.sidewinder.engine.Generation;
 import dev.sidewinder.engine.GenerationEvent;
 import dev.sidewinder.engine.GenerationRequest;
 import dev.sidewinder.engine.GenerationTimes;
+import dev.sidewinder.engine.session.SessionTurn;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -39,6 +40,11 @@ final class Generations implements AutoCloseable {
             generations.forEach(Generation::cancel);
             throw e;
         }
+    }
+
+    /// Hands the only prompt of a request to the engine, as the next turn of a session.
+    static Generations submit(Engine.Place place, SessionTurn session, GenerationRequest request) {
+        return new Generations(List.of(session.submit(place, request)), List.of(request));
     }
 
     /// Waits for an event of any prompt.

@@ -70,7 +70,7 @@ public final class OpenApiDocument {
     private static boolean streams(Endpoint endpoint) {
         return switch (endpoint) {
             case CHAT, COMPLETIONS, GENERATE -> true;
-            case TOKENIZE, DETOKENIZE, CACHE_RESET -> false;
+            case TOKENIZE, DETOKENIZE, CACHE_RESET, SESSION, SESSION_FORK -> false;
         };
     }
 
@@ -95,6 +95,8 @@ public final class OpenApiDocument {
             case TOKENIZE -> "TokenizeRequest";
             case DETOKENIZE -> "DetokenizeRequest";
             case CACHE_RESET -> "CacheResetRequest";
+            case SESSION -> "SessionRequest";
+            case SESSION_FORK -> "SessionForkRequest";
         };
     }
 

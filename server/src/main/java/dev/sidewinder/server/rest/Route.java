@@ -1,10 +1,14 @@
 package dev.sidewinder.server.rest;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /// Every path this server knows. Whatever is not here never reaches a resource.
 public enum Route {
@@ -16,6 +20,13 @@ public enum Route {
     TOKENIZE("POST", "/tokenize", Kind.SMALL, "/v1/tokenize"),
     DETOKENIZE("POST", "/detokenize", Kind.SMALL, "/v1/detokenize"),
     CACHE_RESET("POST", "/v1/cache/reset", Kind.SMALL, "/reset_prefix_cache"),
+    SESSION_CREATE("POST", "/v1/sessions", Kind.SMALL),
+    SESSION_LIST("GET", "/v1/sessions", Kind.SMALL),
+    SESSION("GET", "/v1/sessions/{name}", Kind.SMALL),
+    SESSION_DELETE("DELETE", "/v1/sessions/{name}", Kind.SMALL),
+    SESSION_FORK("POST", "/v1/sessions/{name}/fork", Kind.SMALL),
+    SESSION_SUSPEND("POST", "/v1/sessions/{name}/suspend", Kind.SMALL),
+    SESSION_RESUME("POST", "/v1/sessions/{name}/resume", Kind.SMALL),
     MODELS("GET", "/v1/models", Kind.SMALL, "/models"),
     MODEL("GET", "/v1/models/{id}", Kind.SMALL),
     VERSION("GET", "/version", Kind.SMALL, "/v1/version"),
@@ -38,6 +49,9 @@ public enum Route {
     }
 
     private static final String MODEL_PREFIX = "/v1/models/";
+    private static final String SESSION_PREFIX = "/v1/sessions/";
+    /// What a session may be called in a path: nothing that would have to be decoded.
+    private static final Pattern SESSION_NAME = Pattern.compile("[A-Za-z0-9._-]{1,128}");
     private static final String DOUBLE_PREFIX = "/v1/v1/";
 
     /// Routes of the OpenAI API and its relatives that this server does not offer.
@@ -45,7 +59,7 @@ public enum Route {
             "/v1/chat/completions/", "/v1/containers", "/v1/conversations", "/v1/edits", "/v1/embeddings", "/v1/engines",
             "/v1/evals", "/v1/files", "/v1/fine-tunes", "/v1/fine_tuning", "/v1/images", "/v1/messages",
             "/v1/moderations", "/v1/organization", "/v1/realtime", "/v1/rerank", "/v1/responses", "/v1/score",
-            "/v1/sessions", "/v1/threads", "/v1/uploads", "/v1/vector_stores", "/v1/videos");
+            "/v1/threads", "/v1/uploads", "/v1/vector_stores", "/v1/videos");
 
     private static final Map<String, Route> BY_PATH = byPath();
 
@@ -64,7 +78,17 @@ public enum Route {
     /// Where a request goes.
     ///
     /// @param path the path under which the resource knows it
-    public record Match(Route route, String path) {}
+    public record Match(Route route, String path) {
+
+        /// The route of the same path that takes a method, where several share it; otherwise the first of them.
+        Route forMethod(String method) {
+            return siblings(route).filter(each -> each.allows(method)).findFirst().orElse(route);
+        }
+    }
+
+    private static Stream<Route> siblings(Route route) {
+        return Arrays.stream(values()).filter(each -> each.path.equals(route.path));
+    }
 
     public String method() {
         return method;
@@ -81,7 +105,7 @@ public enum Route {
 
     /// What the `Allow` header says.
     public String allowed() {
-        return method.equals("GET") ? "GET, HEAD" : method;
+        return siblings(this).map(each -> each.method.equals("GET") ? "GET, HEAD" : each.method).collect(Collectors.joining(", "));
     }
 
     public boolean allows(String requested) {
@@ -106,11 +130,31 @@ public enum Route {
         if (exact != null) {
             return Optional.of(new Match(exact, exact.path));
         }
+        if (once.startsWith(SESSION_PREFIX)) {
+            return session(once);
+        }
         String full = once.startsWith("/models/") ? "/v1" + once : once;
         if (full.startsWith(MODEL_PREFIX) && isPlain(full.substring(MODEL_PREFIX.length()))) {
             return Optional.of(new Match(MODEL, full));
         }
         return Optional.empty();
+    }
+
+    private static Optional<Match> session(String path) {
+        String rest = path.substring(SESSION_PREFIX.length());
+        int slash = rest.indexOf('/');
+        String name = slash < 0 ? rest : rest.substring(0, slash);
+        if (!SESSION_NAME.matcher(name).matches() || name.equals(".") || name.equals("..")) {
+            return Optional.empty();
+        }
+        Route route = switch (slash < 0 ? "" : rest.substring(slash)) {
+            case "" -> SESSION;
+            case "/fork" -> SESSION_FORK;
+            case "/suspend" -> SESSION_SUSPEND;
+            case "/resume" -> SESSION_RESUME;
+            default -> null;
+        };
+        return Optional.ofNullable(route).map(found -> new Match(found, path));
     }
 
     /// Whether other servers of this API have something at the path.
@@ -137,8 +181,8 @@ public enum Route {
     private static Map<String, Route> byPath() {
         Map<String, Route> map = new HashMap<>();
         for (Route route : values()) {
-            if (route != MODEL) {
-                route.paths().forEach(path -> map.put(path, route));
+            if (!route.path.contains("{")) {
+                route.paths().forEach(path -> map.putIfAbsent(path, route));
             }
         }
         return Map.copyOf(map);

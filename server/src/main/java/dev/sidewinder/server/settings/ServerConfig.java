@@ -18,7 +18,7 @@ import java.util.Optional;
 ///
 /// @param notes what to tell the operator about the settings: one log line each
 public record ServerConfig(Model model, Engine engine, Http http, ApiOptions api, Drain drain, Transport transport,
-        Work work, Cache cache, LogLevel logLevel, Metrics metrics, List<String> notes) {
+        Work work, Cache cache, Sessions sessions, LogLevel logLevel, Metrics metrics, List<String> notes) {
 
     /// What computes.
     public enum BackendKind {
@@ -87,6 +87,11 @@ public record ServerConfig(Model model, Engine engine, Http http, ApiOptions api
     /// @param prefixes whether requests go on from what others have computed
     public record Cache(boolean prefixes) {}
 
+    /// @param folder    for files of sessions; empty = none is written
+    /// @param most      sessions in all
+    /// @param perTenant sessions of one tenant
+    public record Sessions(Optional<Path> folder, int most, int perTenant) {}
+
     /// @param experts whether every expert has a series of its own
     public record Metrics(boolean experts) {}
 
@@ -120,6 +125,7 @@ public record ServerConfig(Model model, Engine engine, Http http, ApiOptions api
                 transport(values),
                 work(values),
                 new Cache(values.get(Settings.CACHE_PREFIXES)),
+                new Sessions(values.get(Settings.SESSION_FOLDER), values.get(Settings.SESSIONS), values.get(Settings.SESSIONS_PER_TENANT)),
                 values.get(Settings.LOG_LEVEL),
                 new Metrics(values.get(Settings.EXPERT_METRICS)),
                 values.notes());

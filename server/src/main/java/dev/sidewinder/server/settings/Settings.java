@@ -91,6 +91,14 @@ final class Settings {
             "true", "whether a prompt goes on from what was computed of the same tokens before, for the same tenant and "
                     + "`cache_salt`; false: every prompt is computed in full");
 
+    // ---- sessions ----
+    static final Setting<Optional<Path>> SESSION_FOLDER = add("sidewinder.sessions.folder", List.of("--session-folder"), path(), "",
+            "folder for the files of suspended sessions; without it sessions live as long as the server");
+    static final Setting<Integer> SESSIONS = add("sidewinder.sessions.most", List.of(), integer(1, 1_000_000), "10000",
+            "sessions in all; more: 409");
+    static final Setting<Integer> SESSIONS_PER_TENANT = add("sidewinder.sessions.most-per-tenant", List.of(), integer(1, 1_000_000),
+            "1000", "sessions of one tenant; more: 409");
+
     // ---- http ----
     static final Setting<String> HOST = add("sidewinder.http.host", List.of("--host"), text(), "127.0.0.1",
             "address to listen on; anything but loopback needs `sidewinder.auth.mode=none` as long as there are no keys");

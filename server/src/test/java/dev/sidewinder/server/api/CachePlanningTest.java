@@ -31,7 +31,7 @@ class CachePlanningTest {
             case CHAT -> reader.chat(bytes("{\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]" + fields + "}"));
             case COMPLETIONS -> reader.completion(bytes("{\"prompt\":\"hello\"" + fields + "}"));
             case GENERATE -> reader.generate(bytes("{\"prompt\":\"hello\"" + fields + "}"));
-            case TOKENIZE, DETOKENIZE, CACHE_RESET -> throw new IllegalArgumentException("nothing is generated there");
+            case TOKENIZE, DETOKENIZE, CACHE_RESET, SESSION, SESSION_FORK -> throw new IllegalArgumentException("nothing is generated there");
         };
     }
 

@@ -8,6 +8,7 @@ import dev.sidewinder.model.chat.GuideOptions;
 import dev.sidewinder.model.chat.Message;
 import dev.sidewinder.model.chat.PromptMark;
 import dev.sidewinder.model.grammar.TokenGuide;
+import dev.sidewinder.model.tokenizer.ControlTokens;
 import dev.sidewinder.model.tokenizer.TextRun;
 import java.util.ArrayList;
 import java.util.List;
@@ -54,6 +55,11 @@ public final class FakeChat implements ChatFormat {
     @Override
     public List<PromptMark> marks(List<TextRun> runs, int[] tokens) {
         return PromptMark.of(runs, tokens, FakeText.control());
+    }
+
+    @Override
+    public ControlTokens control() {
+        return FakeText.control();
     }
 
     @Override

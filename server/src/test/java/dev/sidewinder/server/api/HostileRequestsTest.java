@@ -352,6 +352,8 @@ class HostileRequestsTest {
             case TOKENIZE -> reader.tokenize(body);
             case DETOKENIZE -> reader.detokenize(body);
             case CACHE_RESET -> reader.cacheReset(body);
+            case SESSION -> reader.session(body);
+            case SESSION_FORK -> reader.sessionFork(body);
         };
     }
 

@@ -222,6 +222,8 @@ class ParameterTableTest {
             case TOKENIZE -> READER.tokenize(body);
             case DETOKENIZE -> READER.detokenize(body);
             case CACHE_RESET -> READER.cacheReset(body);
+            case SESSION -> READER.session(body);
+            case SESSION_FORK -> READER.sessionFork(body);
         };
     }
 
@@ -233,6 +235,8 @@ class ParameterTableTest {
             case TOKENIZE -> field.equals("messages") ? "" : "\"prompt\":\"hi\"";
             case DETOKENIZE -> "\"tokens\":[]";
             case CACHE_RESET -> "\"cache_salt\":\"s\"";
+            case SESSION -> "\"tools\":[]";
+            case SESSION_FORK -> "\"name\":\"n\"";
         };
         boolean isBase = base.startsWith("\"" + field + "\"") || base.isEmpty();
         String text = isBase ? "" : base + ",";

@@ -445,7 +445,7 @@ class RequestPlannerTest {
             case CHAT -> reader.chat(bytes);
             case COMPLETIONS -> reader.completion(bytes);
             case GENERATE -> reader.generate(bytes);
-            case TOKENIZE, DETOKENIZE, CACHE_RESET -> throw new IllegalArgumentException("nothing is generated there");
+            case TOKENIZE, DETOKENIZE, CACHE_RESET, SESSION, SESSION_FORK -> throw new IllegalArgumentException("nothing is generated there");
         };
         GenerationPlan plan = FakeModel.planner(model, ApiOptions.standard()).plan(call, "req", Tenant.ANONYMOUS);
         assertThat(plan.answer().totalChoices()).isEqualTo(call.sequences());

@@ -92,7 +92,7 @@ class ServingTest {
 
     /// Only the engine matters here.
     private static RunningModel running(Engine engine) {
-        return new RunningModel(null, null, engine, null, null, null, Optional.empty(), null, 0, "broken", null);
+        return new RunningModel(null, null, engine, null, null, null, Optional.empty(), Optional.empty(), null, 0, "broken", null);
     }
 
     /// Fails in every step, or computes NaN.

@@ -32,7 +32,7 @@ class CacheReportTest {
         String prompt = switch (endpoint) {
             case CHAT -> "\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]";
             case COMPLETIONS, GENERATE -> "\"prompt\":\"hello\"";
-            case TOKENIZE, DETOKENIZE, CACHE_RESET -> throw new IllegalArgumentException("nothing is generated there");
+            case TOKENIZE, DETOKENIZE, CACHE_RESET, SESSION, SESSION_FORK -> throw new IllegalArgumentException("nothing is generated there");
         };
         return "{" + prompt + fields + "}";
     }

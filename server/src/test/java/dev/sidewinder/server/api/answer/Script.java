@@ -45,7 +45,7 @@ final class Script {
             case CHAT -> reader.chat(bytes);
             case COMPLETIONS -> reader.completion(bytes);
             case GENERATE -> reader.generate(bytes);
-            case TOKENIZE, DETOKENIZE, CACHE_RESET -> throw new IllegalArgumentException("nothing is generated there");
+            case TOKENIZE, DETOKENIZE, CACHE_RESET, SESSION, SESSION_FORK -> throw new IllegalArgumentException("nothing is generated there");
         };
         return new Script(FakeModel.planner(model, options).plan(call, "req-1", Tenant.ANONYMOUS));
     }
