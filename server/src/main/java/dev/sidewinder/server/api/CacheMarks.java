@@ -1,5 +1,6 @@
 package dev.sidewinder.server.api;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.kvcache.CheckpointPoint;
 import dev.sidewinder.model.chat.PromptMark;
@@ -27,6 +28,13 @@ final class CacheMarks {
             }));
         }
         return withEnd(marks, prompt.length);
+    }
+
+    /// Whether the next prompt of a conversation is likely to begin with this one and its answer: in a tool loop, and where the template
+    /// has no reasoning to drop.
+    static boolean answerStays(ChatCompletionRequest chat) {
+        JsonNode truncates = chat.conversation().variables().get("truncate_history_thinking");
+        return !chat.tools().tools().isEmpty() || !chat.thinking().enabled() || truncates != null && !truncates.asBoolean(true);
     }
 
     /// Of a text: its end. Whoever sends it again, or goes on from it, has that much in common with it.

@@ -176,8 +176,7 @@ public final class RequestPlanner {
         GenerationPlan plan = assemble(AnswerPlan.Form.CHAT, "chatcmpl-", wanted, owner, List.of(info),
                 _ -> goesOn ? CacheMarks.of(prompt) : CacheMarks.of(format, runs, prompt), Optional.of(answerChat),
                 stops -> format.guides(guideOptions(chat, format, thinking, stops)));
-        // The next prompt of a tool loop begins with this one and its answer.
-        return chat.tools().tools().isEmpty() ? plan : plan.keepingAnswers();
+        return CacheMarks.answerStays(chat) ? plan.keepingAnswers() : plan;
     }
 
     private GuideOptions guideOptions(ChatCompletionRequest chat, ChatFormat format, boolean thinking,

@@ -81,7 +81,8 @@ public final class ModelLoader {
         engine.set(Engine.start(backend, limits(planned), metrics.observer()));
         Optional<Partitions> partitions = config.cache().prefixes() ? Optional.of(partitions()) : Optional.empty();
         try {
-            new SelfTest(engine.get(), backend.vocabSize()).run();
+            new SelfTest(engine.get(), backend.vocabSize(), plan.maxModelTokens(),
+                    partitions.map(all -> all.of(SelfTest.TENANT, Optional.empty()))).run();
         } catch (RuntimeException | InterruptedException e) {
             Optional<Throwable> failure = engine.get().failure();
             engine.get().close();

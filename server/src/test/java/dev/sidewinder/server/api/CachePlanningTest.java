@@ -134,6 +134,19 @@ class CachePlanningTest {
         assertThat(request.prompt().length - request.marks().getLast().position()).isLessThan(128);
     }
 
+    @ParameterizedTest
+    @CsvSource(delimiter = '~', value = {
+        " ~ false",
+        ",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}] ~ true",
+        ",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}],\"tool_choice\":\"none\" ~ false",
+        ",\"enable_thinking\":false ~ true",
+        ",\"chat_template_kwargs\":{\"truncate_history_thinking\":false} ~ true",
+        ",\"chat_template_kwargs\":{\"truncate_history_thinking\":true} ~ false",
+    })
+    void keepsTheEndOfAnAnswerWhereTheNextPromptHasIt(String fields, boolean keeps) {
+        assertThat(plan(Endpoint.CHAT, fields == null ? "" : fields, ALICE).requests().getFirst().keepsAnswer()).isEqualTo(keeps);
+    }
+
     @Test
     void handsOnPriorityTenantAndTheWishToKnow() {
         GenerationRequest request = plan(Endpoint.COMPLETIONS, ",\"priority\":-7,\"cache_explain\":true", BOB).requests().getFirst();

@@ -76,7 +76,7 @@ class ServingTest {
     @Test
     void failsTheSelfTestOfAModelThatComputesNaN() {
         try (Engine engine = start(new BrokenBackend(Float.NaN))) {
-            assertThatThrownBy(() -> new SelfTest(engine, BrokenBackend.VOCABULARY).run())
+            assertThatThrownBy(() -> new SelfTest(engine, BrokenBackend.VOCABULARY, 1000, Optional.empty()).run())
                     .isInstanceOfSatisfying(StartException.class,
                             failure -> assertThat(failure.exitCode()).isEqualTo(ServeApplication.SELF_TEST_FAILED));
         }

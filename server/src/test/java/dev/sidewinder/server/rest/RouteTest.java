@@ -18,6 +18,8 @@ class RouteTest {
         "/v1/chat/completions/render, CHAT_RENDER, /v1/chat/completions/render",
         "/v1/v1/completions/render, COMPLETIONS_RENDER, /v1/completions/render", "/models, MODELS, /v1/models", "/v1/tokenize, TOKENIZE, /tokenize",
         "/v1/detokenize, DETOKENIZE, /detokenize", "/reset_prefix_cache, CACHE_RESET, /v1/cache/reset", "/ping, HEALTH, /health", "/v1/health/live, LIVE, /health/live",
+        "/v1/sessions, SESSION_CREATE, /v1/sessions", "/v1/sessions/a.b-C_1, SESSION, /v1/sessions/a.b-C_1",
+        "/v1/v1/sessions/a/fork, SESSION_FORK, /v1/sessions/a/fork", "/v1/sessions/a/resume, SESSION_RESUME, /v1/sessions/a/resume",
         "/v1/metrics, METRICS, /metrics", "/v1/version, VERSION, /version",
         "/v1/models/a/b, MODEL, /v1/models/a/b", "/models/a%2Fb, MODEL, /v1/models/a%2Fb",
         "/v1/v1/models/x, MODEL, /v1/models/x"})
@@ -29,9 +31,21 @@ class RouteTest {
     @ValueSource(strings = {"/", "", "/v1", "/v1/", "/v1/models/", "/v1//models", "//v1/models", "/v1/models/../models",
         "/v1/models/%2e%2e/x", "/v1/models/%2E%2E", "/v1/models/a//b", "/v1/models/a;x", "/v1/models/a\\b",
         "/v1/models/a%5Cb", "/v1/models/.", "/V1/models", "/v1/models;x", "/health/../metrics", "/health/live/",
-        "/internal/micrometer", "/openapi", "/q/health", "*", "/v1/v1/v1/models", "/v1/models/a%2F..%2Fb"})
+        "/internal/micrometer", "/openapi", "/q/health", "*", "/v1/v1/v1/models", "/v1/models/a%2F..%2Fb", "/v1/sessions/", "/v1/sessions/..",
+        "/v1/sessions/.", "/v1/sessions/a/", "/v1/sessions/a/nope", "/v1/sessions/a%2Fb", "/v1/sessions/a/fork/b", "/v1/sessions//fork"})
     void knowsNoOtherSpelling(String path) {
         assertThat(Route.find(path)).isEqualTo(Optional.empty());
+    }
+
+    @Test
+    void choosesByMethodWhereTwoRoutesShareAPath() {
+        Route.Match sessions = Route.find("/v1/sessions").orElseThrow();
+        assertThat(sessions.forMethod("POST")).isEqualTo(Route.SESSION_CREATE);
+        assertThat(sessions.forMethod("HEAD")).isEqualTo(Route.SESSION_LIST);
+        assertThat(sessions.forMethod("PUT").allowed()).isEqualTo("POST, GET, HEAD");
+        assertThat(Route.find("/v1/sessions/a").orElseThrow().forMethod("DELETE")).isEqualTo(Route.SESSION_DELETE);
+        assertThat(Route.SESSION.allowed()).isEqualTo("GET, HEAD, DELETE");
+        assertThat(Route.METRICS.allowed()).isEqualTo("GET, HEAD");
     }
 
     @ParameterizedTest
