@@ -16,6 +16,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Random;
 import java.util.Set;
 import org.junit.jupiter.api.AfterAll;
@@ -193,6 +194,30 @@ class CpuPrefixTest {
                             .isEqualTo(expected[i].events());
                 }
             }
+        }
+    }
+
+    /// As a call of a tool is held to its schema, and an answer ends at its stop token, wherever the prompt came from.
+    @ParameterizedTest
+    @ValueSource(ints = {127, 128, 129, 257})
+    void aFormThatHoldsAnAnswerHoldsItBehindAFoundPrompt(int length) {
+        try (Engine cold = engine(512, 4); Engine cached = engine(512, 12)) {
+            int ended = 0;
+            for (int kind = 0; kind < 12; kind++) {
+                int form = kind;
+                int[] prompt = Arrays.copyOf(text, length);
+                prompt[0] = kind;
+                var request = new GenerationRequest("test", prompt, ANSWER, 3, Set.of(9, 20, 31, 42, 53, 60), 1, -1,
+                        Sampling.values()[kind % 2].params(),
+                        Optional.of(() -> new PatternGuide(model.config().vocabSize(), form)));
+                Answer expected = read(submit(cold, request));
+                read(submit(cached, withPrefixes(request)));
+                Answer again = read(submit(cached, withPrefixes(request)));
+                assertThat(again.events()).as("form %d behind %d", kind, length).isEqualTo(expected.events());
+                assertThat(again.reusedTokens()).isEqualTo((length - 1) / 128 * 128);
+                ended += again.events().size() < ANSWER ? 1 : 0;
+            }
+            assertThat(ended).as("answers that their form or a stop token ended").isPositive();
         }
     }
 
