@@ -19,11 +19,11 @@ package dev.sidewinder.kvcache;
 /// @param doubleWorkTokens position of a token whose work is twice that of the first
 public record ReuseEstimate(double halfLifeLookups, double doubleWorkTokens) {
 
-    /// A use counts for some hundred requests, so that a conversation of a reader who thinks for a minute survives a few
-    /// requests a second of others. 65,536: in the published 30B shape attention costs as much as everything else for a
+    /// 256: the best compromise of the simulator (docs/simulator.md). With 128 more states of chats survive where load is light, with
+    /// 512 more of documents where it is too heavy. 65,536: in the published 30B shape attention costs as much as everything else for a
     /// token at that position (6 layers x 4 x 32 heads x 128 operations a position against 6.4 billion). Both are to be held
     /// against recorded traffic.
-    public static final ReuseEstimate DEFAULT = new ReuseEstimate(512, 65_536);
+    public static final ReuseEstimate DEFAULT = new ReuseEstimate(256, 65_536);
 
     /// The parts of a worth, for whoever asks why something was kept or evicted.
     ///

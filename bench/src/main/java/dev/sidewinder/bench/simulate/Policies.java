@@ -8,9 +8,10 @@ import java.util.List;
 final class Policies {
 
     static final List<Policy> ALL = List.of(
-            new Policy("fcfs", false, false),
-            new Policy("turns", true, false),
-            new Policy("gap", true, true));
+            new Policy("fcfs", false, false, false, false),
+            new Policy("reuse", true, false, false, false),
+            new Policy("turns", true, false, true, false),
+            new Policy("gap", true, false, true, true));
 
     private Policies() {}
 

@@ -38,14 +38,14 @@ final class ResultTable {
     /// One line for each policy, held against the first.
     static void printComparison(List<SimulationResult> results, PrintStream out) {
         out.printf(Locale.ROOT, "%n| policy | ended | refused | tok/s | of prompts reused | first token 50 / 99 %%, s | gap 50 / 99 / 99.9 %%, ms |"
-                + " request 50 %%, s | device busy |%n|---|---|---|---|---|---|---|---|---|%n");
+                + " request 50 %%, s | prompt tok/s computed |%n|---|---|---|---|---|---|---|---|---|%n");
         for (SimulationResult result : results) {
             GroupStats all = result.all();
-            out.printf(Locale.ROOT, "| %s | %,d | %,d | %,.0f | %.1f %% | %.2f / %.2f | %.1f / %.0f / %.0f | %.1f | %.0f %% |%n",
+            out.printf(Locale.ROOT, "| %s | %,d | %,d | %,.0f | %.1f %% | %.2f / %.2f | %.1f / %.0f / %.0f | %.1f | %,.0f |%n",
                     result.policy().name(), all.finished, all.refused, result.rates().generated(), 100 * all.hitRate(),
                     all.firstTokenSeconds.percentile(50), all.firstTokenSeconds.percentile(99),
                     1000 * all.gapSeconds.percentile(50), 1000 * all.gapSeconds.percentile(99), 1000 * all.gapSeconds.percentile(99.9),
-                    all.requestSeconds.percentile(50), 100 * result.work().busySeconds() / result.endSeconds());
+                    all.requestSeconds.percentile(50), result.rates().computedPrompt());
         }
     }
 }

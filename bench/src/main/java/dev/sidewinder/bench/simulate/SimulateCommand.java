@@ -2,6 +2,7 @@ package dev.sidewinder.bench.simulate;
 
 import dev.sidewinder.bench.Main;
 import dev.sidewinder.engine.cuda.KvFormat;
+import dev.sidewinder.kvcache.ReuseEstimate;
 import dev.sidewinder.model.Model;
 import dev.sidewinder.scheduler.SchedulerLimits;
 import java.io.IOException;
@@ -49,18 +50,18 @@ public final class SimulateCommand implements Callable<Integer> {
     @Option(names = "--seed", paramLabel = "N", defaultValue = "1", description = "Of the traffic (default: ${DEFAULT-VALUE}).")
     long seed;
 
-    @Option(names = "--chats", paramLabel = "RATE", defaultValue = "2", description = "Chats that begin in a second (default: ${DEFAULT-VALUE}).")
+    @Option(names = "--chats", paramLabel = "RATE", defaultValue = "1", description = "Chats that begin in a second (default: ${DEFAULT-VALUE}).")
     double chats;
 
-    @Option(names = "--agents", paramLabel = "RATE", defaultValue = "0.2",
+    @Option(names = "--agents", paramLabel = "RATE", defaultValue = "0.1",
             description = "Programs with tools that begin in a second (default: ${DEFAULT-VALUE}).")
     double agents;
 
-    @Option(names = "--documents", paramLabel = "RATE", defaultValue = "0.05",
+    @Option(names = "--documents", paramLabel = "RATE", defaultValue = "0.025",
             description = "Long documents that are asked about, in a second (default: ${DEFAULT-VALUE}).")
     double documents;
 
-    @Option(names = "--jobs", paramLabel = "RATE", defaultValue = "0.4",
+    @Option(names = "--jobs", paramLabel = "RATE", defaultValue = "0.2",
             description = "Jobs in bursts of 40 that nobody waits for, in a second (default: ${DEFAULT-VALUE}).")
     double jobs;
 
@@ -89,6 +90,9 @@ public final class SimulateCommand implements Callable<Integer> {
 
     @Option(names = "--queue", paramLabel = "N", defaultValue = "1024", description = "Requests that wait at most (default: ${DEFAULT-VALUE}).")
     int queue;
+
+    @Option(names = "--half-life", paramLabel = "LOOKUPS", description = "After which a use of a kept state counts half (default: as in the server).")
+    double halfLife = ReuseEstimate.DEFAULT.halfLifeLookups();
 
     @Option(names = "--policy", paramLabel = "NAME", split = ",", description = "What to play: ${COMPLETION-CANDIDATES} (default: all that there is).",
             completionCandidates = Policies.Names.class)
@@ -136,7 +140,7 @@ public final class SimulateCommand implements Callable<Integer> {
     public Integer call() throws IOException {
         var limits = new SchedulerLimits(sequences, stepTokens, maxModelTokens, Math.round(tokenGapMillis * 1e6));
         var span = new Simulation.Span(60 * minutes, 60 * (warmUpMinutes == null ? minutes / 10 : warmUpMinutes), Math.max(1, minutes * 60 / 300));
-        var bounds = new Simulation.Bounds(limits, queue, span);
+        var bounds = new Simulation.Bounds(limits, queue, new ReuseEstimate(halfLife, ReuseEstimate.DEFAULT.doubleWorkTokens()), span);
         SimulatedModel simulated = openModel(limits);
         List<Policy> chosen = compare ? Policies.ALL : Policies.named(policies);
         if (capacity) {

@@ -1,17 +1,21 @@
 package dev.sidewinder.bench.simulate;
 
 import dev.sidewinder.kvcache.FrameCache;
+import dev.sidewinder.kvcache.HostShape;
+import dev.sidewinder.kvcache.Partition;
 import dev.sidewinder.kvcache.ReuseEstimate;
 import dev.sidewinder.scheduler.Admission;
 import dev.sidewinder.scheduler.Batch;
 import dev.sidewinder.scheduler.BatchEntry;
 import dev.sidewinder.scheduler.Claim;
+import dev.sidewinder.scheduler.Prefixes;
 import dev.sidewinder.scheduler.SampledTokens;
 import dev.sidewinder.scheduler.Scheduler;
 import dev.sidewinder.scheduler.SchedulerLimits;
 import dev.sidewinder.scheduler.Sequence;
 import dev.sidewinder.scheduler.TokenSource;
 import java.util.Comparator;
+import java.util.Optional;
 import java.util.PriorityQueue;
 import java.util.SplittableRandom;
 
@@ -57,8 +61,9 @@ final class Simulation {
     ///
     /// @param limits            of the scheduler; its target for gaps counts with policies that have one
     /// @param maxQueuedRequests that wait; more are refused
+    /// @param reuse             what it is worth to keep a state
     /// @param span              how long requests come
-    record Bounds(SchedulerLimits limits, int maxQueuedRequests, Span span) {}
+    record Bounds(SchedulerLimits limits, int maxQueuedRequests, ReuseEstimate reuse, Span span) {}
 
     /// Times of a run.
     ///
@@ -79,7 +84,7 @@ final class Simulation {
         this.model = model;
         this.bounds = bounds;
         this.policy = policy;
-        cache = new FrameCache(model.memory().frames(), model.memory().host(), ReuseEstimate.DEFAULT, new SplittableRandom(1));
+        cache = new FrameCache(model.memory().frames(), policy.suspension() ? model.memory().host() : HostShape.NONE, bounds.reuse(), new SplittableRandom(1));
         SchedulerLimits limits = bounds.limits();
         scheduler = new Scheduler<>(policy.gap() ? limits
                 : new SchedulerLimits(limits.maxSequences(), limits.maxBatchTokens(), limits.maxSequenceTokens()), cache);
@@ -149,7 +154,7 @@ final class Simulation {
             stats.refused(request);
             return;
         }
-        var sequence = new Sequence<>(++sequencesSoFar, prompt, turn.limitTokens(), false, claim(run.conversation()), request);
+        var sequence = new Sequence<>(++sequencesSoFar, prompt, turn.limitTokens(), false, claim(run.conversation()), prefixes(run), request);
         switch (scheduler.submit(sequence)) {
             case Admission.Queued _ -> stats.accepted(request);
             case Admission.NeverFits _ -> stats.refused(request);
@@ -158,6 +163,16 @@ final class Simulation {
 
     private Claim claim(Conversation conversation) {
         return policy.turns() ? new Claim(conversation.priority(), conversation.tenant()) : Claim.ORDINARY;
+    }
+
+    /// Prefixes are shared within a tenant. As the server does, answers of those that have tools are kept: any may call one.
+    private Prefixes prefixes(ConversationRun run) {
+        if (!policy.reuse()) {
+            return Prefixes.NONE;
+        }
+        long seed = Passage.seed(run.conversation().tenant());
+        return new Prefixes(Optional.of(new Partition(seed, Passage.token(seed, 0))), run.transcript().marks(),
+                run.conversation().usesTools(), false);
     }
 
     /// @return null when there is nothing to do

@@ -3,6 +3,7 @@ package dev.sidewinder.bench.simulate;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.sidewinder.kvcache.ReuseEstimate;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -30,7 +31,7 @@ class CapacityTest {
     @Test
     void isOfTheRunsItself() {
         SimulatedModel model = SimulatedModels.nano(Gpu.ATTAINED_BANDWIDTH, Gpu.ATTAINED_PRODUCTS);
-        var bounds = new Simulation.Bounds(SimulatedModels.LIMITS, 1024, new Simulation.Span(60, 6, 1));
+        var bounds = new Simulation.Bounds(SimulatedModels.LIMITS, 1024, ReuseEstimate.DEFAULT, new Simulation.Span(60, 6, 1));
         var capacity = new Capacity(2, 0.3);
         double most = capacity.most(load -> run(model, bounds, load));
         assertThat(most).isBetween(0.2, 20.0);

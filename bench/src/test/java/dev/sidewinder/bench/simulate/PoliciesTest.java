@@ -2,6 +2,7 @@ package dev.sidewinder.bench.simulate;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.sidewinder.kvcache.ReuseEstimate;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
@@ -26,7 +27,7 @@ class PoliciesTest {
         var traffic = new Traffic("a flood", conversations);
 
         GroupStats without = group(run(FCFS, traffic), "chat");
-        GroupStats with = group(run(new Policy("turns", true, false), traffic), "chat");
+        GroupStats with = group(run(new Policy("turns", false, false, true, false), traffic), "chat");
 
         assertThat(with.finished).isGreaterThanOrEqualTo(without.finished);
         assertThat(without.firstTokenSeconds.percentile(99)).isGreaterThan(30);
@@ -37,13 +38,28 @@ class PoliciesTest {
     void aTargetForTheGapBoundsWhatLongPromptsCostThoseBeingAnswered() {
         Traffic traffic = Traffic.generate(Map.of(TrafficKind.CHAT, 0.5, TrafficKind.DOCUMENT, 0.05), 120, 4);
         GroupStats without = run(FCFS, traffic).all();
-        GroupStats with = run(new Policy("gap", false, true), traffic).all();
+        GroupStats with = run(new Policy("gap", false, false, false, true), traffic).all();
         assertThat(without.gapSeconds.max()).isGreaterThan(0.1);
         assertThat(with.gapSeconds.max()).isLessThan(0.06);
     }
 
+    @Test
+    void reuseComputesLittleOfWhatAConversationBringsAlong() {
+        Traffic traffic = Traffic.generate(Map.of(TrafficKind.CHAT, 0.3, TrafficKind.AGENT, 0.1), 240, 4);
+        SimulationResult without = run(FCFS, traffic);
+        SimulationResult with = run(new Policy("reuse", true, false, false, false), traffic);
+
+        assertThat(with.all().hitRate()).isGreaterThan(0.8);
+        // In tool loops all but what the grid of 128 cuts off. In chats the latest answer is computed again, too: its reasoning was dropped.
+        assertThat(group(with, "agent").historyHitRate()).isGreaterThan(0.95);
+        assertThat(group(with, "chat").historyHitRate()).isGreaterThan(0.65);
+        assertThat(with.rates().computedPrompt()).isLessThan(without.rates().computedPrompt() / 4);
+        assertThat(with.all().firstTokenSeconds.percentile(99)).isLessThan(without.all().firstTokenSeconds.percentile(99) / 2);
+        assertThat(with.cache().counts().reusedTokens()).isGreaterThanOrEqualTo(with.all().reusedTokens);
+    }
+
     private static SimulationResult run(Policy policy, Traffic traffic) {
-        var bounds = new Simulation.Bounds(SimulatedModels.LIMITS, 1024, new Simulation.Span(120, 0, 1));
+        var bounds = new Simulation.Bounds(SimulatedModels.LIMITS, 1024, ReuseEstimate.DEFAULT, new Simulation.Span(120, 0, 1));
         return new Simulation(NANO, bounds, policy, traffic).run();
     }
 

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.within;
 
 import dev.sidewinder.kvcache.FrameShape;
 import dev.sidewinder.kvcache.HostShape;
+import dev.sidewinder.kvcache.ReuseEstimate;
 import dev.sidewinder.scheduler.Batch;
 import dev.sidewinder.scheduler.BatchEntry;
 import dev.sidewinder.scheduler.LogitRows;
@@ -136,7 +137,7 @@ class SimulationTest {
         for (int i = 0; i < 20; i++) {
             many.add(conversation("c" + i, 0.001 * i, turn(500, 50, 50)));
         }
-        var bounds = new Simulation.Bounds(SimulatedModels.LIMITS, 4, new Simulation.Span(60, 0, 1));
+        var bounds = new Simulation.Bounds(SimulatedModels.LIMITS, 4, ReuseEstimate.DEFAULT, new Simulation.Span(60, 0, 1));
         SimulationResult result = new Simulation(tight, bounds, FCFS, new Traffic("many", many)).run();
         assertThat(result.all().refused).isPositive();
         assertThat(result.all().finished + result.all().refused).isEqualTo(20);
@@ -145,7 +146,7 @@ class SimulationTest {
     @Test
     void refusesWhatCanNeverFit() {
         var limits = new SchedulerLimits(4, 256, 1000);
-        var bounds = new Simulation.Bounds(limits, 10, new Simulation.Span(60, 0, 1));
+        var bounds = new Simulation.Bounds(limits, 10, ReuseEstimate.DEFAULT, new Simulation.Span(60, 0, 1));
         Traffic traffic = traffic(conversation("fits", 0, turn(500, 5, 495)), conversation("long", 0, turn(500, 5, 496)));
         SimulationResult result = new Simulation(NANO, bounds, FCFS, traffic).run();
         assertThat(result.all().finished).isEqualTo(1);
@@ -155,7 +156,7 @@ class SimulationTest {
     @Test
     void countsOnlyRequestsBehindTheWarmUp() {
         Traffic traffic = traffic(conversation("early", 1, turn(100, 5, 5)), conversation("late", 31, turn(100, 5, 5)));
-        var bounds = new Simulation.Bounds(SimulatedModels.LIMITS, 10, new Simulation.Span(60, 30, 1));
+        var bounds = new Simulation.Bounds(SimulatedModels.LIMITS, 10, ReuseEstimate.DEFAULT, new Simulation.Span(60, 30, 1));
         SimulationResult result = new Simulation(NANO, bounds, FCFS, traffic).run();
         assertThat(result.all().finished).isEqualTo(1);
         assertThat(result.rates().generated()).isEqualTo(5 / 30.0);
@@ -173,7 +174,7 @@ class SimulationTest {
     }
 
     private static Simulation.Bounds bounds(double seconds) {
-        return new Simulation.Bounds(SimulatedModels.LIMITS, 1024, new Simulation.Span(seconds, 0, Math.max(1, seconds / 100)));
+        return new Simulation.Bounds(SimulatedModels.LIMITS, 1024, ReuseEstimate.DEFAULT, new Simulation.Span(seconds, 0, Math.max(1, seconds / 100)));
     }
 
     private static String json(SimulationResult result) {

@@ -3,6 +3,7 @@ package dev.sidewinder.bench.simulate;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
+import dev.sidewinder.kvcache.ReuseEstimate;
 import java.io.ByteArrayInputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.Map;
@@ -59,7 +60,7 @@ class TimelineTest {
     @Test
     void drawsARunForLightAndForDark() throws Exception {
         Traffic traffic = Traffic.generate(Map.of(TrafficKind.CHAT, 1.0), 60, 1);
-        var bounds = new Simulation.Bounds(SimulatedModels.LIMITS, 1024, new Simulation.Span(60, 0, 1));
+        var bounds = new Simulation.Bounds(SimulatedModels.LIMITS, 1024, ReuseEstimate.DEFAULT, new Simulation.Span(60, 0, 1));
         SimulationResult result = new Simulation(SimulatedModels.nano(1, 1), bounds, Policies.ALL.getLast(), traffic).run();
 
         String svg = TimelinePicture.of(new Heading("a model < 40 GiB & more", "traffic", "bounds"), result);
