@@ -8,6 +8,7 @@ import dev.sidewinder.kvcache.ReuseEstimate;
 import dev.sidewinder.scheduler.Batch;
 import dev.sidewinder.scheduler.BatchEntry;
 import dev.sidewinder.scheduler.DecodedStates;
+import dev.sidewinder.scheduler.LogitRows;
 import dev.sidewinder.scheduler.SampledTokens;
 import dev.sidewinder.scheduler.Scheduler;
 import dev.sidewinder.scheduler.Sequence;
@@ -170,6 +171,10 @@ final class EngineLoop implements Runnable {
 
     /// @return null when there is nothing to run
     private RunningStep launch(Batch batch) {
+        for (Sequence<Choice> sequence : scheduler.takeOverloaded()) {
+            live.fail(sequence.owner().request(), new EngineException(EngineException.Kind.OVERLOADED,
+                    "there was no memory to go on with the request, neither on the device nor on the host"));
+        }
         if (batch.isEmpty()) {
             times.scheduled();
             return null;
@@ -228,7 +233,7 @@ final class EngineLoop implements Runnable {
                 && entry.from() + entry.count() >= choice.sequence().promptTokens();
         if (promptDone && sample != Sample.NOT_FINITE) {
             LiveRequest request = choice.request();
-            if (choice.sequence().scoresPrompt()) {
+            if (entry.logits() == LogitRows.ALL) {
                 live.publish(request, new GenerationEvent.PromptScored(request.promptLogprobs()));
             }
             live.submitHeldBack(request);
@@ -245,7 +250,7 @@ final class EngineLoop implements Runnable {
                 live.spoil(choice.request(), new EngineException(EngineException.Kind.NUMERIC, "the model computed NaN or infinity"));
             }
             case null -> {
-                if (promptDone) {
+                if (promptDone && choice.sequence().maxTokens() == 0) {
                     live.finish(choice, FinishReason.LENGTH);
                 }
             }

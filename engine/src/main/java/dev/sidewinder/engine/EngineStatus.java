@@ -1,6 +1,7 @@
 package dev.sidewinder.engine;
 
 import dev.sidewinder.kvcache.CacheUse;
+import dev.sidewinder.scheduler.Preemptions;
 
 /// A snapshot of the engine for health and metrics, as of the last completed step or command.
 ///
@@ -11,13 +12,14 @@ import dev.sidewinder.kvcache.CacheUse;
 /// @param waitingTokens   their prompt tokens
 /// @param oldestWaitNanos how long the oldest of them has waited
 /// @param cache           what the memory of sequences is used for
+/// @param preemptions     sequences that had to leave the device before their end
 /// @param steps           steps completed
 /// @param sinceStepNanos  time since the last completed step (or the first submission after a rest); 0 when idle
 /// @param places          sequences with a place reserved and not yet submitted
 /// @param lateCompletions entries of steps whose sequence had ended meanwhile
 /// @param numericFailures requests that failed for NaN or infinity
 public record EngineStatus(State state, int running, int paused, int waiting, long waitingTokens, long oldestWaitNanos,
-        CacheUse cache, long steps, long sinceStepNanos, int places, long lateCompletions, long numericFailures) {
+        CacheUse cache, Preemptions preemptions, long steps, long sinceStepNanos, int places, long lateCompletions, long numericFailures) {
 
     public enum State {
         SERVING, DRAINING, FAILED, CLOSED
@@ -25,6 +27,6 @@ public record EngineStatus(State state, int running, int paused, int waiting, lo
 
     /// Whether nothing is reserved, waiting, running or held; what can be evicted is not held.
     public boolean atRest() {
-        return running + paused + waiting + places == 0 && cache.atRest();
+        return running + paused + waiting + places + preemptions.suspendedNow() == 0 && cache.atRest();
     }
 }

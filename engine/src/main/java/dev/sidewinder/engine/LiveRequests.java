@@ -97,7 +97,7 @@ final class LiveRequests {
         }
         boolean heldMemory = switch (choice.sequence().state()) {
             case RUNNING, PAUSED -> true;
-            case NEW, WAITING, ENDED -> false;
+            case NEW, WAITING, SUSPENDED, ENDED -> false;
         };
         finish(choice, FinishReason.CANCELLED);
         if (heldMemory) {
@@ -113,7 +113,8 @@ final class LiveRequests {
         }
         request.pause(now);
         for (Choice choice : request.choices()) {
-            if (choice.sequence().state() == Sequence.State.RUNNING) {
+            Sequence.State state = choice.sequence().state();
+            if (state == Sequence.State.RUNNING || state == Sequence.State.SUSPENDED) {
                 scheduler.pause(choice.sequence());
             }
         }
@@ -123,7 +124,8 @@ final class LiveRequests {
     void resume(LiveRequest request) {
         request.resume();
         for (Choice choice : request.choices()) {
-            if (choice.sequence().state() == Sequence.State.PAUSED) {
+            Sequence.State state = choice.sequence().state();
+            if (state == Sequence.State.PAUSED || state == Sequence.State.SUSPENDED) {
                 scheduler.resume(choice.sequence());
             }
         }

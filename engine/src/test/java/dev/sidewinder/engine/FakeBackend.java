@@ -230,7 +230,8 @@ public class FakeBackend implements Backend {
         }
     }
 
-    private void copyOut(HostCopy copy) {
+    /// To the host area.
+    protected void copyOut(HostCopy copy) {
         switch (copy.kind()) {
             case STATE -> hostState(copy.host()).set(JAVA_LONG_UNALIGNED, 0, slotContents[copy.device()]);
             case BLOCK -> hostBlock(copy.host()).copyFrom(MemorySegment.ofArray(blockContents[copy.device()]));

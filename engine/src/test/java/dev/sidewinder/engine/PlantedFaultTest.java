@@ -3,7 +3,11 @@ package dev.sidewinder.engine;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.sidewinder.kvcache.Allocation;
+import dev.sidewinder.kvcache.BlockCopy;
 import dev.sidewinder.kvcache.FrameShape;
+import dev.sidewinder.kvcache.HostCopy;
+import dev.sidewinder.kvcache.HostShape;
+import dev.sidewinder.kvcache.MemoryWork;
 import dev.sidewinder.kvcache.SequenceMemory;
 import dev.sidewinder.scheduler.Batch;
 import dev.sidewinder.scheduler.BatchEntry;
@@ -22,6 +26,8 @@ class PlantedFaultTest {
     private static final int VOCAB = 61;
     private static final int MOST_TRACES = 30;
     private static final FrameShape SHAPE = FrameShape.holding(3, 12, 2);
+    private static final Trace.Size LONG = new Trace.Size(20, 250, 700, -1);
+    private static final BackendMemory WITH_HOST = new BackendMemory(FrameShape.holding(3, 8, 2), new HostShape(64, 2048));
     private static final Trace.Size SIZE = new Trace.Size(30, 20, 400, -1);
 
     private static FakeBackend fake() {
@@ -36,6 +42,63 @@ class PlantedFaultTest {
     @Test
     void findsAStateSlotThatIsNotClearedForItsNextSequence() {
         assertThat(tracesUntilFound(() -> fake().keepingStaleSlots())).isLessThan(MOST_TRACES);
+    }
+
+    @Test
+    void findsAStateThatIsKeptFromBeforeItsBoundary() {
+        assertThat(tracesUntilFound(() -> new FakeBackend(VOCAB, SHAPE) {
+            @Override
+            protected void copyBefore(MemoryWork work) {
+                super.copyBefore(work);
+                super.copyAfter(work);
+            }
+
+            @Override
+            protected void copyAfter(MemoryWork work) {}
+        })).isLessThan(MOST_TRACES);
+    }
+
+    @Test
+    void findsAStateThatIsNotZeroedInASubclass() {
+        assertThat(tracesUntilFound(() -> new FakeBackend(VOCAB, SHAPE) {
+            @Override
+            protected void clearState(int slot) {}
+        })).isLessThan(MOST_TRACES);
+    }
+
+    @Test
+    void findsAStateThatIsNotCopiedToWhoGoesOnFromIt() {
+        assertThat(tracesUntilFound(() -> new FakeBackend(VOCAB, SHAPE) {
+            @Override
+            protected void copyBefore(MemoryWork work) {
+                super.copyBefore(new MemoryWork(work.ins(), work.blocks(), List.of(), work.outs(), List.of()));
+            }
+        })).isLessThan(MOST_TRACES);
+    }
+
+    @Test
+    void findsABlockThatMovesWithoutItsContent() {
+        assertThat(tracesUntilFound(() -> new FakeBackend(VOCAB, SHAPE) {
+            @Override
+            protected void copyBlock(BlockCopy copy) {}
+        })).isLessThan(MOST_TRACES);
+    }
+
+    @Test
+    void findsNothingWhereSequencesAreSuspendedWithoutAFault() {
+        assertThat(tracesUntilFound(() -> new FakeBackend(VOCAB, WITH_HOST), LONG)).isEqualTo(MOST_TRACES);
+    }
+
+    @Test
+    void findsABlockThatIsLeftBehindWhenItsSequenceIsSuspended() {
+        assertThat(tracesUntilFound(() -> new FakeBackend(VOCAB, WITH_HOST) {
+            @Override
+            protected void copyOut(HostCopy copy) {
+                if (copy.kind() == HostCopy.Kind.STATE) {
+                    super.copyOut(copy);
+                }
+            }
+        }, LONG)).isLessThan(MOST_TRACES);
     }
 
     @Test
@@ -91,9 +154,13 @@ class PlantedFaultTest {
     }
 
     private static int tracesUntilFound(Supplier<Backend> backends) {
+        return tracesUntilFound(backends, SIZE);
+    }
+
+    private static int tracesUntilFound(Supplier<Backend> backends, Trace.Size size) {
         for (int trace = 0; trace < MOST_TRACES; trace++) {
             try {
-                new TraceHarness(backends).play(1000 + trace, SIZE);
+                new TraceHarness(backends).play(1000 + trace, size);
             } catch (AssertionError found) {
                 return trace;
             }

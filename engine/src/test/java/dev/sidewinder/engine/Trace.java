@@ -99,6 +99,7 @@ public record Trace(long seed, EngineLimits limits, List<GenerationRequest> requ
         int promptLogprobs = random.nextInt(8) == 0 ? random.nextInt(3) : -1;
         var request = new GenerationRequest("r" + i, prompt, maxTokens, random.nextInt(3) == 0 ? random.nextInt(20) : 0, stops, choices,
                 promptLogprobs, sampling(random, vocabSize, size.poisonToken()), guides(random, vocabSize));
+        request = random.nextInt(3) == 0 ? request.withUrgency(random.nextInt(3) - 1, random.nextBoolean() ? "a" : "b") : request;
         return promptLogprobs >= 0 || random.nextInt(4) == 0 ? request : withPrefixes(request, random);
     }
 

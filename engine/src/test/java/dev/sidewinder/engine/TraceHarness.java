@@ -3,6 +3,7 @@ package dev.sidewinder.engine;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.sidewinder.scheduler.Batch;
+import dev.sidewinder.scheduler.Preemptions;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -21,11 +22,17 @@ import java.util.function.Supplier;
 /// same way every time. Any backend will do: give the harness a supplier of fresh ones.
 public final class TraceHarness {
 
-    private final Supplier<Backend> backends;
+    private final Supplier<? extends Backend> backends;
+    private Preemptions preemptions = new Preemptions(0, 0, 0, 0);
 
     /// @param backends makes fresh backends, all of the same shape and with the same model
-    public TraceHarness(Supplier<Backend> backends) {
+    public TraceHarness(Supplier<? extends Backend> backends) {
         this.backends = backends;
+    }
+
+    /// Who had to leave the device in the latest trace.
+    public Preemptions preemptions() {
+        return preemptions;
     }
 
     /// Draws a trace and plays it.
@@ -44,7 +51,9 @@ public final class TraceHarness {
     }
 
     private void play(Trace trace, Backend backend) throws InterruptedException {
-        List<Outcome> together = new Player(trace, backend).play();
+        var player = new Player(trace, backend);
+        List<Outcome> together = player.play();
+        preemptions = player.engine.status().preemptions();
         for (int i = 0; i < trace.requests().size(); i++) {
             Outcome solo = alone(trace.requests().get(i), trace.limits());
             assertThat(together.get(i).differenceFromSolo(solo)).as("request %d against itself alone", i).isEmpty();

@@ -1,7 +1,7 @@
 package dev.sidewinder.engine;
 
-import dev.sidewinder.kvcache.FrameShape;
 import java.util.Random;
+import java.util.function.Supplier;
 import java.util.stream.LongStream;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -13,11 +13,18 @@ import org.junit.jupiter.params.provider.MethodSource;
 class TraceTest {
 
     private static final int VOCAB = 97;
-    private static final int TRACES_PER_SEED = 20;
-    private static final Trace.Size SIZE = new Trace.Size(40, 20, 700, VOCAB - 1);
+    private static final int SEEDS = 15;
+    /// For a night: -Dsidewinder.test.traces=100000
+    private static final int TRACES_PER_SEED = Integer.getInteger("sidewinder.test.traces", 20);
+    /// Many short answers, or fewer that grow by a block or two and so have to leave for each other.
+    private static final Trace.Size SHORT = new Trace.Size(40, 20, 700, VOCAB - 1);
+    private static final Trace.Size LONG = new Trace.Size(20, 250, 700, VOCAB - 1);
+
+    private long suspended;
+    private long recomputed;
 
     static LongStream seeds() {
-        return LongStream.rangeClosed(1, 15);
+        return LongStream.rangeClosed(1, SEEDS);
     }
 
     @ParameterizedTest
@@ -26,8 +33,12 @@ class TraceTest {
         for (long trace = seed * TRACES_PER_SEED; trace < (seed + 1) * TRACES_PER_SEED; trace++) {
             System.out.println("TraceTest seed " + trace);
             Random random = new Random(trace);
-            FrameShape shape = FrameShape.holding(2 + random.nextInt(5), 8 + random.nextInt(25), 1 + random.nextInt(4));
-            new TraceHarness(() -> new FakeBackend(VOCAB, shape).poisonedBy(VOCAB - 1)).play(trace, SIZE);
+            Supplier<FakeBackend> backends = TinyPools.draw(random, VOCAB);
+            var harness = new TraceHarness(() -> backends.get().poisonedBy(VOCAB - 1));
+            harness.play(trace, trace % 2 == 0 ? SHORT : LONG);
+            suspended += harness.preemptions().copied();
+            recomputed += harness.preemptions().recomputed();
         }
+        System.out.println("TraceTest seed " + seed + ": " + suspended + " suspended, " + recomputed + " computed again");
     }
 }

@@ -64,6 +64,11 @@ public final class FrameCache {
         return pool;
     }
 
+    /// Whether there is a host area, so that sequences can be suspended.
+    public boolean suspends() {
+        return suspensions.hasRoom();
+    }
+
     /// Blocks that running sequences may still grow into.
     public int promisedBlocks() {
         return promised;

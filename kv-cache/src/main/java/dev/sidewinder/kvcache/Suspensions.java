@@ -18,6 +18,11 @@ final class Suspensions {
         blocks = new HostArea(shape.blocks(), fence);
     }
 
+    /// Whether there is a host area.
+    boolean hasRoom() {
+        return states.size() > 0;
+    }
+
     /// States in the host area, those included that a step still copies.
     int suspendedStates() {
         return states.size() - states.free();

@@ -25,9 +25,10 @@ import java.util.Optional;
 /// depend on how busy its neighbours kept the step: see docs/architecture.md. A piece whose logits are all wanted is 128
 /// tokens at most and alone of its kind in a step, which bounds a step's rows of logits by `maxSequences + 127`.
 ///
-/// **No sequence that runs is ever stuck.** Admission promises blocks for the whole of prompt and longest answer, so a
-/// running sequence needs nothing that another one holds: it runs to its end, and its memory then serves the next in the
-/// queue. Promising less would fill more of the pool, and needs a way to suspend sequences, which is not built yet.
+/// **No sequence that runs is ever stuck.** Admission promises blocks for the prompt and the first token. A sequence that needs a
+/// block which others hold or are promised has one of them suspended, the youngest of the lowest priority, and goes on when its
+/// steps under way have completed ([SuspendedSequences]). Where there is no host area, admission promises blocks for the longest
+/// answer, too, and nobody needs what others hold.
 ///
 /// **Two steps may be under way.** [#ahead()] chooses a step behind one whose tokens nobody has seen yet: every sequence
 /// of that step is taken to get a token and to go on, up to its limit. Should it end after all, its entry of the second step
@@ -47,6 +48,8 @@ public final class Scheduler<O> {
     /// All that hold memory, in order of admission, paused ones included.
     private final List<Sequence<O>> admitted = new ArrayList<>();
     private int paused;
+    private final SuspendedSequences<O> suspended = new SuspendedSequences<>();
+    private final List<Sequence<O>> overloaded = new ArrayList<>();
 
     /// The latest step launched, and the latest completed; at most two lie between them.
     private long step;
@@ -124,6 +127,8 @@ public final class Scheduler<O> {
         budget.begin(limits.maxBatchTokens());
         scoringPieceTaken = false;
 
+        suspendLeaving();
+        bringBack();
         takeDecodes();
         takePrompts();
 
@@ -134,6 +139,62 @@ public final class Scheduler<O> {
         step++;
         loadsByStep[(int) step & 1] = budget.load();
         return new Batch(step, entries, cache.launch(step));
+    }
+
+    /// Those whose last steps have completed.
+    private void suspendLeaving() {
+        for (int i = admitted.size() - 1; i >= 0; i--) {
+            if (admitted.get(i).leaving && !admitted.get(i).isUnderWay()) {
+                suspend(admitted.get(i));
+            }
+        }
+    }
+
+    private void suspend(Sequence<O> sequence) {
+        boolean waitsForReader = sequence.state == Sequence.State.PAUSED;
+        if (!memories.suspend(sequence)) {
+            if (!overloaded.contains(sequence)) {
+                suspended.noteOverloaded();
+                overloaded.add(sequence);
+            }
+            return;
+        }
+        paused -= waitsForReader ? 1 : 0;
+        sequence.heldForReader = waitsForReader;
+        admitted.remove(sequence);
+        suspended.add(sequence);
+        refusals.hope(completedStep);
+    }
+
+    private void bringBack() {
+        Sequence<O> next;
+        while (active() < limits.maxSequences() && (next = suspended.next()) != null && memories.comeBack(next, admitted.size())) {
+            suspended.remove(next);
+            admitted.add(SuspendedSequences.place(admitted, next), next);
+        }
+    }
+
+    /// Has a sequence leave, so that another one can go on in a step to come.
+    ///
+    /// @return whether it has left and was not the one that asks
+    private boolean makeRoom(Sequence<O> sequence) {
+        Sequence<O> victim = SuspendedSequences.victim(admitted);
+        if (victim == null) {
+            return false;
+        }
+        victim.leaving = true;
+        if (!victim.isUnderWay()) {
+            suspend(victim);
+        }
+        return victim != sequence && victim.state == Sequence.State.SUSPENDED;
+    }
+
+    /// Sequences that have to be ended since there is no room for them any more, neither here nor on the host; those that were told
+    /// before are not told again.
+    public List<Sequence<O>> takeOverloaded() {
+        List<Sequence<O>> all = List.copyOf(overloaded);
+        overloaded.clear();
+        return all;
     }
 
     private void takeDecodes() {
@@ -163,7 +224,7 @@ public final class Scheduler<O> {
 
     private Sequence<O> nextWaiting() {
         QueueTicket<Sequence<O>> ticket = waiting.next();
-        return ticket == null ? null : ticket.item();
+        return ticket == null || suspended.holdBack(ticket.item()) ? null : ticket.item();
     }
 
     /// Gives memory and a first piece to one that waits.
@@ -189,7 +250,7 @@ public final class Scheduler<O> {
 
     /// Tokens of the prompt that the step may take; 0 when not even a piece of 128 fits.
     private int nextPiece(Sequence<O> sequence) {
-        if (!sequence.scoresPrompt()) {
+        if (!sequence.awaitsScores()) {
             return budget.piece(sequence.launched, sequence.promptTokensLeft());
         }
         if (scoringPieceTaken) {
@@ -201,8 +262,19 @@ public final class Scheduler<O> {
 
     /// Puts a sequence into the step, unless its blocks come free with the steps under way: then it is left out of this one.
     private boolean take(Sequence<O> sequence, int most) {
-        if (!memories.cover(sequence, most)) {
+        // Another one that was taken before it may have had it suspended.
+        if (sequence.leaving || sequence.state != Sequence.State.RUNNING) {
             return false;
+        }
+        switch (memories.cover(sequence, most)) {
+            case GRANTED -> {
+            }
+            case AFTER_STEPS -> {
+                return false;
+            }
+            case NO_ROOM -> {
+                return makeRoom(sequence) && take(sequence, most);
+            }
         }
         int count = memories.keepOnTheWay(sequence, most);
         int end = sequence.launched + count;
@@ -211,7 +283,7 @@ public final class Scheduler<O> {
         scheduled.add(sequence);
         if (sequence.inPrompt()) {
             budget.takePiece(sequence.launched, count);
-            scoringPieceTaken |= sequence.scoresPrompt();
+            scoringPieceTaken |= sequence.awaitsScores();
         } else {
             budget.takeDecode(sequence.launched);
         }
@@ -220,10 +292,10 @@ public final class Scheduler<O> {
     }
 
     private static LogitRows rows(Sequence<?> sequence, int end) {
-        if (sequence.scoresPrompt() && sequence.inPrompt()) {
+        if (sequence.awaitsScores() && sequence.inPrompt()) {
             return LogitRows.ALL;
         }
-        return end < sequence.promptTokens() ? LogitRows.NONE : LogitRows.LAST;
+        return end < sequence.prefillTokens() ? LogitRows.NONE : LogitRows.LAST;
     }
 
     private boolean roomForASequence() {
@@ -298,7 +370,7 @@ public final class Scheduler<O> {
             case RUNNING -> {
             }
             case PAUSED -> paused--;
-            case WAITING, NEW, ENDED -> {
+            case WAITING, SUSPENDED, NEW, ENDED -> {
                 end(sequence);
                 return Optional.empty();
             }
@@ -317,7 +389,7 @@ public final class Scheduler<O> {
         switch (sequence.state) {
             case RUNNING -> { }
             case PAUSED -> paused--;
-            case NEW, WAITING, ENDED -> throw new IllegalStateException("cannot discard " + sequence);
+            case NEW, WAITING, SUSPENDED, ENDED -> throw new IllegalStateException("cannot discard " + sequence);
         }
         leave(sequence);
         sequence.state = Sequence.State.ENDED;
@@ -335,6 +407,11 @@ public final class Scheduler<O> {
             case PAUSED -> {
                 paused--;
                 release(sequence);
+            }
+            case SUSPENDED -> {
+                suspended.remove(sequence);
+                memories.forget(sequence);
+                waiting.end(sequence.ticket, Math.max(0, sequence.promptTokensLeft()));
             }
             case NEW, ENDED -> throw new IllegalStateException("cannot end " + sequence);
         }
@@ -355,6 +432,10 @@ public final class Scheduler<O> {
     /// Leaves a running sequence out of the steps to come; it keeps its memory, its place in the order, and the tokens of
     /// the steps under way.
     public void pause(Sequence<O> sequence) {
+        if (sequence.state == Sequence.State.SUSPENDED) {
+            sequence.heldForReader = true;
+            return;
+        }
         if (sequence.state != Sequence.State.RUNNING) {
             throw new IllegalStateException("cannot pause " + sequence);
         }
@@ -364,6 +445,10 @@ public final class Scheduler<O> {
 
     /// Lets a paused sequence go on.
     public void resume(Sequence<O> sequence) {
+        if (sequence.state == Sequence.State.SUSPENDED) {
+            sequence.heldForReader = false;
+            return;
+        }
         if (sequence.state != Sequence.State.PAUSED) {
             throw new IllegalStateException("cannot resume " + sequence);
         }
@@ -384,6 +469,11 @@ public final class Scheduler<O> {
     /// Sequences that hold memory and stay out of steps.
     public int paused() {
         return paused;
+    }
+
+    /// Sequences that had to leave the device, by what became of them.
+    public Preemptions preemptions() {
+        return suspended.counts();
     }
 
     public int waiting() {
@@ -409,6 +499,7 @@ public final class Scheduler<O> {
     public void checkInvariants() {
         cache.checkInvariants();
         waiting.checkInvariants();
+        suspended.checkInvariants();
         int pausedNow = 0;
         for (Sequence<O> sequence : admitted) {
             boolean runs = sequence.state == Sequence.State.RUNNING || sequence.state == Sequence.State.PAUSED;
@@ -422,9 +513,9 @@ public final class Scheduler<O> {
             sequence.checkInvariants(stepsUnderWay());
             pausedNow += sequence.state == Sequence.State.PAUSED ? 1 : 0;
         }
-        if (waiting.live() != waiting.size() + admitted.size()) {
+        if (waiting.live() != waiting.size() + admitted.size() + suspended.size()) {
             throw new IllegalStateException("the queue knows of " + waiting.live() + " that have not ended; " + waiting.size()
-                    + " wait and " + admitted.size() + " hold memory");
+                    + " wait, " + admitted.size() + " hold memory and " + suspended.size() + " are suspended");
         }
         if (pausedNow != paused || admitted.size() != cache.sequences()) {
             throw new IllegalStateException(paused + " of " + admitted.size() + " admitted counted as paused, " + pausedNow

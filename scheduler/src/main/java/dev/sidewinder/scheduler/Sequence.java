@@ -21,6 +21,8 @@ public final class Sequence<O> {
         RUNNING,
         /// has memory and stays out of steps until resumed
         PAUSED,
+        /// had to give its memory on the device back, and gets some again
+        SUSPENDED,
         /// has given its memory back
         ENDED
     }
@@ -44,6 +46,15 @@ public final class Sequence<O> {
     SequenceMemory memory;
     private SuspendedMemory start;
     private int startTokens;
+    /// Tokens that are computed as a prompt is: the prompt, and what was generated before it had to be computed again.
+    private int prefillTokens;
+    /// What it comes back from; null where it is to be computed again.
+    SuspendedMemory parked;
+    /// It gets no steps any more and is suspended when those under way have completed.
+    boolean leaving;
+    /// It stays suspended until its reader has caught up.
+    boolean heldForReader;
+    int timesSuspended;
     /// Where states of it are kept; null when none are.
     KeepingPlan keeping;
     private int reusedTokens;
@@ -82,6 +93,7 @@ public final class Sequence<O> {
         this.prefixes = prefixes;
         this.owner = owner;
         this.promptTokens = prompt.length;
+        this.prefillTokens = prompt.length;
         this.maxTokens = maxTokens;
         this.scoresPrompt = scoresPrompt;
         this.claim = claim;
@@ -162,12 +174,54 @@ public final class Sequence<O> {
 
     /// Tokens of the prompt that no step was launched for; below zero when generated ones run.
     int promptTokensLeft() {
-        return promptTokens - launched;
+        return prefillTokens - launched;
+    }
+
+    /// Tokens that are computed as a prompt is.
+    int prefillTokens() {
+        return prefillTokens;
     }
 
     /// Whether the next run begins inside the prompt.
     boolean inPrompt() {
-        return launched < promptTokens;
+        return launched < prefillTokens;
+    }
+
+    /// Whether the prompt's scores are still to come.
+    boolean awaitsScores() {
+        return scoresPrompt && length == promptTokens;
+    }
+
+    /// Whether a step with tokens of it is under way.
+    boolean isUnderWay() {
+        return launched > computed;
+    }
+
+    /// It has given up its memory.
+    ///
+    /// @param to what it comes back from, or null: then everything is computed again, generated tokens as if they were its prompt
+    void suspend(SuspendedMemory to) {
+        parked = to;
+        memory = null;
+        leaving = false;
+        state = State.SUSPENDED;
+        if (to == null) {
+            computed = 0;
+            launched = 0;
+            startTokens = 0;
+            prefillTokens = length;
+        }
+    }
+
+    /// It has memory again.
+    void comeBack(SequenceMemory again) {
+        memory = again;
+        if (parked == null) {
+            computed = again.reusedTokens();
+            launched = computed;
+        }
+        parked = null;
+        state = State.RUNNING;
     }
 
     /// Whether the next run is that of a generated token, which may be one that a step under way is to bring. The last
@@ -228,7 +282,7 @@ public final class Sequence<O> {
     /// A step with the next `count` tokens is under way.
     void launch(int count) {
         launched += count;
-        if (launched >= promptTokens && maxTokens > 0) {
+        if (launched >= prefillTokens && maxTokens > 0) {
             pending++;
         }
     }
@@ -239,7 +293,7 @@ public final class Sequence<O> {
         if (computed > length) {
             throw new IllegalStateException("a step ran a token that never came, and the sequence was not ended: " + this);
         }
-        if (computed >= promptTokens && maxTokens > 0) {
+        if (computed >= prefillTokens && maxTokens > 0) {
             pending--;
         }
     }

@@ -5,9 +5,12 @@ import dev.sidewinder.kvcache.CacheExplanation;
 import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.kvcache.CheckpointPoint;
 import dev.sidewinder.kvcache.FrameCache;
+import dev.sidewinder.kvcache.FrameShape;
+import dev.sidewinder.kvcache.Growth;
 import dev.sidewinder.kvcache.MemoryAdmission;
 import dev.sidewinder.kvcache.MemoryWish;
 import dev.sidewinder.kvcache.Partition;
+import dev.sidewinder.kvcache.SuspendedMemory;
 import java.util.Map;
 import java.util.Optional;
 
@@ -27,15 +30,16 @@ final class SequenceMemories {
         return cache;
     }
 
-    /// Gives a sequence memory, with what there is of its prompt, and a promise of all that it may ever need.
+    /// Gives a sequence memory, with what there is of its prompt, and a promise of its next piece of work: prompt and first
+    /// token, or all that it may ever need where nobody can be suspended.
     ///
     /// @return whether there was room
     boolean admit(Sequence<?> sequence) {
         Optional<Partition> partition = sequence.prefixes().partition();
-        var wish = new MemoryWish(partition, sequence.tokens(), sequence.promptTokens(), sequence.tokensToCompute());
+        var wish = new MemoryWish(partition, sequence.tokens(), sequence.promptTokens(), promise(sequence));
         boolean begins = sequence.startsFrom() == null;
         Optional<CacheExplanation> explanation = begins && sequence.prefixes().explains() ? Optional.of(cache.explain(wish)) : Optional.empty();
-        return switch (begins ? cache.admit(wish) : sequence.startsFrom().resume(sequence.tokensToCompute())) {
+        return switch (begins ? cache.admit(wish) : sequence.startsFrom().resume(promise(sequence))) {
             case MemoryAdmission.Granted granted -> {
                 sequence.begin(granted.memory(), explanation);
                 // What a session goes on from was left by decode steps.
@@ -48,6 +52,60 @@ final class SequenceMemories {
             case MemoryAdmission.NeverFits never -> throw new IllegalStateException("let in a sequence that can never run, "
                     + never + ": " + sequence);
         };
+    }
+
+    private int promise(Sequence<?> sequence) {
+        int next = Math.max(sequence.prefillTokens(), sequence.computed()) + 1;
+        return cache.suspends() ? Math.min(sequence.tokensToCompute(), next) : sequence.tokensToCompute();
+    }
+
+    /// Takes a sequence's memory away, none of whose steps is under way. What was computed goes to the host area, or where that is
+    /// full it is computed again, if that comes to the same.
+    ///
+    /// @return false where neither can be: it keeps its memory, and has to be ended
+    boolean suspend(Sequence<?> sequence) {
+        Optional<SuspendedMemory> parked = sequence.memory.suspend();
+        if (parked.isEmpty() && decoded == DecodedStates.SERVE_THEIR_SEQUENCE
+                && (sequence.generatedTokens() > 0 || sequence.startTokens() > 0)) {
+            return false;
+        }
+        if (parked.isEmpty()) {
+            sequence.memory.close();
+        }
+        sequence.suspend(parked.orElse(null));
+        return true;
+    }
+
+    /// Gives a suspended sequence memory again.
+    ///
+    /// @param others sequences that hold memory: for each of them a block is left, or it would have to go again at once
+    /// @return whether there was room
+    boolean comeBack(Sequence<?> sequence, int others) {
+        int blocks = sequence.parked == null ? CacheShape.blocksFor(promise(sequence)) : Math.max(sequence.parked.blockCount(),
+                CacheShape.blocksFor(promise(sequence)));
+        FrameShape shape = cache.pool().shape();
+        if (others > 0 && cache.committedBlocks() + shape.blocksPerFrame() + blocks + others > shape.blocks()) {
+            return false;
+        }
+        MemoryAdmission answer = sequence.parked != null ? sequence.parked.resume(promise(sequence))
+                : cache.admit(new MemoryWish(sequence.prefixes().partition(), sequence.tokens(), sequence.length(), promise(sequence)));
+        return switch (answer) {
+            case MemoryAdmission.Granted granted -> {
+                sequence.comeBack(granted.memory());
+                yield true;
+            }
+            case MemoryAdmission.WaitForOthers _, MemoryAdmission.WaitForSteps _ -> false;
+            case MemoryAdmission.NeverFits never -> throw new IllegalStateException("suspended a sequence that does not fit any more, "
+                    + never + ": " + sequence);
+        };
+    }
+
+    /// Drops what a suspended sequence would have come back from.
+    void forget(Sequence<?> sequence) {
+        if (sequence.parked != null) {
+            sequence.parked.close();
+            sequence.parked = null;
+        }
     }
 
     private static KeepingPlan keepingPlan(Sequence<?> sequence) {
@@ -87,14 +145,12 @@ final class SequenceMemories {
     }
 
     /// Sees to blocks for the tokens that a sequence runs next.
-    ///
-    /// @return whether they are there; otherwise they come free with the steps under way
-    boolean cover(Sequence<?> sequence, int count) {
-        return switch (sequence.memory.reserve(sequence.launched, sequence.launched + count)) {
-            case GRANTED -> true;
-            case AFTER_STEPS -> false;
-            case NO_ROOM -> throw new IllegalStateException("no block for a running sequence, though all were promised: " + sequence);
-        };
+    Growth cover(Sequence<?> sequence, int count) {
+        Growth growth = sequence.memory.reserve(sequence.launched, sequence.launched + count);
+        if (growth == Growth.NO_ROOM && !cache.suspends()) {
+            throw new IllegalStateException("no block for a running sequence, though all were promised: " + sequence);
+        }
+        return growth;
     }
 
     /// A step of the sequence has completed.
@@ -131,8 +187,9 @@ final class SequenceMemories {
             throw new IllegalStateException("admitted without memory: " + sequence);
         }
         int held = sequence.memory.blockCount();
-        if (held < CacheShape.blocksFor(sequence.launched)
-                || held + sequence.memory.promisedBlocks() != CacheShape.blocksFor(sequence.tokensToCompute())) {
+        int promised = held + sequence.memory.promisedBlocks();
+        boolean covered = cache.suspends() || promised == CacheShape.blocksFor(sequence.tokensToCompute());
+        if (held < CacheShape.blocksFor(sequence.launched) || !covered) {
             throw new IllegalStateException(held + " blocks and a promise of " + sequence.memory.promisedBlocks() + " for " + sequence);
         }
     }

@@ -106,7 +106,8 @@ public final class EngineMetrics {
             rejections.put(refusal, compatible.counter("vllm:admission_rejections_total",
                     "Requests refused for want of a place.", new Label("reason", lower(refusal))));
         }
-        compatible.counter("vllm:num_preemptions_total", "Sequences suspended for others; none are yet.", () -> 0);
+        compatible.counter("vllm:num_preemptions_total", "Sequences that had to leave the device for others.",
+                of(s -> s.preemptions().copied() + s.preemptions().recomputed()));
         corrupted = compatible.counter("vllm:corrupted_requests_total", "Requests with NaN or infinity in their logits.");
         firstToken = histogram("time_to_first_token_seconds", "From arrival to the first token.", Buckets.firstToken());
         interToken = histogram("inter_token_latency_seconds", "Gap between two tokens.", Buckets.betweenTokens());
@@ -279,6 +280,10 @@ public final class EngineMetrics {
     }
 
     private void queueGauges() {
+        String left = "Sequences that had to leave the device for others, by what became of their memory.";
+        own.counter("sidewinder_preemptions_total", left, of(s -> s.preemptions().copied()), new Label("method", "suspend"));
+        own.counter("sidewinder_preemptions_total", left, of(s -> s.preemptions().recomputed()), new Label("method", "recompute"));
+        own.counter("sidewinder_preemptions_total", left, of(s -> s.preemptions().overloaded()), new Label("method", "overload"));
         own.gauge("sidewinder_queue_requests", "Sequences waiting, reserved places included.",
                 of(s -> s.waiting() + s.places()));
         own.gauge("sidewinder_queue_tokens", "Prompt tokens waiting.", of(EngineStatus::waitingTokens));

@@ -12,6 +12,7 @@ import dev.sidewinder.kvcache.CheckpointPoint;
 import dev.sidewinder.kvcache.FrameShape;
 import dev.sidewinder.kvcache.FrameUse;
 import dev.sidewinder.kvcache.MissReason;
+import dev.sidewinder.scheduler.Preemptions;
 import java.nio.charset.StandardCharsets;
 import java.util.EnumMap;
 import java.util.List;
@@ -33,7 +34,7 @@ class CacheMetricsTest {
             StandardCharsets.UTF_8);
 
     private static EngineStatus status() {
-        return new EngineStatus(EngineStatus.State.SERVING, 3, 1, 2, 500, 2_000_000_000L, USE, 77, 0, 4, 0, 0);
+        return new EngineStatus(EngineStatus.State.SERVING, 3, 1, 2, 500, 2_000_000_000L, USE, new Preemptions(1, 5, 2, 1), 77, 0, 4, 0, 0);
     }
 
     /// Reason `r` has `10 r + 1` lookups that found something and `10 r + 2` that did not; states count likewise.

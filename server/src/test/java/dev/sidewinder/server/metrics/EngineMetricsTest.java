@@ -15,6 +15,7 @@ import java.nio.charset.StandardCharsets;
 import dev.sidewinder.kvcache.CacheUse;
 import dev.sidewinder.kvcache.FrameShape;
 import dev.sidewinder.kvcache.FrameUse;
+import dev.sidewinder.scheduler.Preemptions;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
@@ -24,7 +25,7 @@ class EngineMetricsTest {
 
     private static final EngineStatus STATUS = new EngineStatus(EngineStatus.State.SERVING, 3, 1, 2, 500, 2_000_000_000L,
             new CacheUse(new FrameShape(25, 4), new FrameUse(12, 7, 1, 5, 15, 5, 0, 0), 75, 10, 2, 3, 0, 0,
-                    CacheMetricsTest.counts()), 77, 0, 4, 0, 0);
+                    CacheMetricsTest.counts()), new Preemptions(1, 5, 2, 1), 77, 0, 4, 0, 0);
 
     private final ServerMetrics server = new ServerMetrics();
     private final EngineMetrics metrics = new EngineMetrics("nano", 1000,
@@ -66,6 +67,7 @@ class EngineMetricsTest {
                 "sidewinder_kv_blocks{engine=\"0\",state=\"free\"} 48.0\n",
                 "sidewinder_kv_blocks{engine=\"0\",state=\"active\"} 12.0\n",
                 "sidewinder_kv_blocks{engine=\"0\",state=\"fenced\"} 5.0\n",
+                "sidewinder_preemptions_total{engine=\"0\",method=\"suspend\"} 5.0\n",
                 "sidewinder_state_slots{engine=\"0\",state=\"running\"} 5.0\n",
                 "sidewinder_queue_requests{engine=\"0\"} 6.0\n",
                 "sidewinder_queue_oldest_seconds{engine=\"0\"} 2.0\n");
