@@ -22,7 +22,8 @@ public final class EmulatedDevice {
     public static String[] flagsWithCache(String cacheSize, String... more) {
         List<String> flags = new ArrayList<>(List.of("--engine-warpgroups=false", "--cuda-driver",
                 FOLDER.resolve("libcuda.so.1").toString(), "--cuda-kernels", FOLDER.toString(),
-                "--max-num-batched-tokens", "256", "--max-num-seqs", "3", "--max-model-len", "384", "--cache-size", cacheSize));
+                "--max-num-batched-tokens", "256", "--max-num-seqs", "3", "--max-model-len", "384", "--cache-size", cacheSize,
+                "--host-cache-size", "16MiB"));
         flags.addAll(List.of(more));
         return flags.toArray(String[]::new);
     }
