@@ -10,8 +10,9 @@ final class Policies {
     static final List<Policy> ALL = List.of(
             new Policy("fcfs", false, false, false, false),
             new Policy("reuse", true, false, false, false),
-            new Policy("turns", true, false, true, false),
-            new Policy("gap", true, false, true, true));
+            new Policy("suspend", true, true, false, false),
+            new Policy("turns", true, true, true, false),
+            new Policy("gap", true, true, true, true));
 
     private Policies() {}
 
