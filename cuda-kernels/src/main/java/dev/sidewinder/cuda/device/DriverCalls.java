@@ -42,6 +42,8 @@ final class DriverCalls {
     /// Null where the driver has no such call.
     private final MethodHandle graphUpdate;
     private final MethodHandle encodeTensorMap;
+    private final MethodHandle allocateHost;
+    private final MethodHandle freeHost;
     /// Null with a real driver.
     private final MethodHandle emulatorReport;
 
@@ -56,13 +58,15 @@ final class DriverCalls {
         graphUpdate = find(symbols, "cuGraphExecUpdate_v2", JAVA_INT, JAVA_LONG, JAVA_LONG, ADDRESS).orElse(null);
         encodeTensorMap = find(symbols, "cuTensorMapEncodeTiled", JAVA_INT, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_LONG, JAVA_LONG,
                 JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT).orElseThrow();
+        allocateHost = find(symbols, "cuMemHostAlloc", JAVA_INT, ADDRESS, JAVA_LONG, JAVA_INT).orElseThrow();
+        freeHost = find(symbols, "cuMemFreeHost", JAVA_INT, JAVA_LONG).orElseThrow();
         emulatorReport = find(symbols, "sidewinder_emulator_report", ADDRESS).orElse(null);
     }
 
     /// Empty when the driver lacks a call that nothing can replace.
     static Optional<DriverCalls> bind(SymbolLookup symbols) {
         for (String name : new String[] {"cuGetErrorName", "cuGetErrorString", "cuDeviceGetName", "cuLaunchKernelEx",
-                "cuTensorMapEncodeTiled"}) {
+                "cuTensorMapEncodeTiled", "cuMemHostAlloc", "cuMemFreeHost"}) {
             if (symbols.find(name).isEmpty()) {
                 return Optional.empty();
             }
@@ -146,6 +150,28 @@ final class DriverCalls {
         try {
             return (int) encodeTensorMap.invokeExact(map, TENSOR_OF_BYTES, 3, address, sizes, strides, box, steps, 0,
                     TENSOR_SWIZZLE_128, TENSOR_PROMOTION_128, 0);
+        } catch (Throwable e) {
+            throw failed(e);
+        }
+    }
+
+    /// `cuMemHostAlloc`. Not through JCuda, which wraps the memory in a byte buffer and so refuses more than 2 GiB.
+    ///
+    /// @return its address
+    long allocateHost(long bytes) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment address = arena.allocate(ADDRESS);
+            check("cuMemHostAlloc of " + bytes + " bytes", (int) allocateHost.invokeExact(address, bytes, 0));
+            return address.get(ADDRESS, 0).address();
+        } catch (Throwable e) {
+            throw failed(e);
+        }
+    }
+
+    /// `cuMemFreeHost`.
+    int freeHost(long address) {
+        try {
+            return (int) freeHost.invokeExact(address);
         } catch (Throwable e) {
             throw failed(e);
         }

@@ -1,6 +1,5 @@
 package dev.sidewinder.cuda.device;
 
-import jcuda.Pointer;
 import jcuda.driver.CUdevice;
 import jcuda.driver.CUdeviceptr;
 import jcuda.driver.CUfunction;
@@ -28,12 +27,6 @@ final class Handles {
     }
 
     static final class DevicePointer extends CUdeviceptr {
-        long address() {
-            return getNativePointer();
-        }
-    }
-
-    static final class HostPointer extends Pointer {
         long address() {
             return getNativePointer();
         }

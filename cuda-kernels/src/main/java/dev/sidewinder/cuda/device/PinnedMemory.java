@@ -2,7 +2,6 @@ package dev.sidewinder.cuda.device;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import jcuda.driver.JCudaDriver;
 
 /// Host memory that stays where it is, so that copies to and from the device run without the host's help.
 ///
@@ -10,22 +9,18 @@ import jcuda.driver.JCudaDriver;
 public final class PinnedMemory implements AutoCloseable {
 
     private final Device device;
-    private final Handles.HostPointer pointer;
     private final Arena arena;
     private final MemorySegment segment;
     private boolean closed;
 
-    private PinnedMemory(Device device, Handles.HostPointer pointer, long bytes) {
+    private PinnedMemory(Device device, long address, long bytes) {
         this.device = device;
-        this.pointer = pointer;
         this.arena = Arena.ofShared();
-        this.segment = MemorySegment.ofAddress(pointer.address()).reinterpret(bytes, arena, ignored -> { });
+        this.segment = MemorySegment.ofAddress(address).reinterpret(bytes, arena, ignored -> { });
     }
 
     static PinnedMemory allocate(Device device, long bytes) {
-        Handles.HostPointer pointer = new Handles.HostPointer();
-        device.check("cuMemHostAlloc of " + bytes + " bytes", JCudaDriver.cuMemHostAlloc(pointer, bytes, 0));
-        PinnedMemory memory = new PinnedMemory(device, pointer, bytes);
+        PinnedMemory memory = new PinnedMemory(device, device.calls().allocateHost(bytes), bytes);
         device.things().add(memory, memory::release);
         return memory;
     }
@@ -48,7 +43,7 @@ public final class PinnedMemory implements AutoCloseable {
     private void release() {
         closed = true;
         arena.close();
-        device.release("cuMemFreeHost of " + bytes() + " bytes", JCudaDriver.cuMemFreeHost(pointer));
+        device.release("cuMemFreeHost of " + bytes() + " bytes", device.calls().freeHost(segment.address()));
     }
 
     @Override

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.sidewinder.cuda.emulator.Emulator;
 import dev.sidewinder.cuda.emulator.EmulatorSettings;
+import java.lang.foreign.ValueLayout;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
@@ -61,6 +62,18 @@ class DeviceTest {
             assertThat(new CudaException("cuModuleLoadData", code, "").isImageRefused()).as("code %d", code).isTrue();
         }
         assertThat(new CudaException("cuModuleLoadData", 2, "").isImageRefused()).isFalse();
+    }
+
+    @Test
+    void pinsMoreThanAByteBufferHolds() {
+        long bytes = (2L << 30) + 4096;
+        try (Device device = open(); PinnedMemory memory = device.pinned(bytes); DeviceBuffer word = device.allocate(4)) {
+            memory.segment().set(ValueLayout.JAVA_INT, bytes - 4, 42);
+            device.stream().copyToDevice(word.address(), memory.segment().asSlice(bytes - 4), 4);
+            device.stream().copyToHost(memory.segment(), word.address(), 4);
+            device.stream().synchronize();
+            assertThat(memory.segment().get(ValueLayout.JAVA_INT, 0)).isEqualTo(42);
+        }
     }
 
     @Test

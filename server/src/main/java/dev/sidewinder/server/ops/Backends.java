@@ -28,9 +28,6 @@ final class Backends {
     /// Prompts are bound by arithmetic, not by reading weights, above some thousand tokens in a step.
     private static final int CUDA_BATCH_TOKENS = 8192;
 
-    /// JCuda wraps what it pins in a byte buffer, which holds no more.
-    private static final long MOST_PINNED_BYTES = Integer.MAX_VALUE;
-
     private Backends() {}
 
     /// @param machineBytes physical memory, for the default of the caches on the CPU
@@ -103,11 +100,7 @@ final class Backends {
         int tokens = CachePlanner.wantedTokens(model.config(), settings);
         KvFormat format = settings.cacheType() == CacheType.FP8 ? KvFormat.E4M3 : KvFormat.BF16;
         // pages that the device can copy from and to are taken from everybody else: an eighth of the machine's, unless it was said
-        if (settings.hostCacheBytes() > MOST_PINNED_BYTES) {
-            throw new SettingsException("sidewinder.engine.host-cache-size=" + settings.hostCacheBytes() + " is more than can be pinned for a "
-                    + "GPU in one piece; lower it to " + MOST_PINNED_BYTES);
-        }
-        long hostBytes = Math.min(MOST_PINNED_BYTES, CachePlanner.hostBytes(settings, Long.MAX_VALUE, machineBytes));
+        long hostBytes = CachePlanner.hostBytes(settings, Long.MAX_VALUE, machineBytes);
         CudaDevice device = CudaDevice.open(cuda.driver(), cuda.kernels(), cuda.device());
         try {
             var wanted = new CudaOptions(batchTokens, settings.maxSequences() > 0 ? settings.maxSequences() : most, tokens, format,
