@@ -59,7 +59,7 @@ class CudaFailureTest {
                 do {
                     event = generation.next(Duration.ofSeconds(60));
                     tokens += event instanceof GenerationEvent.Token ? 1 : 0;
-                } while (event instanceof GenerationEvent.Token);
+                } while (event instanceof GenerationEvent.Token || event instanceof GenerationEvent.Admitted);
             }
 
             // then the request has what came before and is told, the engine has ended, and closing it works
