@@ -17,10 +17,26 @@ final class TinyPools {
             case 0 -> HostShape.NONE;
             // What does not fit is computed again: with the same bits only where a decode step is like a scan.
             case 1 -> alike ? new HostShape(1 + random.nextInt(2), random.nextInt(8)) : HostShape.NONE;
-            default -> new HostShape(64, 64 * frames.blocks());
+            default -> all(frames);
         };
+        return backends(vocabSize, new BackendMemory(frames, host), alike);
+    }
+
+    /// Three slots and eight blocks, and always a host area: who grows has others leave.
+    static Supplier<FakeBackend> drawTightest(Random random, int vocabSize) {
+        FrameShape frames = FrameShape.holding(3, 8, 1 + random.nextInt(2));
+        boolean alike = random.nextInt(3) > 0;
+        HostShape host = alike && random.nextBoolean() ? new HostShape(1 + random.nextInt(2), 1 + random.nextInt(8)) : all(frames);
+        return backends(vocabSize, new BackendMemory(frames, host), alike);
+    }
+
+    private static HostShape all(FrameShape frames) {
+        return new HostShape(64, 64 * frames.blocks());
+    }
+
+    private static Supplier<FakeBackend> backends(int vocabSize, BackendMemory memory, boolean alike) {
         return () -> {
-            var backend = new FakeBackend(vocabSize, new BackendMemory(frames, host));
+            var backend = new FakeBackend(vocabSize, memory);
             return alike ? backend : backend.withDecodeUnlikeScan();
         };
     }

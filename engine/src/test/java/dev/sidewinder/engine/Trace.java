@@ -14,14 +14,17 @@ import java.util.Random;
 import java.util.Set;
 import java.util.function.Supplier;
 
-/// A list of things that happen to an engine, drawn from a seed: arrivals, cancels of requests and of single choices, each
-/// at the beginning of a step. Lengths lie near the edges of blocks, pieces and pool.
+/// A list of things that happen to an engine, drawn from a seed: arrivals, cancels of requests and of single choices, slow readers,
+/// resets of the prefix cache, turns and forks of sessions, each at the beginning of a step. Lengths lie near the edges of blocks,
+/// pieces and pool.
 ///
 /// @param limits  of the engine
 /// @param actions in order of their steps
 public record Trace(long seed, EngineLimits limits, List<GenerationRequest> requests, List<Action> actions) {
 
     private static final int BLOCK = CacheShape.BLOCK_TOKENS;
+    /// Of answers with a stop token, few are longer.
+    private static final int MOSTLY_STOPPED_TOKENS = 300;
 
     /// What happens, and at the beginning of which step.
     public sealed interface Action {
@@ -35,6 +38,29 @@ public record Trace(long seed, EngineLimits limits, List<GenerationRequest> requ
 
         /// Its reader takes nothing until a later step.
         record Stall(long step, int request, long untilStep) implements Action {}
+
+        /// The prefix cache is emptied.
+        ///
+        /// @param partition of this partition only; -1 = all
+        record Reset(long step, int partition) implements Action {}
+
+        /// A request of a session, of its history and what is added; not where it has one already.
+        ///
+        /// @param added     at least one token
+        /// @param keptShare of the answer, from its beginning; 0 = nothing of the turn is kept
+        record Turn(long step, int session, int[] added, int maxTokens, SamplingParams sampling, double keptShare) implements Action {
+            @Override
+            public String toString() {
+                return "Turn[step=" + step + ", session=" + session + ", added " + added.length + ", max " + maxTokens + ", kept " + keptShare
+                        + ", " + sampling + "]";
+            }
+        }
+
+        /// A session goes on as two; whatever the second was before is dropped.
+        record Fork(long step, int session, int to) implements Action {}
+
+        /// A session begins anew.
+        record Forget(long step, int session) implements Action {}
     }
 
     /// How large a trace is.
@@ -46,7 +72,10 @@ public record Trace(long seed, EngineLimits limits, List<GenerationRequest> requ
     public record Size(int maxRequests, int maxTokens, int longestTokens, int poisonToken) {}
 
     /// Draws a trace for a backend of this shape.
-    public static Trace draw(long seed, Size size, FrameShape frames, int vocabSize) {
+    ///
+    /// @param sessions whether it can have sessions, whose requests are as if nothing of them had been computed before: a host area,
+    ///                 and decode steps that leave the same bits as scans
+    public static Trace draw(long seed, Size size, FrameShape frames, int vocabSize, boolean sessions) {
         Random random = new Random(seed);
         int maxSequences = 1 + random.nextInt(6);
         int longest = Math.min(size.longestTokens(), (int) frames.mostTokens() + 1);
@@ -54,6 +83,7 @@ public record Trace(long seed, EngineLimits limits, List<GenerationRequest> requ
         int count = 1 + random.nextInt(size.maxRequests());
         List<GenerationRequest> requests = new ArrayList<>();
         List<Action> actions = new ArrayList<>();
+        int mostStepsToCancel = Math.max(30, size.maxTokens());
         long step = 0;
         for (int i = 0; i < count; i++) {
             // Mostly bursts, sometimes a pause long enough for everything to end.
@@ -69,13 +99,48 @@ public record Trace(long seed, EngineLimits limits, List<GenerationRequest> requ
                 actions.add(new Action.Stall(step, i, step + random.nextInt(700)));
             }
             if (random.nextInt(4) == 0) {
-                actions.add(new Action.Cancel(step + random.nextInt(30), i));
+                actions.add(new Action.Cancel(step + random.nextInt(mostStepsToCancel), i));
             } else if (random.nextInt(6) == 0) {
-                actions.add(new Action.CancelChoice(step + random.nextInt(30), i, random.nextInt(request.choices())));
+                actions.add(new Action.CancelChoice(step + random.nextInt(mostStepsToCancel), i, random.nextInt(request.choices())));
             }
+        }
+        // Drawn apart, so that a trace has the same requests whatever else happens in it.
+        Random more = new Random(~seed);
+        addResets(actions, more, step);
+        if (sessions) {
+            addSessions(actions, more, step, size, longest, vocabSize);
         }
         actions.sort((a, b) -> Long.compare(a.step(), b.step()));
         return new Trace(seed, limits, List.copyOf(requests), List.copyOf(actions));
+    }
+
+    private static void addResets(List<Action> actions, Random random, long lastStep) {
+        for (int i = random.nextInt(4); i > 0; i--) {
+            actions.add(new Action.Reset(random.nextLong(lastStep + 50), random.nextInt(3) - 1));
+        }
+    }
+
+    /// Few sessions with many turns, so that they are long, and forks of them go on side by side.
+    private static void addSessions(List<Action> actions, Random random, long lastStep, Size size, int longest, int vocabSize) {
+        int sessions = 2 + random.nextInt(4);
+        long step = 0;
+        for (int i = random.nextInt(size.maxRequests() + 1); i > 0; i--) {
+            int session = random.nextInt(sessions);
+            step += random.nextInt(3) == 0 ? random.nextInt(60) : random.nextInt(4);
+            int kind = random.nextInt(10);
+            if (kind < 2) {
+                actions.add(new Action.Fork(step, session, (session + 1) % sessions));
+            } else if (kind == 2) {
+                actions.add(new Action.Forget(step, session));
+            } else {
+                int[] lengths = {1, 2, 30, BLOCK - 1, BLOCK, BLOCK + 1};
+                int length = Math.min(lengths[random.nextInt(lengths.length)], longest);
+                int[] added = random.ints(length, 0, vocabSize).map(token -> token == size.poisonToken() ? 0 : token).toArray();
+                double keptShare = random.nextInt(4) > 0 ? 1 : random.nextInt(3) * 0.5;
+                actions.add(new Action.Turn(step, session, added, 1 + random.nextInt(size.maxTokens()),
+                        sampling(random, vocabSize, size.poisonToken()), keptShare));
+            }
+        }
     }
 
     private static GenerationRequest request(int i, Random random, Size size, int longest, int vocabSize) {
@@ -95,6 +160,8 @@ public record Trace(long seed, EngineLimits limits, List<GenerationRequest> requ
             prompt[random.nextInt(length)] = size.poisonToken();
         }
         Set<Integer> stops = random.nextInt(3) == 0 ? Set.of() : Set.of(random.nextInt(vocabSize));
+        // Where answers are to be long, few may end early.
+        stops = size.maxTokens() > MOSTLY_STOPPED_TOKENS && random.nextInt(4) > 0 ? Set.of() : stops;
         int choices = random.nextInt(4) == 0 ? 1 + random.nextInt(3) : 1;
         int promptLogprobs = random.nextInt(8) == 0 ? random.nextInt(3) : -1;
         var request = new GenerationRequest("r" + i, prompt, maxTokens, random.nextInt(3) == 0 ? random.nextInt(20) : 0, stops, choices,

@@ -1,27 +1,34 @@
 package dev.sidewinder.engine;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
 import java.util.Random;
+import java.util.SplittableRandom;
 import java.util.function.Supplier;
 import java.util.stream.LongStream;
-import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/// Seeded traces of arrivals, cancels and mixed lengths in tiny pools, against the fake backend. A failure prints the
-/// trace; `play` with its seed plays it again.
-@Timeout(300)
+/// Seeded traces in tiny pools, against the fake backend: arrivals, cancels, priorities, tenants, slow readers, resets of the prefix
+/// cache, sessions and their forks. A failure prints the trace; `play` with its seed plays it again.
+///
+/// Traces are played until the books have been checked often enough: ten thousand times, or a million in a night with
+/// `-Dsidewinder.test.checks=1000000`. There is no limit in time for all of them; a trace has one of two minutes.
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
 class TraceTest {
 
     private static final int VOCAB = 97;
     private static final int SEEDS = 15;
-    /// For a night: -Dsidewinder.test.traces=100000
-    private static final int TRACES_PER_SEED = Integer.getInteger("sidewinder.test.traces", 20);
-    /// Many short answers, or fewer that grow by a block or two and so have to leave for each other.
+    private static final int TRACES_PER_SEED = 15;
+    private static final long CHECKS = Long.getLong("sidewinder.test.checks", 10_000);
+    /// Many short answers; fewer that grow by a block or two; and, in the tightest pools, long ones that have to leave for each other.
     private static final Trace.Size SHORT = new Trace.Size(40, 20, 700, VOCAB - 1);
     private static final Trace.Size LONG = new Trace.Size(20, 250, 700, VOCAB - 1);
+    private static final Trace.Size LONGEST = new Trace.Size(24, 500, 700, VOCAB - 1);
 
-    private long suspended;
-    private long recomputed;
+    private TraceTotals all = TraceTotals.NONE;
 
     static LongStream seeds() {
         return LongStream.rangeClosed(1, SEEDS);
@@ -30,15 +37,36 @@ class TraceTest {
     @ParameterizedTest
     @MethodSource("seeds")
     void everyRequestIsAsIfItWereAloneAndNothingIsLeaked(long seed) {
-        for (long trace = seed * TRACES_PER_SEED; trace < (seed + 1) * TRACES_PER_SEED; trace++) {
-            System.out.println("TraceTest seed " + trace);
-            Random random = new Random(trace);
-            Supplier<FakeBackend> backends = TinyPools.draw(random, VOCAB);
-            var harness = new TraceHarness(() -> backends.get().poisonedBy(VOCAB - 1));
-            harness.play(trace, trace % 2 == 0 ? SHORT : LONG);
-            suspended += harness.preemptions().copied();
-            recomputed += harness.preemptions().recomputed();
+        TraceTotals totals = TraceTotals.NONE;
+        // Seeds in a row would have the same first numbers.
+        var seeds = new SplittableRandom(seed);
+        for (long trace = 0; trace < TRACES_PER_SEED || totals.checks() < CHECKS / SEEDS + 1; trace++) {
+            totals = totals.plus(play(trace, seeds.nextLong()));
         }
-        System.out.println("TraceTest seed " + seed + ": " + suspended + " suspended, " + recomputed + " computed again");
+        all = all.plus(totals);
+        System.out.println("TraceTest seed " + seed + ": " + totals);
+    }
+
+    private static TraceTotals play(long trace, long seed) {
+        System.out.println("TraceTest trace " + trace + ", seed " + seed);
+        Random random = new Random(seed);
+        boolean tightest = trace % 2 == 0;
+        Supplier<FakeBackend> backends = tightest ? TinyPools.drawTightest(random, VOCAB) : TinyPools.draw(random, VOCAB);
+        var harness = new TraceHarness(() -> backends.get().poisonedBy(VOCAB - 1));
+        harness.play(seed, tightest ? LONGEST : trace % 4 == 1 ? LONG : SHORT);
+        return harness.totals();
+    }
+
+    /// Traces in which nothing happens find nothing.
+    @AfterAll
+    void enoughHasHappened() {
+        System.out.println("TraceTest: " + all);
+        assertThat(all.checks()).as("checks of all books").isGreaterThanOrEqualTo(CHECKS);
+        assertThat(all.suspended()).as("suspended").isGreaterThan(100);
+        assertThat(all.recomputed()).as("computed again").isGreaterThan(10);
+        assertThat(all.resets()).as("resets of the prefix cache").isGreaterThan(100);
+        assertThat(all.reused()).as("prompt tokens reused").isGreaterThan(10_000);
+        assertThat(all.turns()).as("turns of sessions").isGreaterThan(300);
+        assertThat(all.forks()).as("forks of sessions").isGreaterThan(50);
     }
 }
