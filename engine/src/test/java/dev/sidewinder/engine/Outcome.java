@@ -85,6 +85,11 @@ public final class Outcome {
         return reusedTokens.get(choice);
     }
 
+    /// Whether the prompt's scores came; they cannot come twice.
+    public boolean hasPromptScores() {
+        return promptScores != null;
+    }
+
     /// The tokens of a choice with their log-probabilities, as text.
     public List<String> tokens(int choice) {
         return List.copyOf(tokens.get(choice));

@@ -164,6 +164,83 @@ class FrameCacheTest {
         again.close();
     }
 
+    /// Runs a block, and keeps the state at its end as the latest of its kind.
+    private void runKeepingLatest(SequenceMemory memory, int[] tokens, int from, CheckpointPoint point) {
+        assertThat(memory.reserve(from, from + BLOCK_TOKENS)).isEqualTo(Growth.GRANTED);
+        assertThat(memory.checkpointLatest(from + BLOCK_TOKENS, point)).isTrue();
+        cache.launch(++step);
+        cache.stepCompleted(step);
+        memory.computed(tokens, from + BLOCK_TOKENS);
+    }
+
+    @Test
+    void keepsOnlyTheLatestStateOfAnAnswer() {
+        int[] tokens = tokens(500);
+        SequenceMemory memory = admit(ALICE, tokens);
+        run(memory, tokens, 0, 128, true);
+
+        runKeepingLatest(memory, tokens, 128, CheckpointPoint.TURN_END);
+        assertThat(cache.keptStateList()).as("the state of the prompt, kept for another reason, stays").hasSize(2);
+        runKeepingLatest(memory, tokens, 256, CheckpointPoint.TURN_END);
+
+        assertThat(cache.keptStateList()).hasSize(2);
+        assertThat(cache.reusableTokens(ALICE, tokens, 500)).isEqualTo(384);
+        assertThat(cache.reusableTokens(ALICE, tokens, 384)).as("that at 256 has gone").isEqualTo(128);
+        memory.close();
+        assertThat(cache.reusableTokens(ALICE, tokens, 500)).isEqualTo(384);
+    }
+
+    @Test
+    void keepsAnEarlierStateOfAnAnswerThatOthersHaveGoneOnFrom() {
+        int[] tokens = tokens(500);
+        SequenceMemory memory = admit(ALICE, tokens);
+        run(memory, tokens, 0, 128, false);
+        runKeepingLatest(memory, tokens, 128, CheckpointPoint.TURN_END);
+        SequenceMemory other = admit(ALICE, Arrays.copyOf(tokens, 300));
+        assertThat(other.reusedTokens()).isEqualTo(256);
+
+        runKeepingLatest(memory, tokens, 256, CheckpointPoint.TURN_END);
+
+        assertThat(cache.reusableTokens(ALICE, tokens, 384)).isEqualTo(256);
+        assertThat(cache.reusableTokens(ALICE, tokens, 500)).isEqualTo(384);
+        other.close();
+        memory.close();
+    }
+
+    /// A block more is not worth as much as the two before it.
+    @Test
+    void keepsTheStateBeforeWhereThereIsNoFrameForTheLatest() {
+        cache = cache(5, 1);
+        int[] tokens = tokens(400);
+        SequenceMemory memory = admit(ALICE, Arrays.copyOf(tokens, 384));
+        run(memory, tokens, 0, 128, false);
+        runKeepingLatest(memory, tokens, 128, CheckpointPoint.TURN_END);
+
+        assertThat(memory.reserve(256, 384)).isEqualTo(Growth.GRANTED);
+        assertThat(memory.checkpointLatest(384, CheckpointPoint.TURN_END)).isFalse();
+        cache.launch(++step);
+        cache.stepCompleted(step);
+        memory.computed(tokens, 384);
+
+        assertThat(cache.keptStates()).isEqualTo(1);
+        assertThat(cache.reusableTokens(ALICE, tokens, 400)).isEqualTo(256);
+        memory.close();
+    }
+
+    @ParameterizedTest
+    @CsvSource({"0, 127", "0, 129", "0, 0", "128, 128"})
+    void refusesToKeepTheLatestStateOffTheGridOrBehindWhatIsKept(int computed, int position) {
+        int[] tokens = tokens(300);
+        SequenceMemory memory = admit(ALICE, tokens);
+        if (computed > 0) {
+            run(memory, tokens, 0, computed, true);
+        }
+
+        assertThatIllegalArgumentException().isThrownBy(() -> memory.checkpointLatest(position, CheckpointPoint.TURN_END))
+                .withMessageContaining("multiple of 128");
+        memory.close();
+    }
+
     @Test
     void keepsWhatIsInTheTreeWithoutWaitingAndFencesWhatAStepMayTouch() {
         int[] prompt = tokens(256);
