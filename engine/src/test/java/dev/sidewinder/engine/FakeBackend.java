@@ -219,7 +219,8 @@ public class FakeBackend implements Backend {
         }
     }
 
-    private void copyIn(HostCopy copy) {
+    /// From the host area.
+    protected void copyIn(HostCopy copy) {
         switch (copy.kind()) {
             case STATE -> writeState(copy.device(), hostState(copy.host()).get(JAVA_LONG_UNALIGNED, 0), COPY);
             case BLOCK -> {
