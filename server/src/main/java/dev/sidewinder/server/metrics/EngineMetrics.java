@@ -7,6 +7,7 @@ import dev.sidewinder.engine.FinishReason;
 import dev.sidewinder.engine.GenerationTimes;
 import dev.sidewinder.engine.cuda.CudaSummary;
 import dev.sidewinder.engine.session.Sessions;
+import dev.sidewinder.scheduler.Preemptions;
 import dev.sidewinder.server.metrics.ServerMetrics.Refusal;
 import java.util.EnumMap;
 import java.util.Locale;
@@ -15,6 +16,7 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.DoubleSupplier;
 import java.util.function.Supplier;
 import java.util.function.ToDoubleFunction;
+import java.util.function.ToLongFunction;
 
 /// What is measured once there is a model: the series other servers' scrapers expect (prefix `vllm:`) and our own.
 /// Safe for use by many threads; the engine calls [#observer] on its own.
@@ -280,15 +282,20 @@ public final class EngineMetrics {
     }
 
     private void queueGauges() {
-        String left = "Sequences that had to leave the device for others, by what became of their memory.";
-        own.counter("sidewinder_preemptions_total", left, of(s -> s.preemptions().copied()), new Label("method", "suspend"));
-        own.counter("sidewinder_preemptions_total", left, of(s -> s.preemptions().recomputed()), new Label("method", "recompute"));
-        own.counter("sidewinder_preemptions_total", left, of(s -> s.preemptions().overloaded()), new Label("method", "overload"));
+        preemptions("suspend", Preemptions::copied);
+        preemptions("recompute", Preemptions::recomputed);
+        preemptions("overload", Preemptions::overloaded);
         own.gauge("sidewinder_queue_requests", "Sequences waiting, reserved places included.",
                 of(s -> s.waiting() + s.places()));
         own.gauge("sidewinder_queue_tokens", "Prompt tokens waiting.", of(EngineStatus::waitingTokens));
         own.gauge("sidewinder_queue_oldest_seconds", "How long the oldest of them has waited.",
                 of(s -> s.oldestWaitNanos() / 1e9));
+    }
+
+    /// Nobody leaves for want of a state, so there is no series for that: see [Preemptions].
+    private void preemptions(String method, ToLongFunction<Preemptions> count) {
+        own.counter("sidewinder_preemptions_total", "Sequences that had to leave the device, by what was missing and what became of their memory.",
+                of(s -> count.applyAsLong(s.preemptions())), new Label("method", method), new Label("reason", "kv"));
     }
 
     private DoubleSupplier of(ToDoubleFunction<EngineStatus> read) {

@@ -67,7 +67,9 @@ class EngineMetricsTest {
                 "sidewinder_kv_blocks{engine=\"0\",state=\"free\"} 48.0\n",
                 "sidewinder_kv_blocks{engine=\"0\",state=\"active\"} 12.0\n",
                 "sidewinder_kv_blocks{engine=\"0\",state=\"fenced\"} 5.0\n",
-                "sidewinder_preemptions_total{engine=\"0\",method=\"suspend\"} 5.0\n",
+                "sidewinder_preemptions_total{engine=\"0\",method=\"suspend\",reason=\"kv\"} 5.0\n",
+                "sidewinder_preemptions_total{engine=\"0\",method=\"recompute\",reason=\"kv\"} 2.0\n",
+                "sidewinder_preemptions_total{engine=\"0\",method=\"overload\",reason=\"kv\"} 1.0\n",
                 "sidewinder_state_slots{engine=\"0\",state=\"running\"} 5.0\n",
                 "sidewinder_queue_requests{engine=\"0\"} 6.0\n",
                 "sidewinder_queue_oldest_seconds{engine=\"0\"} 2.0\n");
