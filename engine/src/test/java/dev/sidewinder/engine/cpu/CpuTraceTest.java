@@ -4,6 +4,7 @@ import dev.sidewinder.engine.BackendMemory;
 import dev.sidewinder.engine.LoadProgress;
 import dev.sidewinder.engine.Trace;
 import dev.sidewinder.engine.TraceHarness;
+import dev.sidewinder.kvcache.HostShape;
 import dev.sidewinder.model.Model;
 import java.util.Random;
 import org.junit.jupiter.api.AfterAll;
@@ -13,7 +14,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
-/// Seeded traces of arrivals, cancels and mixed lengths on the real forward pass: every request gets the token ids and
+/// Seeded traces of arrivals, cancels, sessions and mixed lengths on the real forward pass: every request gets the token ids and
 /// log-probabilities, bit for bit, that it gets alone, and nothing is leaked.
 @Timeout(600)
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
@@ -41,10 +42,13 @@ class CpuTraceTest {
         for (long trace = 1; trace <= TRACES; trace++) {
             System.out.println("CpuTraceTest seed " + trace + ", " + arithmetic);
             var random = new Random(trace);
-            BackendMemory memory = CpuCacheLayout.of(model.config(), arithmetic).memory(2 + random.nextInt(5), 6 + random.nextInt(12));
+            BackendMemory plain = CpuCacheLayout.of(model.config(), arithmetic).memory(2 + random.nextInt(5), 6 + random.nextInt(12));
+            // With a host area there are sessions and suspensions.
+            BackendMemory memory = trace % 2 == 0 ? plain : new BackendMemory(plain.frames(), new HostShape(6, 30));
             var options = new CpuOptions(arithmetic, 2, MAX_BATCH_TOKENS, CpuOptions.Products.BEST);
-            new TraceHarness(() -> new CpuBackend(model.config(), model.weights(), memory, options, LoadProgress.SILENT))
-                    .play(trace, SIZE);
+            var harness = new TraceHarness(() -> new CpuBackend(model.config(), model.weights(), memory, options, LoadProgress.SILENT));
+            harness.play(trace, SIZE);
+            System.out.println("CpuTraceTest seed " + trace + ": " + harness.totals());
         }
     }
 }
