@@ -62,6 +62,11 @@ final class CacheMetrics {
         own.gauge("sidewinder_frames", frames, of(u -> u.runningBlocks() / blocksPerFrame(u)), new Label("use", "kv"));
         own.gauge("sidewinder_frames", frames, of(CacheUse::runningStates), new Label("use", "state"));
         own.gauge("sidewinder_frames", frames, of(u -> u.keptStates() + u.keptBlocks() / blocksPerFrame(u)), new Label("use", "cached"));
+        own.gauge("sidewinder_stranded_blocks",
+                "Free KV blocks of frames that hold other blocks: of use for keys and values, and for a state once they are moved together.",
+                of(u -> u.frames().strandedBlocks()));
+        own.counter("sidewinder_moved_blocks_total", "KV blocks that were moved together so that a frame came free.",
+                of(u -> u.frames().movedBlocks()));
         own.gauge("sidewinder_kv_usage_ratio", "The part of the pool that is KV of live requests, promised blocks included, 0 to 1.",
                 of(u -> u.committed() - states(u)));
         own.gauge("sidewinder_state_usage_ratio", "The part of the pool that is states of live requests, 0 to 1.",

@@ -23,8 +23,9 @@ import org.junit.jupiter.api.Test;
 /// Each series of the caches in the scrape, from what the engine says.
 class CacheMetricsTest {
 
-    /// 25 frames of 4 blocks: 5 running states, 2 kept ones, 12 blocks of running sequences and 3 kept ones.
-    private static final FrameUse FRAMES = new FrameUse(12, 7, 1, 5, 15, 5, 0, 0);
+    /// 25 frames of 4 blocks: 5 running states, 2 kept ones, 12 blocks of running sequences and 3 kept ones, 5 fenced
+    /// and 4 stranded ones.
+    private static final FrameUse FRAMES = new FrameUse(11, 7, 1, 6, 15, 5, 4, 9);
     private static final CacheUse USE = new CacheUse(new FrameShape(25, 4), FRAMES, 75, 10, 2, 3, 2, 6, counts());
 
     private final ServerMetrics server = new ServerMetrics();
@@ -78,10 +79,16 @@ class CacheMetricsTest {
         assertThat(own("kv_blocks", ",state=\"active\"")).isEqualTo(12);
         assertThat(own("kv_blocks", ",state=\"cached\"")).isEqualTo(3);
         assertThat(own("kv_blocks", ",state=\"fenced\"")).isEqualTo(5);
-        assertThat(own("state_slots", ",state=\"free\"")).isEqualTo(12);
+        assertThat(own("state_slots", ",state=\"free\"")).isEqualTo(11);
         assertThat(own("state_slots", ",state=\"running\"")).isEqualTo(5);
         assertThat(own("state_slots", ",state=\"snapshot\"")).isEqualTo(2);
         assertThat(own("state_slots", ",state=\"fenced\"")).isEqualTo(1);
+    }
+
+    @Test
+    void saysWhatIsLostInFrames() {
+        assertThat(own("stranded_blocks", "")).isEqualTo(4);
+        assertThat(own("moved_blocks_total", "")).isEqualTo(9);
     }
 
     @Test
