@@ -1,5 +1,6 @@
 package dev.sidewinder.bench.gpu;
 
+import dev.sidewinder.bench.Commit;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;

@@ -1,4 +1,4 @@
-package dev.sidewinder.bench.gpu;
+package dev.sidewinder.bench;
 
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -7,7 +7,7 @@ import java.util.ArrayList;
 import java.util.List;
 
 /// Which sources a benchmark was built from.
-final class Commit {
+public final class Commit {
 
     /// Set by the start script of a packed benchmark, which has no repository around it.
     private static final String PROPERTY = "sidewinder.commit";
@@ -15,7 +15,7 @@ final class Commit {
     private Commit() {}
 
     /// @return the commit, with `+` when the working tree differs from it; `unknown` without git and outside of a pack
-    static String of(Path root) {
+    public static String of(Path root) {
         String packed = System.getProperty(PROPERTY);
         if (packed != null) {
             return packed;
