@@ -10,20 +10,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
-/// Decides what each step runs: continuous batching.
-///
-/// A step takes, in this order:
-///
-/// 1. the next token of every sequence that generates;
-/// 2. pieces of prompts, those that have begun and those that wait, the short ones and every other time the oldest one first
-///    ([PromptTurns]), as far as the step's tokens go and as the time between two tokens allows ([StepBudget]).
-///
-/// Who waits is admitted in the order of [FairQueue]: priority, shares of tenants, arrival, and nobody overtaken for ever. The
-/// next in turn is waited for when there is no memory for it, so small sequences do not starve a large one.
-///
-/// Prompts are cut at multiples of 128 positions only (the last piece excepted), so a sequence's arithmetic does not
-/// depend on how busy its neighbours kept the step: see docs/architecture.md. A piece whose logits are all wanted is 128
-/// tokens at most and alone of its kind in a step, which bounds a step's rows of logits by `maxSequences + 127`.
+/// Decides what each step runs: continuous batching. What a sequence goes through between its arrival and its end is here; who goes
+/// into a step is chosen by [StepComposer], and who has memory, and who leaves for whom, is in [Residents].
 ///
 /// **No sequence that runs is ever stuck.** Admission promises blocks for the prompt and the first token. A sequence that needs a
 /// block which others hold or are promised has one of them suspended, the youngest of the lowest priority, and goes on when its
@@ -42,24 +30,16 @@ public final class Scheduler<O> {
     private final SequenceMemories memories;
 
     private final FairQueue<Sequence<O>> waiting = new FairQueue<>();
-    private final PromptTurns<O> turns = new PromptTurns<>();
-    private final StepBudget budget;
-    private final Refusals refusals = new Refusals();
-    /// All that hold memory, in order of admission, paused ones included.
-    private final List<Sequence<O>> admitted = new ArrayList<>();
-    private int paused;
-    private final SuspendedSequences<O> suspended = new SuspendedSequences<>();
-    private final List<Sequence<O>> overloaded = new ArrayList<>();
+    private final Residents<O> residents;
+    private final StepComposer<O> composer;
 
     /// The latest step launched, and the latest completed; at most two lie between them.
     private long step;
     private long completedStep;
-    private final List<BatchEntry> entries = new ArrayList<>();
     /// Sequences of the steps with even and with odd numbers.
     private final List<List<Sequence<O>>> scheduledByStep = List.of(new ArrayList<>(), new ArrayList<>());
     private List<Sequence<O>> scheduled = scheduledByStep.getFirst();
     private final StepLoad[] loadsByStep = {StepLoad.NONE, StepLoad.NONE};
-    private boolean scoringPieceTaken;
     private long lateCompletions;
 
     /// What decode steps leave serves anybody.
@@ -74,7 +54,8 @@ public final class Scheduler<O> {
         this.limits = limits;
         this.cache = cache;
         this.memories = new SequenceMemories(cache, decoded);
-        this.budget = new StepBudget(limits.tokenGapNanos());
+        this.residents = new Residents<>(memories, limits.maxSequences());
+        this.composer = new StepComposer<>(limits, memories, waiting, residents);
     }
 
     /// Puts a sequence in the queue, or says that it can never run.
@@ -121,189 +102,21 @@ public final class Scheduler<O> {
     }
 
     private Batch choose() {
-        entries.clear();
         scheduled = scheduledByStep.get((int) (step + 1) & 1);
-        scheduled.clear();
-        budget.begin(limits.maxBatchTokens());
-        scoringPieceTaken = false;
-
-        suspendLeaving();
-        bringBack();
-        takeDecodes();
-        takePrompts();
-
+        List<BatchEntry> entries = composer.compose(scheduled);
         // Where nothing can run, somebody may wait for what the copies make room for.
         if (entries.isEmpty() && !cache.hasWork()) {
             return new Batch(step, entries, MemoryWork.NONE);
         }
         step++;
-        loadsByStep[(int) step & 1] = budget.load();
+        loadsByStep[(int) step & 1] = composer.load();
         return new Batch(step, entries, cache.launch(step));
-    }
-
-    /// Those whose last steps have completed.
-    private void suspendLeaving() {
-        for (int i = admitted.size() - 1; i >= 0; i--) {
-            if (admitted.get(i).leaving && !admitted.get(i).isUnderWay()) {
-                suspend(admitted.get(i));
-            }
-        }
-    }
-
-    private void suspend(Sequence<O> sequence) {
-        boolean waitsForReader = sequence.state == Sequence.State.PAUSED;
-        if (!memories.suspend(sequence)) {
-            if (!overloaded.contains(sequence)) {
-                suspended.noteOverloaded();
-                overloaded.add(sequence);
-            }
-            return;
-        }
-        paused -= waitsForReader ? 1 : 0;
-        sequence.heldForReader = waitsForReader;
-        admitted.remove(sequence);
-        suspended.add(sequence);
-        refusals.hope(completedStep);
-    }
-
-    private void bringBack() {
-        Sequence<O> next;
-        while (active() < limits.maxSequences() && (next = suspended.next()) != null && memories.comeBack(next, admitted.size())) {
-            suspended.remove(next);
-            admitted.add(SuspendedSequences.place(admitted, next), next);
-        }
-    }
-
-    /// Has a sequence leave, so that another one can go on in a step to come.
-    ///
-    /// @return whether it has left and was not the one that asks
-    private boolean makeRoom(Sequence<O> sequence) {
-        Sequence<O> victim = SuspendedSequences.victim(admitted);
-        if (victim == null) {
-            return false;
-        }
-        victim.leaving = true;
-        if (!victim.isUnderWay()) {
-            suspend(victim);
-        }
-        return victim != sequence && victim.state == Sequence.State.SUSPENDED;
     }
 
     /// Sequences that have to be ended since there is no room for them any more, neither here nor on the host; those that were told
     /// before are not told again.
     public List<Sequence<O>> takeOverloaded() {
-        List<Sequence<O>> all = List.copyOf(overloaded);
-        overloaded.clear();
-        return all;
-    }
-
-    private void takeDecodes() {
-        for (int i = 0; i < admitted.size() && roomForASequence(); i++) {
-            Sequence<O> sequence = admitted.get(i);
-            if (sequence.state == Sequence.State.RUNNING && sequence.awaitsDecode()) {
-                take(sequence, 1);
-            }
-        }
-    }
-
-    private void takePrompts() {
-        List<Sequence<O>> begun = turns.order(admitted);
-        boolean admits = true;
-        int place = 0;
-        while (roomForASequence() && (admits || place < begun.size())) {
-            Sequence<O> next = admits && active() < limits.maxSequences() ? nextWaiting() : null;
-            if (next != null && (place == begun.size() || turns.goesBefore(next, place))) {
-                admits = admit(next);
-            } else if (place < begun.size()) {
-                takePiece(begun.get(place++));
-            } else {
-                return;
-            }
-        }
-    }
-
-    private Sequence<O> nextWaiting() {
-        QueueTicket<Sequence<O>> ticket = waiting.next();
-        return ticket == null || suspended.holdBack(ticket.item()) ? null : ticket.item();
-    }
-
-    /// Gives memory and a first piece to one that waits.
-    ///
-    /// @return whether there was room in the step and in the cache; nobody else may begin in this step otherwise
-    private boolean admit(Sequence<O> sequence) {
-        if (nextPiece(sequence) == 0 || !refusals.mayFit(sequence, completedStep)) {
-            return false;
-        }
-        if (!memories.admit(sequence)) {
-            refusals.refused(sequence, completedStep);
-            return false;
-        }
-        waiting.admit(sequence.ticket, sequence.promptTokensLeft());
-        admitted.add(sequence);
-        return takePiece(sequence);
-    }
-
-    private boolean takePiece(Sequence<O> sequence) {
-        int piece = nextPiece(sequence);
-        return piece > 0 && take(sequence, piece);
-    }
-
-    /// Tokens of the prompt that the step may take; 0 when not even a piece of 128 fits.
-    private int nextPiece(Sequence<O> sequence) {
-        if (!sequence.awaitsScores()) {
-            return budget.piece(sequence.launched, sequence.promptTokensLeft());
-        }
-        if (scoringPieceTaken) {
-            return 0;
-        }
-        int rest = Math.min(sequence.promptTokensLeft(), CacheShape.BLOCK_TOKENS);
-        return budget.piece(sequence.launched, rest);
-    }
-
-    /// Puts a sequence into the step, unless its blocks come free with the steps under way: then it is left out of this one.
-    private boolean take(Sequence<O> sequence, int most) {
-        // Another one that was taken before it may have had it suspended.
-        if (sequence.leaving || sequence.state != Sequence.State.RUNNING) {
-            return false;
-        }
-        switch (memories.cover(sequence, most)) {
-            case GRANTED -> {
-            }
-            case AFTER_STEPS -> {
-                return false;
-            }
-            case NO_ROOM -> {
-                return makeRoom(sequence) && take(sequence, most);
-            }
-        }
-        int count = memories.keepOnTheWay(sequence, most);
-        int end = sequence.launched + count;
-        entries.add(new BatchEntry(sequence.id(), sequence.tokens(), sequence.launched, count, sequence.nextSource(),
-                rows(sequence, end), sequence.memory));
-        scheduled.add(sequence);
-        if (sequence.inPrompt()) {
-            budget.takePiece(sequence.launched, count);
-            scoringPieceTaken |= sequence.awaitsScores();
-        } else {
-            budget.takeDecode(sequence.launched);
-        }
-        sequence.launch(count);
-        return true;
-    }
-
-    private static LogitRows rows(Sequence<?> sequence, int end) {
-        if (sequence.awaitsScores() && sequence.inPrompt()) {
-            return LogitRows.ALL;
-        }
-        return end < sequence.prefillTokens() ? LogitRows.NONE : LogitRows.LAST;
-    }
-
-    private boolean roomForASequence() {
-        return scheduled.size() < limits.maxSequences() && budget.hasRoom();
-    }
-
-    private int active() {
-        return admitted.size() - paused;
+        return residents.takeOverloaded();
     }
 
     /// The sequence of an entry of the latest batch.
@@ -331,6 +144,7 @@ public final class Scheduler<O> {
         }
         completedStep = batch.step();
         cache.stepCompleted(completedStep);
+        residents.stepCompleted(completedStep);
         for (int i = 0; i < batch.entries().size(); i++) {
             Sequence<O> sequence = scheduled(batch, i);
             if (sequence.state == Sequence.State.ENDED) {
@@ -354,7 +168,7 @@ public final class Scheduler<O> {
             throw new IllegalArgumentException("the time of step " + batch.step() + " where step " + step + " is the latest");
         }
         if (!batch.entries().isEmpty()) {
-            budget.learn(loadsByStep[(int) batch.step() & 1], nanos);
+            composer.learn(loadsByStep[(int) batch.step() & 1], nanos);
         }
     }
 
@@ -367,17 +181,13 @@ public final class Scheduler<O> {
     /// Takes a sequence out as [#end] does, and leaves its memory to the owner; empty when it has none.
     public Optional<Detached> detach(Sequence<O> sequence) {
         switch (sequence.state) {
-            case RUNNING -> {
-            }
-            case PAUSED -> paused--;
+            case RUNNING, PAUSED -> leave(sequence);
             case WAITING, SUSPENDED, NEW, ENDED -> {
                 end(sequence);
                 return Optional.empty();
             }
         }
-        sequence.state = Sequence.State.ENDED;
         var detached = new Detached(sequence.memory, sequence.launched);
-        leave(sequence);
         sequence.memory = null;
         return Optional.of(detached);
     }
@@ -387,12 +197,9 @@ public final class Scheduler<O> {
     /// @return what is to be erased before the next step is launched
     public Allocation discard(Sequence<O> sequence) {
         switch (sequence.state) {
-            case RUNNING -> { }
-            case PAUSED -> paused--;
+            case RUNNING, PAUSED -> leave(sequence);
             case NEW, WAITING, SUSPENDED, ENDED -> throw new IllegalStateException("cannot discard " + sequence);
         }
-        leave(sequence);
-        sequence.state = Sequence.State.ENDED;
         return memories.discard(sequence);
     }
 
@@ -403,13 +210,12 @@ public final class Scheduler<O> {
                 waiting.withdraw(sequence.ticket);
                 memories.drop(sequence);
             }
-            case RUNNING -> release(sequence);
-            case PAUSED -> {
-                paused--;
-                release(sequence);
+            case RUNNING, PAUSED -> {
+                leave(sequence);
+                memories.release(sequence);
             }
             case SUSPENDED -> {
-                suspended.remove(sequence);
+                residents.suspended().remove(sequence);
                 memories.forget(sequence);
                 waiting.end(sequence.ticket, Math.max(0, sequence.promptTokensLeft()));
             }
@@ -418,42 +224,21 @@ public final class Scheduler<O> {
         sequence.state = Sequence.State.ENDED;
     }
 
-    private void release(Sequence<O> sequence) {
-        leave(sequence);
-        memories.release(sequence);
-    }
-
     private void leave(Sequence<O> sequence) {
-        admitted.remove(sequence);
-        refusals.hope(completedStep);
+        residents.remove(sequence);
         waiting.end(sequence.ticket, Math.max(0, sequence.promptTokensLeft()));
+        sequence.state = Sequence.State.ENDED;
     }
 
     /// Leaves a running sequence out of the steps to come; it keeps its memory, its place in the order, and the tokens of
     /// the steps under way.
     public void pause(Sequence<O> sequence) {
-        if (sequence.state == Sequence.State.SUSPENDED) {
-            sequence.heldForReader = true;
-            return;
-        }
-        if (sequence.state != Sequence.State.RUNNING) {
-            throw new IllegalStateException("cannot pause " + sequence);
-        }
-        sequence.state = Sequence.State.PAUSED;
-        paused++;
+        residents.pause(sequence);
     }
 
     /// Lets a paused sequence go on.
     public void resume(Sequence<O> sequence) {
-        if (sequence.state == Sequence.State.SUSPENDED) {
-            sequence.heldForReader = false;
-            return;
-        }
-        if (sequence.state != Sequence.State.PAUSED) {
-            throw new IllegalStateException("cannot resume " + sequence);
-        }
-        sequence.state = Sequence.State.RUNNING;
-        paused--;
+        residents.resume(sequence);
     }
 
     /// Steps launched and not completed, 0 to 2.
@@ -463,17 +248,17 @@ public final class Scheduler<O> {
 
     /// Sequences that take part in steps.
     public int running() {
-        return active();
+        return residents.active();
     }
 
     /// Sequences that hold memory and stay out of steps.
     public int paused() {
-        return paused;
+        return residents.paused();
     }
 
     /// Sequences that had to leave the device, by what became of them.
     public Preemptions preemptions() {
-        return suspended.counts();
+        return residents.suspended().counts();
     }
 
     public int waiting() {
@@ -499,27 +284,17 @@ public final class Scheduler<O> {
     public void checkInvariants() {
         cache.checkInvariants();
         waiting.checkInvariants();
-        suspended.checkInvariants();
-        int pausedNow = 0;
+        residents.checkInvariants(stepsUnderWay());
+        List<Sequence<O>> admitted = residents.admitted();
         for (Sequence<O> sequence : admitted) {
-            boolean runs = sequence.state == Sequence.State.RUNNING || sequence.state == Sequence.State.PAUSED;
-            if (!runs) {
-                throw new IllegalStateException("admitted and not to run: " + sequence);
-            }
-            memories.check(sequence);
             if (sequence.inPrompt() && sequence.launched % CacheShape.BLOCK_TOKENS != 0 && sequence.launched != sequence.startTokens()) {
                 throw new IllegalStateException("cut off the grid: " + sequence);
             }
-            sequence.checkInvariants(stepsUnderWay());
-            pausedNow += sequence.state == Sequence.State.PAUSED ? 1 : 0;
         }
-        if (waiting.live() != waiting.size() + admitted.size() + suspended.size()) {
+        int suspended = residents.suspended().size();
+        if (waiting.live() != waiting.size() + admitted.size() + suspended) {
             throw new IllegalStateException("the queue knows of " + waiting.live() + " that have not ended; " + waiting.size()
-                    + " wait, " + admitted.size() + " hold memory and " + suspended.size() + " are suspended");
-        }
-        if (pausedNow != paused || admitted.size() != cache.sequences()) {
-            throw new IllegalStateException(paused + " of " + admitted.size() + " admitted counted as paused, " + pausedNow
-                    + " are; " + cache.sequences() + " sequences have memory");
+                    + " wait, " + admitted.size() + " hold memory and " + suspended + " are suspended");
         }
     }
 }
