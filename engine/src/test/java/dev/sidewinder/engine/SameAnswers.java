@@ -1,0 +1,274 @@
+package dev.sidewinder.engine;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.sidewinder.engine.SaidTokens.StopText;
+import dev.sidewinder.kvcache.CheckpointPoint;
+import dev.sidewinder.kvcache.FrameShape;
+import dev.sidewinder.kvcache.HostShape;
+import dev.sidewinder.kvcache.Partition;
+import dev.sidewinder.scheduler.Mark;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Random;
+import java.util.TreeMap;
+
+/// One request, one answer, whatever happens to its memory: the table of docs/same-answers.md, played on any backend.
+///
+/// Each [Happening] is played for each [Asking] and for prompts that end around the ends of blocks, and every answer is compared, token
+/// by token and log-probability bit by bit, with that of an engine that computes one request at a time and keeps nothing. Not for
+/// several threads. A backend is opened for each happening, one at a time.
+public final class SameAnswers {
+
+    /// A model on a backend.
+    public interface Opener {
+
+        /// A fresh backend, closed by the engine that gets it; steps have [#MOST_BATCH_TOKENS] tokens and [#MOST_SEQUENCES] sequences.
+        Backend open(BackendMemory memory);
+
+        /// The fewest frames that hold so many states and blocks at once.
+        FrameShape frames(int states, int blocks);
+    }
+
+    public static final int MOST_BATCH_TOKENS = 512;
+    public static final int MOST_SEQUENCES = 4;
+    static final int ANSWER = 10;
+    static final int MOST_TOKENS = 400;
+    static final EngineLimits LIMITS = new EngineLimits(MOST_SEQUENCES, MOST_BATCH_TOKENS, 128, 100_000, MOST_TOKENS);
+
+    private static final int BLOCK = 128;
+    /// A step takes one whole block of a prompt and no more.
+    private static final EngineLimits NARROW = new EngineLimits(MOST_SEQUENCES, BLOCK + MOST_SEQUENCES, 128, 100_000, MOST_TOKENS);
+    private static final int ROOMY_BLOCKS = 16;
+    private static final HostShape HOST = new HostShape(16, 48);
+    private static final int NEW_TOKENS = 3;
+    private static final int SHARED_CHOICES = 2;
+    private static final Partition PARTITION = new Partition(3, 4);
+
+    private final Opener opener;
+    private final int[] lengths;
+    private final boolean decodeEqualsScan;
+    private final int vocabSize;
+    private final int[] text;
+    private final Map<Asking, Map<Integer, Case>> cases = new EnumMap<>(Asking.class);
+    private final SameSessions sessions;
+
+    /// A request, and the answer that it has to get.
+    private record Case(Asking asking, int[] prompt, Optional<StopText> stop, SaidTokens expected) {
+
+        @Override
+        public String toString() {
+            return asking + " behind " + prompt.length;
+        }
+    }
+
+    /// Computes what everything is compared with.
+    ///
+    /// @param lengths of prompts, and of what sessions hold when they are forked; the latter at least 7
+    /// @param folder  for files of sessions
+    public SameAnswers(Opener opener, int[] lengths, Path folder) {
+        this.opener = opener;
+        this.lengths = lengths.clone();
+        Backend backend = opener.open(roomy());
+        decodeEqualsScan = backend.decodeEqualsScan();
+        vocabSize = backend.vocabSize();
+        try (Engine engine = Engine.start(backend, LIMITS, EngineObserver.NONE)) {
+            text = new Random(4).ints(MOST_TOKENS, 0, vocabSize).toArray();
+            for (Asking asking : Asking.values()) {
+                var byLength = new TreeMap<Integer, Case>();
+                for (int length : lengths) {
+                    byLength.put(length, alone(engine, asking, Arrays.copyOf(text, length)));
+                }
+                cases.put(asking, byLength);
+            }
+        }
+        sessions = new SameSessions(this, folder);
+    }
+
+    /// Plays it in every way of asking and for every length.
+    public void check(Happening happening) {
+        switch (happening) {
+            case CACHED -> cached();
+            case CONTINUED -> continued();
+            case AMONG_OTHERS -> amongOthers();
+            case SUSPENDED -> suspended();
+            case CHOICES -> choices();
+            case FORKED -> sessions.forked();
+            case FORKED_INTO_FILES -> sessions.forkedIntoFiles();
+        }
+    }
+
+    Engine engine(EngineLimits limits, BackendMemory memory) {
+        return Engine.start(opener.open(memory), limits, EngineObserver.NONE);
+    }
+
+    BackendMemory roomy() {
+        return new BackendMemory(opener.frames(MOST_SEQUENCES + 4, ROOMY_BLOCKS), HOST);
+    }
+
+    int[] lengths() {
+        return lengths;
+    }
+
+    int[] text() {
+        return text;
+    }
+
+    int vocabSize() {
+        return vocabSize;
+    }
+
+    /// Whether an answer is what it would be if all before it were a prompt.
+    boolean decodeEqualsScan() {
+        return decodeEqualsScan;
+    }
+
+    static Generation submit(Engine engine, GenerationRequest request) {
+        try (Engine.Place place = engine.reserve(request.choices(), request.prompt().length)) {
+            return place.submit(request);
+        }
+    }
+
+    private GenerationRequest request(Case each) {
+        return each.asking.request(each.prompt, ANSWER, vocabSize);
+    }
+
+    /// The state is kept at the last edge of a block in front of the prompt's last token.
+    private static GenerationRequest reusing(GenerationRequest request) {
+        return request.withPrefixes(PARTITION, List.of(new Mark(request.prompt().length, CheckpointPoint.TURN_START)), false);
+    }
+
+    private Case alone(Engine engine, Asking asking, int[] prompt) {
+        GenerationRequest request = asking.request(prompt, ANSWER, vocabSize);
+        SaidTokens whole = SaidTokens.read(submit(engine, request), Optional.empty());
+        if (asking != Asking.STOPPED) {
+            return new Case(asking, prompt, Optional.empty(), whole);
+        }
+        StopText stop = StopText.in(whole, Math.floorMod(-prompt.length, BLOCK) % (ANSWER / 2));
+        SaidTokens expected = SaidTokens.read(submit(engine, request), Optional.of(stop));
+        assertThat(whole.tokens()).as("an answer that is stopped is the beginning of the whole one").startsWith(expected.tokens().toArray(String[]::new));
+        return new Case(asking, prompt, Optional.of(stop), expected);
+    }
+
+    private List<Case> all() {
+        return cases.values().stream().flatMap(byLength -> byLength.values().stream()).toList();
+    }
+
+    private static void assertSame(Case each, SaidTokens actual, Happening happening) {
+        assertThat(actual).as("%s, %s", each, happening).isEqualTo(each.expected);
+    }
+
+    private void cached() {
+        try (Engine engine = engine(LIMITS, roomy())) {
+            for (int length : lengths) {
+                // given the prompt, from somebody who asks for nothing more
+                int[] prompt = Arrays.copyOf(text, length);
+                SaidTokens.read(submit(engine, reusing(Asking.GREEDY.request(prompt, 0, vocabSize))), Optional.empty());
+                for (Asking asking : Asking.values()) {
+                    Case each = cases.get(asking).get(length);
+                    Reading reading = read(engine, reusing(request(each)), each.stop);
+                    assertThat(reading.reusedTokens).as("%s, tokens that were there", each).isEqualTo((length - 1) / BLOCK * BLOCK);
+                    assertSame(each, reading.said, Happening.CACHED);
+                }
+                engine.dropPrefixes(Optional.empty());
+            }
+        }
+    }
+
+    /// Turn by turn, the whole conversation as the prompt, as a client sends it.
+    private void continued() {
+        List<Case> next = new ArrayList<>();
+        try (Engine engine = engine(LIMITS, roomy())) {
+            for (Case each : all()) {
+                int[] conversation = join(each.prompt, each.expected.ids());
+                next.add(alone(engine, each.asking, join(conversation, Arrays.copyOf(text, NEW_TOKENS))));
+            }
+        }
+        try (Engine engine = engine(LIMITS, roomy())) {
+            for (int i = 0; i < next.size(); i++) {
+                Case first = all().get(i);
+                Case second = next.get(i);
+                engine.dropPrefixes(Optional.empty());
+                SaidTokens.read(submit(engine, reusing(request(first)).keepingAnswer()), first.stop);
+                Reading reading = read(engine, reusing(request(second)), second.stop);
+                int inPrompt = (first.prompt.length - 1) / BLOCK * BLOCK;
+                // What decode steps have left serves others only where a scan would have left the same.
+                int inAnswer = decodeEqualsScan ? (second.prompt.length - NEW_TOKENS - 1) / BLOCK * BLOCK : inPrompt;
+                assertThat(reading.reusedTokens).as("%s, tokens that were there", second).isBetween(inPrompt, Math.max(inPrompt, inAnswer));
+                assertSame(second, reading.said, Happening.CONTINUED);
+            }
+        }
+    }
+
+    private void amongOthers() {
+        try (Engine engine = engine(NARROW, roomy())) {
+            List<Generation> generations = new ArrayList<>();
+            for (Case each : all()) {
+                generations.add(submit(engine, request(each)));
+            }
+            for (int i = 0; i < generations.size(); i++) {
+                Case each = all().get(i);
+                assertSame(each, SaidTokens.read(generations.get(i), each.stop), Happening.AMONG_OTHERS);
+            }
+        }
+    }
+
+    /// Two sequences and a pool that has one block less than they want in the end. The older one needs its last block with its fifth token.
+    private void suspended() {
+        int blocks = 4;
+        try (Engine engine = engine(LIMITS, new BackendMemory(opener.frames(2, blocks), HOST))) {
+            for (Case each : all()) {
+                int most = Math.ceilDiv(each.prompt.length + ANSWER - 1, BLOCK);
+                int[] older = Arrays.copyOfRange(text, 5, 5 + (blocks - most) * BLOCK - 4);
+                long before = engine.status().preemptions().copied();
+                Generation first = submit(engine, Asking.GREEDY.request(older, ANSWER, vocabSize));
+
+                SaidTokens said = SaidTokens.read(submit(engine, request(each)), each.stop);
+
+                SaidTokens.read(first, Optional.empty());
+                assertSame(each, said, Happening.SUSPENDED);
+                if (each.expected.tokens().size() == ANSWER) {
+                    assertThat(engine.status().preemptions().copied()).as("%s, times that it had to leave", each).isGreaterThan(before);
+                }
+            }
+        }
+    }
+
+    private void choices() {
+        try (Engine engine = engine(LIMITS, roomy())) {
+            for (Case each : all()) {
+                if (each.prompt.length > BLOCK) {
+                    GenerationRequest request = each.asking.request(each.prompt, ANSWER, vocabSize, SHARED_CHOICES);
+                    List<SaidTokens> copied = SaidTokens.readAll(submit(engine, request), SHARED_CHOICES, each.stop);
+                    engine.dropPrefixes(Optional.empty());
+
+                    List<SaidTokens> forked = SaidTokens.readAll(submit(engine, reusing(request)), SHARED_CHOICES, each.stop);
+
+                    assertSame(each, forked.getFirst(), Happening.CHOICES);
+                    assertThat(forked).as("choices of %s", each).isEqualTo(copied);
+                }
+            }
+        }
+    }
+
+    static int[] join(int[] first, int[] second) {
+        int[] both = Arrays.copyOf(first, first.length + second.length);
+        System.arraycopy(second, 0, both, first.length, second.length);
+        return both;
+    }
+
+    /// What a reader has got, and what the engine says of its prompt.
+    private record Reading(SaidTokens said, int reusedTokens) {}
+
+    private static Reading read(Engine engine, GenerationRequest request, Optional<StopText> stop) {
+        var reused = new int[] {-1};
+        Generation generation = submit(engine, request);
+        SaidTokens said = SaidTokens.read(generation, stop, tokens -> reused[0] = tokens);
+        return new Reading(said, reused[0]);
+    }
+}

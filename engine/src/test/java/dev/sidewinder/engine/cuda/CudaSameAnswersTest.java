@@ -1,0 +1,62 @@
+package dev.sidewinder.engine.cuda;
+
+import dev.sidewinder.cuda.emulator.EmulatorSettings;
+import dev.sidewinder.engine.Backend;
+import dev.sidewinder.engine.BackendMemory;
+import dev.sidewinder.engine.Happening;
+import dev.sidewinder.engine.SameAnswers;
+import dev.sidewinder.kvcache.CacheShape;
+import dev.sidewinder.kvcache.FrameShape;
+import dev.sidewinder.model.Model;
+import java.nio.file.Path;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.TestInstance;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/// The table of docs/same-answers.md on the emulated device, in batch-invariant mode, with tokens chosen by the device and steps
+/// launched ahead.
+///
+/// With `-Dsidewinder.long=true` for every length, which takes the emulator minutes.
+@Timeout(900)
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
+class CudaSameAnswersTest implements SameAnswers.Opener {
+
+    private static final int[] LENGTHS = Boolean.getBoolean("sidewinder.long")
+            ? new int[] {63, 64, 65, 122, 127, 128, 129, 192, 250, 255, 256, 257} : new int[] {127, 129};
+
+    private Model model;
+    private SameAnswers same;
+
+    @BeforeAll
+    void askForEachAlone(@TempDir Path folder) {
+        model = Model.open(EmulatedBackend.SMALLEST);
+        same = new SameAnswers(this, LENGTHS, folder);
+    }
+
+    @AfterAll
+    void close() {
+        model.close();
+    }
+
+    @Override
+    public Backend open(BackendMemory memory) {
+        CudaOptions options = EmulatedBackend.options(SameAnswers.MOST_BATCH_TOKENS,
+                new CacheShape(memory.frames().blocks(), SameAnswers.MOST_SEQUENCES));
+        return EmulatedBackend.open(model, memory, options, EmulatorSettings.withSeed(7).lazily());
+    }
+
+    @Override
+    public FrameShape frames(int states, int blocks) {
+        return CacheLayout.of(model.config(), KvFormat.BF16).frames(states, blocks);
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void theAnswerIsTheSame(Happening happening) {
+        same.check(happening);
+    }
+}
