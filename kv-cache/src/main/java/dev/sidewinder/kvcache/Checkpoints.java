@@ -103,6 +103,11 @@ final class Checkpoints {
         scaledCounts[slot] += growth;
     }
 
+    /// Whoever used it will hardly do so again.
+    void supersede(int slot) {
+        scaledCounts[slot] *= ReuseEstimate.SUPERSEDED;
+    }
+
     /// Takes a checkpoint out: its users fall back to its base, and so do those that stood on it.
     void remove(int slot) {
         int base = bases[slot];

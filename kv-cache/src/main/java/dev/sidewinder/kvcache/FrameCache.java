@@ -214,7 +214,7 @@ public final class FrameCache {
     }
 
     boolean keep(SequenceMemory memory, int position, CheckpointPoint point, boolean latest) {
-        int slot = canCommit(0) ? supply.slotToKeep(worth(memory.node(), position, point)) : NONE;
+        int slot = canCommit(0) ? slotToKeep(memory, position, point, latest) : NONE;
         if (slot == NONE) {
             tally.refused(point);
             return false;
@@ -222,6 +222,21 @@ public final class FrameCache {
         work.store(memory.slot(), slot);
         memory.pending().addLast(new SequenceMemory.Pending(position, slot, point, latest));
         return true;
+    }
+
+    /// A free frame, or where there is none that of the state which the new one would take the place of, or of one that is worth less.
+    private int slotToKeep(SequenceMemory memory, int position, CheckpointPoint point, boolean latest) {
+        if (latest && memory.latestPosition() > 0 && pool.freeFrames() == 0) {
+            int before = supply.takeOverUnlessShared(ancestor(memory, memory.latestPosition()), point);
+            if (before != NONE) {
+                return before;
+            }
+        }
+        return supply.slotToKeep(worth(memory.node(), position, point));
+    }
+
+    private int ancestor(SequenceMemory memory, int position) {
+        return index.ancestor(memory.node(), position / CacheShape.BLOCK_TOKENS);
     }
 
     private double worth(int node, int position, CheckpointPoint point) {
@@ -242,7 +257,9 @@ public final class FrameCache {
     int publish(int node, int[] tokens, int[] names, SequenceMemory.Pending pending) {
         int depth = pending.position() / CacheShape.BLOCK_TOKENS;
         int reached = index.extend(node, tokens, depth, names);
-        if (index.attach(index.ancestor(reached, depth), pending.slot(), pending.point())) {
+        int there = index.ancestor(reached, depth);
+        if (index.attach(there, pending.slot(), pending.point())) {
+            index.supersedeBefore(there);
             tally.stored(pending.point());
         } else {
             pool.giveBackSlot(pending.slot());

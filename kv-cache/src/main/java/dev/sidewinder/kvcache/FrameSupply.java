@@ -99,9 +99,24 @@ final class FrameSupply {
 
     /// Drops the state at a node that was kept for this reason, unless other sequences stand behind it.
     void evictUnlessShared(int node, CheckpointPoint point) {
-        if (index.hasState(node) && index.point(node) == point && index.standing(node) == 1) {
+        if (isOwn(node, point)) {
             evict(index.slot(node));
         }
+    }
+
+    /// The slot of such a state, for one that takes its place; [#NONE] where there is none, or a step may touch it still.
+    int takeOverUnlessShared(int node, CheckpointPoint point) {
+        if (!isOwn(node, point) || !pool.isSlotQuiet(index.slot(node))) {
+            return NONE;
+        }
+        int slot = index.slot(node);
+        tally.evicted(point);
+        index.detach(slot);
+        return slot;
+    }
+
+    private boolean isOwn(int node, CheckpointPoint point) {
+        return index.hasState(node) && index.point(node) == point && index.standing(node) == 1;
     }
 
     /// Drops all states on the way to a node.

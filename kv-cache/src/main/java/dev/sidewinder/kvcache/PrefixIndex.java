@@ -239,6 +239,36 @@ final class PrefixIndex {
         return true;
     }
 
+    /// Notes that a conversation has left a state at a node: it will go on from there, and hardly ever again from the state before,
+    /// where a turn began or ended. That one serves whoever edits the latest message, and falls in worth ([ReuseEstimate#SUPERSEDED]).
+    /// Not where others have gone on or stand, too, and not where a tool loop began: the next turn will go on from there when the
+    /// reasoning inside the loop is dropped.
+    void supersedeBefore(int node) {
+        int next = slots[node];
+        int base = checkpoints.base(next);
+        if (base == Checkpoints.NONE || !isTurn(next) || !isTurn(base)) {
+            return;
+        }
+        int at = checkpoints.node(base);
+        if (nodes.childCount(at) == 1 && locks[at] == 1 && !beginsToolLoop(base, next)) {
+            checkpoints.supersede(base);
+        }
+    }
+
+    private boolean isTurn(int slot) {
+        return switch (checkpoints.point(slot)) {
+            case TURN_START, TURN_END -> true;
+            case SYSTEM, BRANCH, INTERVAL -> false;
+        };
+    }
+
+    /// Whether a turn started at `base`, and what follows is the end of its first answer.
+    private boolean beginsToolLoop(int base, int next) {
+        int before = checkpoints.base(base);
+        return checkpoints.point(base) == CheckpointPoint.TURN_START && checkpoints.point(next) == CheckpointPoint.TURN_END
+                && (before == Checkpoints.NONE || checkpoints.point(before) != CheckpointPoint.TURN_END);
+    }
+
     /// The nearest state above a node.
     int base(int node) {
         for (int each = nodes.parent(node); each != NONE; each = nodes.parent(each)) {

@@ -5,7 +5,7 @@ package dev.sidewinder.kvcache;
 ///
 /// - **Chance** is a count of uses that halves every `halfLifeLookups` lookups of the whole index, so it estimates how often
 ///   a lookup will want this checkpoint, from how often and how lately lookups did. Before its first use a checkpoint has
-///   [#firstChance]. Who would have resumed at a checkpoint that is gone resumes at the one before: its count is added there.
+///   [#firstChance]; once its conversation has left a deeper one, an eighth ([#SUPERSEDED]). Who would have resumed at a checkpoint that is gone resumes at the one before: its count is added there.
 /// - **Cost** is the work to compute the tokens between the checkpoint before (or the start) and this one, which is all that
 ///   is lost with it. A token's work grows with its position, since it attends to all tokens before: it doubles at
 ///   `doubleWorkTokens`.
@@ -18,6 +18,11 @@ package dev.sidewinder.kvcache;
 /// @param halfLifeLookups  lookups after which a use counts half
 /// @param doubleWorkTokens position of a token whose work is twice that of the first
 public record ReuseEstimate(double halfLifeLookups, double doubleWorkTokens) {
+
+    /// By which the chance of a turn's state falls when its conversation leaves a deeper one: it serves whoever edits the latest message
+    /// then. In the simulator, where nobody edits, an eighth brings as much as nothing at all (docs/simulator.md); it is above nothing since
+    /// people do edit.
+    static final double SUPERSEDED = 0.125;
 
     /// 256: the best compromise of the simulator (docs/simulator.md). With 128 more states of chats survive where load is light, with
     /// 512 more of documents where it is too heavy. 65,536: in the published 30B shape attention costs as much as everything else for a

@@ -235,6 +235,11 @@ public final class SequenceMemory implements Allocation, AutoCloseable {
         return node;
     }
 
+    /// Where the state stands that the next [#checkpointLatest] takes the place of; 0 when there is none.
+    int latestPosition() {
+        return latestPosition;
+    }
+
     ArrayDeque<Pending> pending() {
         return pending;
     }

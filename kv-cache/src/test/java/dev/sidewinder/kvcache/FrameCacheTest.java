@@ -207,24 +207,116 @@ class FrameCacheTest {
         memory.close();
     }
 
-    /// A block more is not worth as much as the two before it.
+    /// A block more is not worth as much as the two before it, and yet the latest state is worth more than the one before.
     @Test
-    void keepsTheStateBeforeWhereThereIsNoFrameForTheLatest() {
+    void givesTheFrameOfTheStateBeforeToTheLatestWhereNoneIsFree() {
+        // given a slot, three blocks and a state at 256 in a pool of five frames
         cache = cache(5, 1);
         int[] tokens = tokens(400);
         SequenceMemory memory = admit(ALICE, Arrays.copyOf(tokens, 384));
         run(memory, tokens, 0, 128, false);
         runKeepingLatest(memory, tokens, 128, CheckpointPoint.TURN_END);
-
         assertThat(memory.reserve(256, 384)).isEqualTo(Growth.GRANTED);
-        assertThat(memory.checkpointLatest(384, CheckpointPoint.TURN_END)).isFalse();
+        assertThat(cache.pool().freeFrames()).isZero();
+
+        // when the next one is kept
+        assertThat(memory.checkpointLatest(384, CheckpointPoint.TURN_END)).isTrue();
+        assertThat(cache.reusableTokens(ALICE, tokens, 400)).as("its frame is promised to the next one").isZero();
         cache.launch(++step);
         cache.stepCompleted(step);
         memory.computed(tokens, 384);
 
+        // then it has the frame of the one before
         assertThat(cache.keptStates()).isEqualTo(1);
-        assertThat(cache.reusableTokens(ALICE, tokens, 400)).isEqualTo(256);
+        assertThat(cache.reusableTokens(ALICE, tokens, 400)).isEqualTo(384);
+        assertThat(cache.counts().refusedStates()).isZero();
         memory.close();
+    }
+
+    @Test
+    void keepsTheStateBeforeWhereItsFrameIsPromisedToThoseWhoRun() {
+        cache = cache(5, 1);
+        int[] tokens = tokens(400);
+        SequenceMemory memory = ((Granted) ask(ALICE, Arrays.copyOf(tokens, 384), 512)).memory();
+        run(memory, tokens, 0, 128, false);
+        assertThat(memory.reserve(128, 256)).isEqualTo(Growth.GRANTED);
+
+        // slot and four blocks promised are all there is
+        assertThat(memory.checkpointLatest(256, CheckpointPoint.TURN_END)).isFalse();
+        assertThat(cache.counts().refusedStates()).isEqualTo(1);
+        memory.close();
+    }
+
+    @Test
+    void leavesTheStateBeforeToOthersThatHaveGoneOnFromIt() {
+        // given a second sequence that stands on the state at 256, and no free frame
+        cache = cache(7, 1);
+        int[] tokens = tokens(400);
+        SequenceMemory memory = admit(ALICE, Arrays.copyOf(tokens, 384));
+        run(memory, tokens, 0, 128, false);
+        runKeepingLatest(memory, tokens, 128, CheckpointPoint.TURN_END);
+        SequenceMemory other = admit(ALICE, Arrays.copyOf(tokens, 300));
+        assertThat(other.reusedTokens()).isEqualTo(256);
+        assertThat(other.reserve(256, 300)).isEqualTo(Growth.GRANTED);
+        assertThat(memory.reserve(256, 384)).isEqualTo(Growth.GRANTED);
+        assertThat(cache.pool().freeFrames()).isZero();
+
+        // then the latest is not worth their state
+        assertThat(memory.checkpointLatest(384, CheckpointPoint.TURN_END)).isFalse();
+        assertThat(cache.reusableTokens(ALICE, tokens, 400)).isEqualTo(256);
+        other.close();
+        memory.close();
+    }
+
+    /// Each turn leaves a state; the one before the latest serves edits alone.
+    @Test
+    void lowersTheWorthOfATurnWhenTheConversationHasGoneOn() {
+        int[] tokens = tokens(700);
+        SequenceMemory first = admit(ALICE, Arrays.copyOf(tokens, 300));
+        run(first, tokens, 0, 256, true);
+        first.close();
+        double before = chanceAt(256);
+
+        SequenceMemory second = admit(ALICE, Arrays.copyOf(tokens, 600));
+        run(second, tokens, 256, 512, true);
+        second.close();
+
+        assertThat(chanceAt(512)).isEqualTo(1);
+        assertThat(chanceAt(256)).as("with one use more").isLessThan(0.13 * (before + 1)).isGreaterThan(0.12 * before);
+    }
+
+    @Test
+    void leavesTheWorthOfATurnThatSeveralConversationsHaveInCommon() {
+        int[] tokens = tokens(700);
+        SequenceMemory first = admit(ALICE, Arrays.copyOf(tokens, 300));
+        run(first, tokens, 0, 256, true);
+        SequenceMemory second = admit(ALICE, Arrays.copyOf(tokens, 600));
+        run(second, tokens, 256, 512, true);
+
+        assertThat(chanceAt(256)).as("the first stands there still").isGreaterThan(1.9);
+        first.close();
+        second.close();
+    }
+
+    /// The next user turn drops what was reasoned in the loop and goes on from its beginning.
+    @Test
+    void leavesTheWorthOfATurnInWhichAToolLoopBegan() {
+        int[] tokens = tokens(1100);
+        SequenceMemory memory = admit(ALICE, tokens);
+        run(memory, tokens, 0, 256, true);
+        runKeepingLatest(memory, tokens, 256, CheckpointPoint.TURN_END);
+        assertThat(chanceAt(256)).isEqualTo(1);
+
+        run(memory, tokens, 384, 512, true);
+        assertThat(chanceAt(384)).as("the end of the call, whose result has come").isEqualTo(0.125);
+        runKeepingLatest(memory, tokens, 512, CheckpointPoint.TURN_END);
+        assertThat(chanceAt(512)).as("in the loop").isEqualTo(0.125);
+        assertThat(chanceAt(256)).as("its beginning, and what was left of the end of the first call").isEqualTo(1.125);
+        memory.close();
+    }
+
+    private double chanceAt(int position) {
+        return cache.keptStateList().stream().filter(each -> each.tokens() == position).findFirst().orElseThrow().worth().chance();
     }
 
     @ParameterizedTest

@@ -299,7 +299,8 @@ final class FrameCacheTrace {
     private void keepState(Live sequence, int end) {
         if (end % BLOCK_TOKENS == 0 && random.nextInt(3) > 0 && end > sequence.memory.reusedTokens()) {
             CheckpointPoint point = CheckpointPoint.values()[random.nextInt(CheckpointPoint.values().length)];
-            boolean kept = sequence.memory.checkpoint(end, point);
+            boolean latest = point == CheckpointPoint.TURN_END;
+            boolean kept = latest ? sequence.memory.checkpointLatest(end, point) : sequence.memory.checkpoint(end, point);
             assertThat(sequence.shares || !kept).as("nothing is kept of who shares nothing").isTrue();
         }
     }

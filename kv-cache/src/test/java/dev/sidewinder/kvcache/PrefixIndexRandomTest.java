@@ -24,6 +24,7 @@ class PrefixIndexRandomTest {
         int block;
         int locks;
         int slot = Checkpoints.NONE;
+        CheckpointPoint point;
         double count;
         long tick;
     }
@@ -201,8 +202,34 @@ class PrefixIndexRandomTest {
             there.slot = slot;
             there.count = ReuseEstimate.firstChance(point);
             there.tick = tick;
+            there.point = point;
+            if (random.nextBoolean()) {
+                supersede(walker);
+            }
         } else {
             pool.giveBackSlot(slot);
+        }
+    }
+
+    /// By its definition: the turn before is one of the same conversation alone, and not the beginning of a tool loop.
+    private void supersede(Walker walker) {
+        index.supersedeBefore(walker.node);
+        Path base = base(walker.path);
+        if (base.depth() == 0) {
+            return;
+        }
+        Known before = known.get(base);
+        Path further = base(base);
+        boolean loop = further.depth() > 0 && known.get(further).point == CheckpointPoint.TURN_END;
+        CheckpointPoint point = known.get(walker.path).point;
+        boolean superseded = switch (before.point) {
+            case TURN_START -> point == CheckpointPoint.TURN_START || point == CheckpointPoint.TURN_END && loop;
+            case TURN_END -> point == CheckpointPoint.TURN_START || point == CheckpointPoint.TURN_END;
+            case SYSTEM, BRANCH, INTERVAL -> false;
+        };
+        long children = known.keySet().stream().filter(each -> each.depth() == base.depth() + 1 && each.parent().equals(base)).count();
+        if (superseded && children == 1 && before.locks == 1) {
+            before.count *= ReuseEstimate.SUPERSEDED;
         }
     }
 
