@@ -236,6 +236,11 @@ final class AheadBackend implements Backend {
     }
 
     @Override
+    public String toString() {
+        return "an AheadBackend over " + fake;
+    }
+
+    @Override
     public String description() {
         return "ahead: " + fake.description();
     }

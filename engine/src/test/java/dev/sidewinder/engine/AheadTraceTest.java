@@ -2,6 +2,9 @@ package dev.sidewinder.engine;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.sidewinder.engine.TraceTotals.Count;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Random;
 import java.util.SplittableRandom;
 import java.util.function.Supplier;
@@ -41,16 +44,19 @@ class AheadTraceTest {
             Supplier<FakeBackend> fakes = () -> pool.get().poisonedBy(VOCAB - 1);
             // In a third of the traces no row goes through the host's hands, in a third a tenth of them, in a third half.
             int hostShare = random.nextInt(3) == 0 ? 0 : random.nextBoolean() ? 2 : 10;
-            var backend = new AheadBackend(fakes.get(), traceSeed, hostShare);
+            List<AheadBackend> backends = new ArrayList<>();
             var harness = new TraceHarness(fakes::get);
-            harness.play(traceSeed, tightest ? LONGEST : SIZE, backend);
+            harness.play(traceSeed, tightest ? LONGEST : SIZE, () -> {
+                backends.add(new AheadBackend(fakes.get(), traceSeed, hostShare));
+                return backends.getLast();
+            });
             totals = totals.plus(harness.totals());
-            ahead += backend.launchedAhead();
-            unread += backend.unreadRun();
+            ahead += backends.getFirst().launchedAhead();
+            unread += backends.getFirst().unreadRun();
         }
         System.out.println("AheadTraceTest seed " + seed + ": " + totals);
         assertThat(ahead).as("steps launched ahead").isGreaterThan(100);
         assertThat(unread).as("tokens run unread").isGreaterThan(100);
-        assertThat(totals.suspended() + totals.recomputed()).as("sequences that had to leave").isPositive();
+        assertThat(totals.of(Count.SUSPENDED) + totals.of(Count.RECOMPUTED)).as("sequences that had to leave").isPositive();
     }
 }

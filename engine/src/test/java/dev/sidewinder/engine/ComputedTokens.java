@@ -2,7 +2,9 @@ package dev.sidewinder.engine;
 
 import dev.sidewinder.scheduler.Batch;
 import dev.sidewinder.scheduler.BatchEntry;
+import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 
 /// Which tokens of which sequence a backend was given to compute: what the cache truly saved, whatever it says. Not thread-safe.
@@ -22,12 +24,18 @@ final class ComputedTokens {
 
     private final Map<Long, Course> courses = new HashMap<>();
 
-    void note(Batch batch) {
+    /// @return sequences that take part for the first time, in the order of the batch
+    List<Long> note(Batch batch) {
+        List<Long> begun = new ArrayList<>();
         for (BatchEntry entry : batch.entries()) {
+            if (!courses.containsKey(entry.sequence())) {
+                begun.add(entry.sequence());
+            }
             Course course = courses.computeIfAbsent(entry.sequence(), _ -> new Course(entry.from()));
             course.restarts += entry.from() == course.next ? 0 : 1;
             course.next = entry.from() + entry.count();
         }
+        return begun;
     }
 
     /// How often a sequence did not go on where it had been.

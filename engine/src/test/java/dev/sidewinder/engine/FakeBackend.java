@@ -332,6 +332,14 @@ public class FakeBackend implements Backend {
         return z ^ z >>> 31;
     }
 
+    /// As Java; what else it does on demand is not in it.
+    @Override
+    public String toString() {
+        return getClass() != FakeBackend.class ? "a " + getClass().getName() + " with " + TraceCode.of(memory)
+                : "new FakeBackend(" + vocabSize + ", " + TraceCode.of(memory) + ")" + (decodeEqualsScan ? "" : ".withDecodeUnlikeScan()")
+                        + (clearsSlots ? "" : ".keepingStaleSlots()") + (poisonToken < 0 ? "" : ".poisonedBy(" + poisonToken + ")");
+    }
+
     @Override
     public String description() {
         return "fake: hashes tokens, blocks and slots";

@@ -3,6 +3,7 @@ package dev.sidewinder.engine;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Set;
 
 /// What a reader saw of a request, gathered event by event. Log-probabilities are compared as bits.
 public final class Outcome {
@@ -98,8 +99,14 @@ public final class Outcome {
     /// The difference between this outcome, which may have been cut short by a cancel, and that of the same request alone;
     /// empty when there is none that should not be.
     public String differenceFromSolo(Outcome solo) {
+        return differenceFromSolo(solo, Set.of());
+    }
+
+    /// The same where failures may have cut it short, too, that have nothing to do with the request.
+    public String differenceFromSolo(Outcome solo, Set<EngineException.Kind> fromOutside) {
         boolean cancelled = reasons.contains(FinishReason.CANCELLED);
-        if (failure != solo.failure && !(failure == null && cancelled)) {
+        boolean cutOff = failure != null && fromOutside.contains(failure);
+        if (failure != solo.failure && !cutOff && !(failure == null && cancelled)) {
             return "ended with failure " + failure + ", alone with " + solo.failure;
         }
         if (promptScores != null && !promptScores.equals(solo.promptScores)) {
@@ -108,7 +115,8 @@ public final class Outcome {
         for (int choice = 0; choice < tokens.size(); choice++) {
             List<String> here = tokens.get(choice);
             List<String> alone = solo.tokens.get(choice);
-            boolean cutShort = reasons.get(choice) == FinishReason.CANCELLED || solo.failure != null;
+            boolean cutShort = reasons.get(choice) == FinishReason.CANCELLED || solo.failure != null
+                    || cutOff && reasons.get(choice) == null;
             if (!cutShort && (here.size() != alone.size() || reasons.get(choice) != solo.reasons.get(choice))) {
                 return "choice " + choice + " has " + here.size() + " tokens and " + reasons.get(choice) + ", alone "
                         + alone.size() + " and " + solo.reasons.get(choice);

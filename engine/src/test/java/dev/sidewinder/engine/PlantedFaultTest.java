@@ -17,6 +17,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.LongPredicate;
 import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.Test;
@@ -28,6 +29,8 @@ class PlantedFaultTest {
 
     private static final int VOCAB = 61;
     private static final int MOST_TRACES = 30;
+    /// Two sessions of one history have to write into the same block, and to be read again.
+    private static final int MOST_TRACES_WITH_FORKS = 100;
     private static final FrameShape SHAPE = FrameShape.holding(3, 12, 2);
     private static final Trace.Size LONG = new Trace.Size(20, 250, 700, -1);
     private static final BackendMemory WITH_HOST = new BackendMemory(FrameShape.holding(3, 8, 2), new HostShape(64, 2048));
@@ -115,7 +118,9 @@ class PlantedFaultTest {
     /// `kv-cache`: no engine forks there.) Without forks these traces find nothing, since what goes on alone writes behind what it reads.
     @Test
     void findsAForkThatSharesABlockWhichIsWritten() {
-        assertThat(tracesUntilFound(() -> new SharingForks(FOR_SESSIONS), SESSIONS)).isLessThan(MOST_TRACES);
+        var harness = new TraceHarness(() -> new SharingForks(FOR_SESSIONS));
+        assertThat(tracesUntil(MOST_TRACES_WITH_FORKS, seed -> harness.finds(seed, SESSIONS, () -> new SharingForks(FOR_SESSIONS))))
+                .isLessThan(MOST_TRACES_WITH_FORKS);
     }
 
     @Test
@@ -160,14 +165,8 @@ class PlantedFaultTest {
 
     /// Alone, requests run on a backend without a fault that is awaited step by step.
     private static int tracesUntilFoundAhead(UnaryOperator<Backend> fault) {
-        for (int trace = 0; trace < MOST_TRACES; trace++) {
-            try {
-                new TraceHarness(PlantedFaultTest::fake).play(1000 + trace, SIZE, fault.apply(new AheadBackend(fake(), trace, 0)));
-            } catch (AssertionError found) {
-                return trace;
-            }
-        }
-        return MOST_TRACES;
+        var harness = new TraceHarness(PlantedFaultTest::fake);
+        return tracesUntil(MOST_TRACES, seed -> harness.finds(seed, SIZE, () -> fault.apply(new AheadBackend(fake(), seed, 0))));
     }
 
     private static int tracesUntilFound(Supplier<Backend> backends) {
@@ -175,14 +174,17 @@ class PlantedFaultTest {
     }
 
     private static int tracesUntilFound(Supplier<Backend> backends, Trace.Size size) {
-        for (int trace = 0; trace < MOST_TRACES; trace++) {
-            try {
-                new TraceHarness(backends).play(1000 + trace, size);
-            } catch (AssertionError found) {
+        var harness = new TraceHarness(backends);
+        return tracesUntil(MOST_TRACES, seed -> harness.finds(seed, size, backends));
+    }
+
+    private static int tracesUntil(int most, LongPredicate found) {
+        for (int trace = 0; trace < most; trace++) {
+            if (found.test(1000 + trace)) {
                 return trace;
             }
         }
-        return MOST_TRACES;
+        return most;
     }
 
     /// A block of the host area that was brought in, written on and put away again is still the same block for all whose memory it

@@ -2,176 +2,365 @@ package dev.sidewinder.engine;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.sidewinder.engine.EngineException.Kind;
+import dev.sidewinder.engine.Trace.Action;
+import dev.sidewinder.engine.Trace.FaultKind;
+import dev.sidewinder.engine.TraceTotals.Count;
 import dev.sidewinder.kvcache.FrameCache;
 import dev.sidewinder.kvcache.Partition;
 import dev.sidewinder.scheduler.Batch;
+import dev.sidewinder.scheduler.Preemptions;
+import java.time.Duration;
 import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 
 /// One trace on one engine, whose steps are the clock of the trace, and all that can be checked without knowing what requests would
-/// have had alone. Its lock is taken by the engine thread and by the one that plays.
+/// have had alone. Everything happens on the engine thread, between two steps or when it has nothing to do, and time is what steps
+/// are said to take: so a trace plays the same way every time. Only when the engine has ended does another thread do the rest.
 final class TracePlayer implements EngineObserver {
+
+    /// Of a step, and of each token in it.
+    private static final long STEP_NANOS = 300_000;
+    private static final long TOKEN_NANOS = 5_000;
 
     /// A request and what its reader saw.
     record Played(GenerationRequest request, Outcome outcome) {}
 
-    /// A request that has arrived.
+    /// A request that was let in.
     private static final class Arrival {
         private final Played played;
         private final long firstSequence;
-        private Generation generation;
+        private final long arrivedNanos;
+        private final Generation generation;
         private long stalledUntil;
+        /// When its reader saw the end; 0 = not yet.
+        private long endedNanos;
 
-        Arrival(GenerationRequest request, long firstSequence) {
+        Arrival(GenerationRequest request, long firstSequence, long nowNanos, Generation generation) {
             this.played = new Played(request, new Outcome(request.choices()));
             this.firstSequence = firstSequence;
+            this.arrivedNanos = nowNanos;
+            this.generation = generation;
+        }
+    }
+
+    /// The device does not do what it was told to.
+    private static final class PlantedFailure extends RuntimeException {
+        PlantedFailure(FaultKind kind) {
+            super("planted failure: " + kind);
         }
     }
 
     private final Trace trace;
+    private final Duration patience;
+    private final AtomicLong clock = new AtomicLong(1);
     private final Engine engine;
     private final TraceSessions sessions;
     private final ComputedTokens computed = new ComputedTokens();
-    /// Requests of the trace by their numbers, null before they arrive; behind them those of sessions.
+    private final FairnessOracle fairness = new FairnessOracle();
+    private final Map<Integer, GenerationRequest> requests = new HashMap<>();
+    private final Map<Integer, Arrival> latest = new HashMap<>();
     private final List<Arrival> arrivals = new ArrayList<>();
+    private final Map<Count, Long> counts = new EnumMap<>(Count.class);
     private long nextSequence;
-    private int arrived;
     /// Deeds that the engine thread has not done yet.
     private int deedsToCome;
     private int nextAction;
-    private long stepsSeen = -1;
     private long step;
+    private FaultKind armed;
+    private boolean faulted;
+    private Thread closer;
     private int ended;
     private final int[] endedBy = new int[RequestOutcome.values().length];
+    private int refusals;
     private int mostStepsToFree;
-    private long checks;
-    private int resets;
-    private long reusedTokens;
     private Throwable broken;
 
-    TracePlayer(Trace trace, Backend backend) {
+    /// @param patience without a step, before the engine counts as stuck
+    TracePlayer(Trace trace, Backend backend, Duration patience) {
         this.trace = trace;
-        this.sessions = new TraceSessions(trace.limits().maxModelTokens());
-        trace.requests().forEach(_ -> arrivals.add(null));
-        this.engine = Engine.start(new WatchedBackend(backend, this::beginStep), trace.limits(), this);
+        this.patience = patience;
+        this.sessions = new TraceSessions(trace);
+        var watched = new WatchedBackend(backend, this::beginStep, this::failing, this::idle);
+        // The engine thread has to wait until there is an engine.
+        synchronized (this) {
+            this.engine = Engine.start(watched, trace.limits(), this, clock::get);
+        }
     }
 
-    /// @return all requests, those of sessions behind the others
+    /// @return all requests that were let in, in their order
     List<Played> play() throws InterruptedException {
-        long giveUp = System.nanoTime() + TimeUnit.MINUTES.toNanos(2);
-        while (!done()) {
-            // A running engine brings the trace forward by itself. At rest somebody has to: one action at a time, so
-            // that the next ones are again the engine's.
-            actWhenAtRest();
-            assertThat(System.nanoTime() < giveUp).as("done within two minutes; %s", engine.status()).isTrue();
-            Thread.sleep(0, 100_000);
+        count(Count.TRACES);
+        awaitEnd();
+        if (engine.failure().isPresent() && !faulted) {
+            throw new AssertionError("the engine failed", engine.failure().get());
         }
-        assertThat(engine.failure()).as("the engine's failure").isEmpty();
-        betweenSteps(_ -> sessions.forgetAll());
-        awaitRest();
-        checkNothingIsHeld();
+        boolean alive = closer == null && !faulted;
+        if (alive) {
+            betweenSteps(_ -> sessions.forgetAll());
+            awaitRest();
+            checkNothingIsHeld();
+        }
         engine.close();
+        if (closer != null) {
+            closer.join();
+        }
         read(Long.MAX_VALUE);
         checkOutcomes();
-        checkLeaks();
+        checkBalance();
+        checkLeaks(alive);
         return arrivals.stream().map(arrival -> arrival.played).toList();
     }
 
     TraceTotals totals() {
-        return TraceTotals.of(checks, engine.status().preemptions(), resets, reusedTokens, sessions.turns(), sessions.forks());
+        Preemptions preemptions = engine.status().preemptions();
+        counts.put(Count.SUSPENDED, preemptions.copied());
+        counts.put(Count.RECOMPUTED, preemptions.recomputed());
+        counts.put(Count.TURNS, (long) sessions.turns());
+        counts.put(Count.FORKS, (long) sessions.forks());
+        counts.put(Count.REFUSED, (long) refusals);
+        counts.put(Count.REQUESTS, (long) arrivals.size());
+        return new TraceTotals(counts);
     }
 
-    private synchronized boolean done() {
-        return engine.status().state() == EngineStatus.State.FAILED || nextAction == trace.actions().size() && nothingToCome();
+    /// The most work that a sequence waited for; see [FairnessOracle].
+    double longestWait() {
+        return fairness.longestWait();
+    }
+
+    private void count(Count what) {
+        counts.merge(what, 1L, Long::sum);
+    }
+
+    private boolean hasEnded() {
+        return switch (engine.status().state()) {
+            case SERVING, DRAINING -> false;
+            case FAILED, CLOSED -> true;
+        };
+    }
+
+    private synchronized void awaitEnd() throws InterruptedException {
+        long steps = -1;
+        long since = System.nanoTime();
+        while (nextAction < trace.actions().size() || !nothingToCome()) {
+            if (hasEnded()) {
+                actUntil(Long.MAX_VALUE);
+            }
+            EngineStatus status = engine.status();
+            since = status.steps() == steps ? since : System.nanoTime();
+            steps = status.steps();
+            assertThat(Duration.ofNanos(System.nanoTime() - since)).as("time without a step, action %d of %d is next: %s", nextAction,
+                    trace.actions().size(), status).isLessThan(patience);
+            wait(1);
+        }
     }
 
     private boolean nothingToCome() {
-        return ended == arrived && deedsToCome == 0;
-    }
-
-    private synchronized void actWhenAtRest() {
-        if (nothingToCome() && nextAction < trace.actions().size()) {
-            step = Math.max(step, trace.actions().get(nextAction).step());
-            act(trace.actions().get(nextAction++));
-        }
-        // When all that is left waits for stalled readers, no step will come to end the stall.
-        EngineStatus status = engine.status();
-        if (status.paused() > 0 && status.steps() == stepsSeen) {
-            read(Long.MAX_VALUE);
-        }
-        stepsSeen = status.steps();
+        return ended == arrivals.size() && deedsToCome == 0;
     }
 
     private synchronized Batch beginStep(Batch batch) {
-        computed.note(batch);
+        // Who had ended when the batch was chosen did not wait for who begins in it.
+        read(step);
+        computed.note(batch).forEach(fairness::begin);
         step++;
-        while (nextAction < trace.actions().size() && trace.actions().get(nextAction).step() <= step) {
+        clock.addAndGet(STEP_NANOS + TOKEN_NANOS * batch.tokens());
+        actUntil(step);
+        read(step);
+        if (armed == FaultKind.LAUNCH || armed == FaultKind.COPY && !batch.memory().isEmpty()) {
+            fail();
+        }
+        return batch;
+    }
+
+    private synchronized LaunchedStep failing(LaunchedStep launched) {
+        return armed != FaultKind.AWAIT ? launched : new LaunchedStep() {
+            @Override
+            public boolean sample(RowSampler rows) {
+                return launched.sample(rows);
+            }
+
+            @Override
+            public Sample[] await() {
+                fail();
+                return launched.await();
+            }
+        };
+    }
+
+    private synchronized void fail() {
+        count(Count.FAULTS);
+        faulted = true;
+        throw new PlantedFailure(armed);
+    }
+
+    /// Nothing can run. If nothing is left to run, the next actions are due; if it is, it waits for readers.
+    private synchronized void idle() {
+        read(nothingToCome() ? step : Long.MAX_VALUE);
+        while (nothingToCome() && nextAction < trace.actions().size() && closer == null) {
+            Action next = trace.actions().get(nextAction++);
+            clock.addAndGet(STEP_NANOS * Math.max(0, next.step() - step));
+            step = Math.max(step, next.step());
+            act(next);
+        }
+    }
+
+    private void actUntil(long now) {
+        while (nextAction < trace.actions().size() && trace.actions().get(nextAction).step() <= now && (closer == null || hasEnded())) {
             act(trace.actions().get(nextAction++));
         }
-        read(step);
-        return batch;
     }
 
     /// Takes what is there for every reader that is not stalled.
     private synchronized void read(long now) {
         for (Arrival arrival : arrivals) {
             GenerationEvent event;
-            while (arrival != null && arrival.stalledUntil <= now && !arrival.played.outcome().isComplete()
-                    && (event = arrival.generation.poll()) != null) {
+            while (arrival.stalledUntil <= now && arrival.endedNanos == 0 && (event = arrival.generation.poll()) != null) {
                 arrival.played.outcome().add(event);
+                if (arrival.played.outcome().isComplete()) {
+                    arrival.endedNanos = clock.get();
+                    for (int choice = 0; choice < arrival.played.request().choices(); choice++) {
+                        fairness.end(arrival.firstSequence + choice);
+                    }
+                }
             }
         }
     }
 
-    private void act(Trace.Action action) {
+    private void act(Action action) {
         switch (action) {
-            case Trace.Action.Arrive arrive -> arrive(arrive.request());
-            case Trace.Action.Cancel cancel -> arrivals.get(cancel.request()).generation.cancel();
-            case Trace.Action.CancelChoice cancel -> arrivals.get(cancel.request()).generation.cancel(cancel.choice());
-            case Trace.Action.Stall stall -> arrivals.get(stall.request()).stalledUntil = stall.untilStep();
-            case Trace.Action.Reset reset -> betweenSteps(cache -> {
-                resets++;
-                if (reset.partition() < 0) {
-                    cache.evictAll();
-                } else {
-                    cache.evictAll(new Partition(0, reset.partition()));
+            case Action.Arrive arrive -> {
+                requests.put(arrive.request(), arrive.what().toRequest("r" + arrive.request(), trace.vocabSize(), trace.poisonToken()));
+                arrive(arrive.request());
+            }
+            case Action.Retry retry -> {
+                count(Count.RETRIES);
+                arrive(retry.request());
+            }
+            case Action.Burst burst -> {
+                count(Count.BURSTS);
+                for (int i = 0; i < burst.times(); i++) {
+                    arrive(burst.request());
+                }
+            }
+            case Action.Cancel cancel -> ofLatest(cancel.request(), arrival -> arrival.generation.cancel());
+            case Action.CancelChoice cancel -> ofLatest(cancel.request(), arrival -> {
+                if (cancel.choice() < arrival.played.request().choices()) {
+                    arrival.generation.cancel(cancel.choice());
                 }
             });
-            case Trace.Action.Turn turn -> betweenSteps(_ -> sessions.begin(turn, (request, link) -> beginTurn(turn, request, link)));
-            case Trace.Action.Fork fork -> betweenSteps(_ -> sessions.fork(fork));
-            case Trace.Action.Forget forget -> betweenSteps(_ -> sessions.forget(forget.session()));
+            case Action.Stall stall -> ofLatest(stall.request(), arrival -> stall(arrival, stall.untilStep()));
+            case Action.Reset reset -> betweenSteps(cache -> reset(cache, reset.partition()));
+            case Action.Turn turn -> betweenSteps(_ -> sessions.begin(turn, (request, link) -> beginTurn(turn, request, link)));
+            case Action.Fork fork -> betweenSteps(_ -> sessions.fork(fork));
+            case Action.Forget forget -> betweenSteps(_ -> sessions.forget(forget.session()));
+            case Action.Pause pause -> {
+                count(Count.PAUSES);
+                clock.addAndGet(TimeUnit.MILLISECONDS.toNanos(pause.millis()));
+            }
+            case Action.Fault fault -> armed = fault.kind();
+            case Action.Drain _ -> {
+                count(Count.DRAINS);
+                engine.drain();
+            }
+            case Action.Close _ -> close();
+        }
+    }
+
+    private void ofLatest(int number, Consumer<Arrival> deed) {
+        Arrival arrival = latest.get(number);
+        if (arrival != null) {
+            deed.accept(arrival);
+        }
+    }
+
+    /// From then on nobody sees when it ends, and so how long it waits.
+    private void stall(Arrival arrival, long untilStep) {
+        arrival.stalledUntil = untilStep;
+        for (int choice = 0; choice < arrival.played.request().choices(); choice++) {
+            fairness.loseSightOf(arrival.firstSequence + choice);
+        }
+    }
+
+    private void reset(FrameCache cache, int partition) {
+        count(Count.RESETS);
+        if (partition < 0) {
+            cache.evictAll();
+        } else {
+            cache.evictAll(new Partition(0, partition));
+        }
+    }
+
+    private void close() {
+        if (closer != null) {
+            return;
+        }
+        if (!nothingToCome()) {
+            count(Count.CLOSES);
+        }
+        closer = Thread.ofPlatform().daemon().name("closer").start(engine::close);
+        // It has told the engine thread when it waits for it to end.
+        while (closer.isAlive() && closer.getState() != Thread.State.WAITING) {
+            Thread.onSpinWait();
         }
     }
 
     private void arrive(int number) {
-        GenerationRequest request = trace.requests().get(number);
+        GenerationRequest request = requests.get(number);
+        if (request == null) {
+            return;
+        }
         // An estimate of nothing, of the truth, or of far too much: the engine has to correct it.
         long[] estimates = {0, (long) request.prompt().length * request.choices(), 5000};
-        Arrival arrival = arrival(request);
-        try (Engine.Place place = engine.reserve(request.choices(), estimates[number % 3])) {
-            arrival.generation = place.submit(request);
-        }
-        arrivals.set(number, arrival);
+        submit(request, estimates[number % 3], Optional.empty()).ifPresent(arrival -> latest.put(number, arrival));
     }
 
-    private void beginTurn(Trace.Action.Turn turn, GenerationRequest request, SessionLink link) {
-        Arrival arrival = arrival(request);
-        try (Engine.Place place = engine.reserve(1, request.prompt().length)) {
-            arrival.generation = ((QueuePlace) place).submit(request, Optional.of(link));
-        }
-        arrivals.add(arrival);
-        link.end().thenAccept(end -> betweenSteps(_ -> sessions.ended(turn, end)));
+    private boolean beginTurn(Action.Turn turn, GenerationRequest request, SessionLink link) {
+        Optional<Arrival> arrival = submit(request, request.prompt().length, Optional.of(link));
+        arrival.ifPresent(_ -> link.end().thenAccept(end -> betweenSteps(_ -> sessions.ended(turn, end))));
+        return arrival.isPresent();
     }
 
-    /// Sequences are numbered in the order in which their requests are submitted.
-    private Arrival arrival(GenerationRequest request) {
-        var arrival = new Arrival(request, nextSequence);
-        nextSequence += request.choices();
-        arrived++;
-        return arrival;
+    /// @return empty when it was refused, as it may be
+    private Optional<Arrival> submit(GenerationRequest request, long estimatedTokens, Optional<SessionLink> session) {
+        try (Engine.Place place = engine.reserve(request.choices(), estimatedTokens)) {
+            Generation generation = ((QueuePlace) place).submit(request, session);
+            // Sequences are numbered in the order in which their requests are let in.
+            var arrival = new Arrival(request, nextSequence, clock.get(), generation);
+            nextSequence += request.choices();
+            arrivals.add(arrival);
+            noteArrival(arrival);
+            return Optional.of(arrival);
+        } catch (EngineException refusal) {
+            boolean due = switch (refusal.kind()) {
+                case OVERLOADED -> true;
+                case DRAINING -> counts.containsKey(Count.DRAINS) || closer != null;
+                case ENGINE_FAILED -> faulted;
+                case QUEUE_TIMEOUT, DEADLINE_EXCEEDED, NUMERIC, SLOW_READER, TOO_LARGE -> false;
+            };
+            broken = due ? broken : refusal;
+            return Optional.empty();
+        }
+    }
+
+    /// Where one choice computes the prompt for the others, or has it scored, the others come when that is done.
+    private void noteArrival(Arrival arrival) {
+        GenerationRequest request = arrival.played.request();
+        for (int choice = 0; choice < request.choices(); choice++) {
+            long sequence = arrival.firstSequence + choice;
+            if (choice > 0 && (request.scoresPrompt() || request.sharesPrompt())) {
+                fairness.announce(sequence, request.prompt().length, request.maxTokens());
+            } else {
+                fairness.arrive(sequence, request.prompt().length, request.maxTokens());
+            }
+        }
     }
 
     /// Has the engine thread do something to its cache as it does for others, and looks at the books then.
@@ -189,12 +378,16 @@ final class TracePlayer implements EngineObserver {
             }
 
             @Override
-            public void failed(EngineException cause) {}
+            public void failed(EngineException cause) {
+                synchronized (TracePlayer.this) {
+                    deedsToCome--;
+                }
+            }
         });
     }
 
     private void checkBooks() {
-        checks++;
+        count(Count.CHECKS);
         try {
             engine.checkInvariants();
         } catch (IllegalStateException wrong) {
@@ -223,6 +416,9 @@ final class TracePlayer implements EngineObserver {
             Outcome outcome = arrival.played.outcome();
             GenerationRequest request = arrival.played.request();
             assertThat(outcome.isComplete()).as("the end of request %s", request.id()).isTrue();
+            if (outcome.failure() != null) {
+                checkFailure(arrival);
+            }
             for (int choice = 0; choice < request.choices(); choice++) {
                 Integer reused = outcome.reusedTokens(choice);
                 if (reused == null) {
@@ -231,22 +427,37 @@ final class TracePlayer implements EngineObserver {
                 boolean whole = !restarted && outcome.failure() == null && outcome.reason(choice) != FinishReason.CANCELLED;
                 assertThat(computed.differenceFrom(arrival.firstSequence + choice, request.prompt().length, reused, whole))
                         .as("cache truth of request %s, choice %d", request.id(), choice).isEmpty();
-                reusedTokens += reused;
+                counts.merge(Count.REUSED, (long) reused, Long::sum);
             }
         }
         assertThat(computed.restarts()).as("sequences that went back").isLessThanOrEqualTo(engine.status().preemptions().recomputed());
     }
 
-    private void checkLeaks() {
-        assertThat(broken).as("books").isNull();
-        EngineStatus status = engine.status();
-        assertThat(status.state()).isEqualTo(EngineStatus.State.CLOSED);
-        assertThat(status.atRest()).as("nothing held: %s", status).isTrue();
-        assertThat(engine.queue().requests()).as("queue places").isZero();
-        assertThat(engine.queue().tokens()).as("queue tokens").isZero();
-        assertThat(engine.thread().isAlive()).as("engine thread").isFalse();
-        assertThat(mostStepsToFree).as("steps from a cancel to the free").isLessThanOrEqualTo(2);
+    /// A request fails for its own NaN, or for something that has happened.
+    private void checkFailure(Arrival arrival) {
+        Timeouts limits = trace.limits().timeouts();
+        Duration age = Duration.ofNanos(arrival.endedNanos - arrival.arrivedNanos);
+        Kind kind = arrival.played.outcome().failure();
+        boolean due = switch (kind) {
+            case NUMERIC -> true;
+            case QUEUE_TIMEOUT -> age.compareTo(limits.queueWait()) > 0;
+            case DEADLINE_EXCEEDED -> age.compareTo(limits.firstToken()) > 0 || age.compareTo(limits.total()) > 0;
+            case SLOW_READER -> arrival.stalledUntil > 0 && age.compareTo(limits.readerStall()) > 0;
+            case DRAINING -> closer != null;
+            case ENGINE_FAILED -> faulted;
+            case OVERLOADED, TOO_LARGE -> false;
+        };
+        switch (kind) {
+            case NUMERIC -> count(Count.NUMERIC);
+            case QUEUE_TIMEOUT, DEADLINE_EXCEEDED, SLOW_READER -> count(Count.LATE);
+            case DRAINING, ENGINE_FAILED, OVERLOADED, TOO_LARGE -> { }
+        }
+        assertThat(due).as("request %s failed with %s, %s after it came; %s", arrival.played.request().id(), kind, age, limits).isTrue();
+    }
 
+    private void checkBalance() {
+        assertThat(broken).as("books").isNull();
+        assertThat(fairness.violation()).as("fairness").isEmpty();
         int failed = 0;
         for (Arrival arrival : arrivals) {
             failed += arrival.played.outcome().failure() != null ? 1 : 0;
@@ -255,13 +466,28 @@ final class TracePlayer implements EngineObserver {
         assertThat(endedBy[0] + endedBy[1] + endedBy[2]).as("requests that came out").isEqualTo(arrivals.size());
     }
 
+    /// @param alive whether it came to rest before it was closed; otherwise sessions still hold what is theirs
+    private void checkLeaks(boolean alive) {
+        EngineStatus status = engine.status();
+        assertThat(status.state()).isEqualTo(faulted ? EngineStatus.State.FAILED : EngineStatus.State.CLOSED);
+        // Of a failed engine the books are not to be trusted, and nobody looks at them again.
+        if (!faulted) {
+            assertThat(status.running() + status.paused() + status.waiting() + status.places()).as("nothing held: %s", status).isZero();
+        }
+        assertThat(!alive || status.atRest()).as("nothing held: %s", status).isTrue();
+        assertThat(engine.queue().requests()).as("queue places").isZero();
+        assertThat(engine.queue().tokens()).as("queue tokens").isZero();
+        assertThat(engine.thread().isAlive()).as("engine thread").isFalse();
+        assertThat(mostStepsToFree).as("steps from a cancel to the free").isLessThanOrEqualTo(2);
+    }
+
     @Override
     public synchronized void stepCompleted(StepKind kind, int sequences, int tokens, long nanos, StepPhases phases) {
         checkBooks();
     }
 
     @Override
-    public void freedAfterCancel(int steps) {
+    public synchronized void freedAfterCancel(int steps) {
         mostStepsToFree = Math.max(mostStepsToFree, steps);
     }
 
@@ -269,5 +495,13 @@ final class TracePlayer implements EngineObserver {
     public synchronized void requestEnded(RequestOutcome outcome, GenerationTimes times) {
         ended++;
         endedBy[outcome.ordinal()]++;
+        if (outcome == RequestOutcome.CANCELLED) {
+            count(Count.CANCELLED);
+        }
+    }
+
+    @Override
+    public synchronized void refused(Refusal reason) {
+        refusals++;
     }
 }

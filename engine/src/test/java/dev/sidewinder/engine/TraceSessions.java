@@ -6,7 +6,7 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.function.BiConsumer;
+import java.util.function.BiPredicate;
 
 /// The sessions of a trace: what [dev.sidewinder.engine.session.Sessions] does with memory, done on the engine thread between two
 /// steps, so that a trace plays the same way every time. For that thread.
@@ -23,14 +23,13 @@ final class TraceSessions {
         }
     }
 
-    private final int mostTokens;
+    private final Trace trace;
     private final Map<Integer, Session> sessions = new HashMap<>();
     private int turns;
     private int forks;
 
-    /// @param mostTokens of one sequence, prompt and answer
-    TraceSessions(int mostTokens) {
-        this.mostTokens = mostTokens;
+    TraceSessions(Trace trace) {
+        this.trace = trace;
     }
 
     int turns() {
@@ -43,27 +42,31 @@ final class TraceSessions {
 
     /// The request of a turn, unless its session is busy or as long as can be.
     ///
-    /// @param submit takes the request and what ties it to its session
-    void begin(Trace.Action.Turn turn, BiConsumer<GenerationRequest, SessionLink> submit) {
+    /// @param submit takes the request and what ties it to its session, and says whether it was let in
+    void begin(Trace.Action.Turn turn, BiPredicate<GenerationRequest, SessionLink> submit) {
+        int mostTokens = trace.limits().maxModelTokens();
         Session session = sessions.computeIfAbsent(turn.session(), _ -> new Session());
-        int length = session.history.length + turn.added().length;
+        int length = session.history.length + turn.added().length();
         if (session.busy || length >= mostTokens) {
             return;
         }
         int[] prompt = Arrays.copyOf(session.history, length);
-        System.arraycopy(turn.added(), 0, prompt, session.history.length, turn.added().length);
-        var request = new GenerationRequest("s" + turn.session() + " turn " + turns++, prompt, Math.min(turn.maxTokens(), mostTokens - length),
-                0, Set.of(), 1, -1, turn.sampling());
+        int[] added = turn.added().tokens(trace.vocabSize(), trace.poisonToken());
+        System.arraycopy(added, 0, prompt, session.history.length, added.length);
+        var request = new GenerationRequest("s" + turn.session() + " turn " + ++turns, prompt, Math.min(turn.maxTokens(), mostTokens - length),
+                0, Set.of(), 1, -1, TraceRequest.withoutPoison(turn.sampling(), trace.poisonToken()));
         Optional<SessionMemory> base = session.memory.map(TraceSessions::share);
-        session.busy = true;
-        submit.accept(request, new SessionLink(base, length));
+        session.busy = submit.test(request, new SessionLink(base, length));
+        if (!session.busy) {
+            base.ifPresent(memory -> memory.places().close());
+        }
     }
 
     /// What a turn has left becomes the session's, as far as it is kept.
     void ended(Trace.Action.Turn turn, TurnEnd end) {
         Session session = sessions.get(turn.session());
         session.busy = false;
-        int prompt = session.history.length + turn.added().length;
+        int prompt = session.history.length + turn.added().length();
         int kept = prompt + (int) ((end.tokens().length - prompt) * turn.keptShare());
         boolean keeps = end.failure().isEmpty() && turn.keptShare() > 0;
         if (keeps) {

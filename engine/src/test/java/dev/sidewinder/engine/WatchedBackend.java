@@ -7,9 +7,15 @@ import java.util.function.UnaryOperator;
 
 /// A backend in front of which every batch is looked at, on the engine thread at the beginning of its step.
 ///
-/// @param backend computes
-/// @param look    sees a batch and says what is computed in its place
-record WatchedBackend(Backend backend, UnaryOperator<Batch> look) implements Backend {
+/// @param backend  computes
+/// @param look     sees a batch and says what is computed in its place
+/// @param launched sees a step that was launched and says what is awaited in its place
+/// @param atRest   is called when no step follows for now
+record WatchedBackend(Backend backend, UnaryOperator<Batch> look, UnaryOperator<LaunchedStep> launched, Runnable atRest) implements Backend {
+
+    WatchedBackend(Backend backend, UnaryOperator<Batch> look) {
+        this(backend, look, UnaryOperator.identity(), () -> {});
+    }
 
     @Override
     public Logits forward(Batch batch) {
@@ -18,7 +24,7 @@ record WatchedBackend(Backend backend, UnaryOperator<Batch> look) implements Bac
 
     @Override
     public LaunchedStep launch(Batch batch) {
-        return backend.launch(look.apply(batch));
+        return launched.apply(backend.launch(look.apply(batch)));
     }
 
     @Override
@@ -59,6 +65,7 @@ record WatchedBackend(Backend backend, UnaryOperator<Batch> look) implements Bac
     @Override
     public void idle() {
         backend.idle();
+        atRest.run();
     }
 
     @Override

@@ -49,7 +49,7 @@ class CudaTraceTest {
         // Work that waits until the host does shows when a buffer is written again too early.
         EmulatorSettings settings = EmulatorSettings.withSeed(seed);
         new TraceHarness(() -> EmulatedBackend.open(model, memory, options.with(Sampling.HOST), settings))
-                .play(seed, SIZE, EmulatedBackend.open(model, memory, options.with(sampling), seed % 2 == 0 ? settings : settings.lazily()));
+                .play(seed, SIZE, () -> EmulatedBackend.open(model, memory, options.with(sampling), seed % 2 == 0 ? settings : settings.lazily()));
         Assertions.assertThat(Emulator.liveAllocations()).isZero();
     }
 }

@@ -1,0 +1,109 @@
+package dev.sidewinder.engine;
+
+import dev.sidewinder.kvcache.Partition;
+import dev.sidewinder.model.grammar.TokenGuide;
+import dev.sidewinder.scheduler.Mark;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.function.Supplier;
+
+/// A request of a trace: what a [GenerationRequest] is made of, in a form that can be written down and made smaller.
+///
+/// @param guide          kind of its [PatternGuide]; -1 = none
+/// @param partition      whose prefixes it shares; -1 = nobody's
+/// @param promptLogprobs as in a [GenerationRequest]; -1 where it has a partition
+public record TraceRequest(TracePrompt prompt, int maxTokens, int minTokens, Set<Integer> stops, int choices, int promptLogprobs,
+        SamplingParams sampling, int guide, int partition, List<Mark> marks, boolean explains, boolean keepsAnswer, int priority, String tenant) {
+
+    public TraceRequest {
+        stops = Set.copyOf(stops);
+        marks = List.copyOf(marks);
+    }
+
+    /// Greedy, one choice, and nothing asked of the cache.
+    public static TraceRequest of(TracePrompt prompt, int maxTokens) {
+        return new TraceRequest(prompt, maxTokens, 0, Set.of(), 1, -1, SamplingParams.greedy(), -1, -1, List.of(), false, false, 0, "");
+    }
+
+    /// @param vocabSize   of the backend
+    /// @param poisonToken as in [TracePrompt#tokens]
+    GenerationRequest toRequest(String id, int vocabSize, int poisonToken) {
+        Optional<Supplier<TokenGuide>> guides = guide < 0 ? Optional.empty() : Optional.of(() -> new PatternGuide(vocabSize, guide));
+        var request = new GenerationRequest(id, prompt.tokens(vocabSize, poisonToken), maxTokens, minTokens, stops, choices, promptLogprobs,
+                withoutPoison(sampling, poisonToken), guides).withUrgency(priority, tenant);
+        GenerationRequest reusing = partition < 0 ? request : request.withPrefixes(new Partition(0, partition), marks, explains);
+        return keepsAnswer ? reusing.keepingAnswer() : reusing;
+    }
+
+    /// The model may choose the poison itself: banned, it stands in prompts only.
+    static SamplingParams withoutPoison(SamplingParams sampling, int poisonToken) {
+        if (poisonToken < 0) {
+            return sampling;
+        }
+        Map<Integer, Float> bias = new HashMap<>(sampling.logitBias());
+        bias.put(poisonToken, -100f);
+        return new SamplingParams(sampling.temperature(), sampling.topK(), sampling.topP(), sampling.minP(), sampling.repetitionPenalty(),
+                sampling.presencePenalty(), sampling.frequencyPenalty(), bias, sampling.allowedTokens(), sampling.badWords(), sampling.seed(),
+                sampling.logprobs());
+    }
+
+    /// @param cut of the same prompt; marks behind its end go
+    public TraceRequest withPrompt(TracePrompt cut) {
+        List<Mark> within = marks.stream().filter(mark -> mark.position() <= cut.length()).toList();
+        return new TraceRequest(cut, maxTokens, minTokens, stops, choices, promptLogprobs, sampling, guide, partition, within, explains,
+                keepsAnswer, priority, tenant);
+    }
+
+    public TraceRequest withMaxTokens(int tokens) {
+        return new TraceRequest(prompt, tokens, minTokens, stops, choices, promptLogprobs, sampling, guide, partition, marks, explains,
+                keepsAnswer, priority, tenant);
+    }
+
+    public TraceRequest withMinTokens(int tokens) {
+        return new TraceRequest(prompt, maxTokens, tokens, stops, choices, promptLogprobs, sampling, guide, partition, marks, explains,
+                keepsAnswer, priority, tenant);
+    }
+
+    public TraceRequest withStops(Set<Integer> tokens) {
+        return new TraceRequest(prompt, maxTokens, minTokens, tokens, choices, promptLogprobs, sampling, guide, partition, marks, explains,
+                keepsAnswer, priority, tenant);
+    }
+
+    public TraceRequest withChoices(int count) {
+        return new TraceRequest(prompt, maxTokens, minTokens, stops, count, promptLogprobs, sampling, guide, partition, marks, explains,
+                keepsAnswer, priority, tenant);
+    }
+
+    public TraceRequest withPromptLogprobs(int alternatives) {
+        return new TraceRequest(prompt, maxTokens, minTokens, stops, choices, alternatives, sampling, guide, partition, marks, explains,
+                keepsAnswer, priority, tenant);
+    }
+
+    public TraceRequest withSampling(SamplingParams params) {
+        return new TraceRequest(prompt, maxTokens, minTokens, stops, choices, promptLogprobs, params, guide, partition, marks, explains,
+                keepsAnswer, priority, tenant);
+    }
+
+    public TraceRequest withGuide(int kind) {
+        return new TraceRequest(prompt, maxTokens, minTokens, stops, choices, promptLogprobs, sampling, kind, partition, marks, explains,
+                keepsAnswer, priority, tenant);
+    }
+
+    public TraceRequest withPrefixes(int partition, List<Mark> marks, boolean explains) {
+        return new TraceRequest(prompt, maxTokens, minTokens, stops, choices, promptLogprobs, sampling, guide, partition, marks, explains,
+                keepsAnswer, priority, tenant);
+    }
+
+    public TraceRequest withAnswerKept(boolean kept) {
+        return new TraceRequest(prompt, maxTokens, minTokens, stops, choices, promptLogprobs, sampling, guide, partition, marks, explains,
+                kept, priority, tenant);
+    }
+
+    public TraceRequest withUrgency(int priority, String tenant) {
+        return new TraceRequest(prompt, maxTokens, minTokens, stops, choices, promptLogprobs, sampling, guide, partition, marks, explains,
+                keepsAnswer, priority, tenant);
+    }
+}
