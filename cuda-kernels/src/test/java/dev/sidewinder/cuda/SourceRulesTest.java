@@ -6,7 +6,9 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
@@ -17,6 +19,7 @@ class SourceRulesTest {
     private static final Path CUDA = Path.of("src/main/cuda");
     private static final Pattern ASSEMBLER = Pattern.compile("\\b(asm|__asm__)\\b");
     private static final List<String> VOCABULARY = List.of("portable.cuh", "warpgroup.cuh");
+    private static final Pattern DRIVER_CALL = Pattern.compile("(JCudaDriver\\s*\\.cu|JCublas2\\.cublas)[A-Z]\\w*\\(");
     private static final Pattern KERNEL = Pattern.compile("__global__");
     private static final Pattern BOUNDED_KERNEL = Pattern.compile("extern \"C\" __global__ __launch_bounds__\\(");
     private static final Pattern REGISTRATION = Pattern.compile("\\bKERNEL\\(");
@@ -28,6 +31,28 @@ class SourceRulesTest {
                 assertThat(Files.readString(file)).as(file.toString()).doesNotContain("jcuda");
             }
         }
+    }
+
+    /// JCuda throws nothing by itself: what a call returns is checked on the spot, or in the same method where one code is no failure.
+    @Test
+    void everyReturnCodeIsChecked() throws IOException {
+        int calls = 0;
+        for (Path file : files(JAVA.resolve("device"), ".java")) {
+            String source = Files.readString(file).replaceAll("(?m)^\\s*//.*$", "");
+            for (MatchResult call : DRIVER_CALL.matcher(source).results().toList()) {
+                calls++;
+                String before = source.substring(0, call.start());
+                int statement = IntStream.of(before.lastIndexOf(';'), before.lastIndexOf('{'), before.lastIndexOf('}')).max().getAsInt();
+                String taker = before.substring(statement + 1).strip();
+                assertThat(taker).as("%s: what takes the code of %s", file, call.group())
+                        .matches("(?s)(\\w+\\.)?(check|release|noteFailure)\\(.*|int code =");
+                if (taker.equals("int code =")) {
+                    String method = source.substring(call.end(), source.indexOf("\n    }\n", call.end()));
+                    assertThat(method).as("%s: behind %s", file, call.group()).containsPattern("(check\\(.*, code|describe\\(code)\\)");
+                }
+            }
+        }
+        assertThat(calls).isGreaterThan(40);
     }
 
     @Test

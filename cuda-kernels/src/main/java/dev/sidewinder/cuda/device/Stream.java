@@ -139,8 +139,8 @@ public final class Stream implements AutoCloseable {
             if (recorded) {
                 device.check("cuStreamEndCapture", code);
             } else if (graph.address() != 0) {
-                // The failure of the work is what the caller hears of.
-                JCudaDriver.cuGraphDestroy(graph);
+                // The failure of the work is what the caller hears of, unless even this fails.
+                device.release("cuGraphDestroy", JCudaDriver.cuGraphDestroy(graph));
             }
         }
         return graph;
