@@ -17,6 +17,8 @@ constexpr size_t ALIGNMENT = 256;  // what cuMemAlloc promises
 // Inaccessible addresses on either side of an allocation. They cost no memory, and a wrong index rarely goes further.
 constexpr size_t GUARD_BYTES = size_t{16} << 20;
 constexpr size_t KEPT_FREED_ALLOCATIONS = 4096;
+// Larger ones are for offsets that need 64 bits: they have addresses, and memory where it is touched. They begin as zeros.
+constexpr size_t MOST_FILLED_BYTES = size_t{1} << 30;
 constexpr unsigned char PATTERN[2] = {0xff, 0x7f};
 
 size_t round_up(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit * unit; }
@@ -94,7 +96,9 @@ void* Memory::allocate(size_t bytes, Kind kind) {
     // Against the page behind for most, against the page before for some, so that both ends are hard borders.
     unsigned char* user = random_.below(4) == 0 ? pages : pages + page_bytes - round_up(bytes, ALIGNMENT);
     paint(pages, user);
-    memset(user, 0xff, bytes);
+    if (bytes <= MOST_FILLED_BYTES) {
+        memset(user, 0xff, bytes);
+    }
     paint(user + bytes, pages + page_bytes);
     if (kind == Kind::DEVICE) {
         used_bytes_ += bytes;

@@ -14,7 +14,8 @@ namespace emulator {
 
 // Every allocation has pages of its own with inaccessible addresses before and after. The bytes that are left over on
 // these pages, before and behind what was asked for, hold a pattern that is NaN in every float format and that is
-// looked at after each kernel: an overrun is found to the byte. Memory starts as 0xFF. Freed memory stays inaccessible.
+// looked at after each kernel: an overrun is found to the byte. Memory starts as 0xFF, that of allocations above 1 GiB as
+// 0, which costs nothing until it is touched. Freed memory stays inaccessible.
 class Memory {
 public:
     enum class Kind { DEVICE, PINNED, REGISTERED };

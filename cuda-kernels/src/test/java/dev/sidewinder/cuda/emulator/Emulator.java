@@ -9,7 +9,8 @@ import java.util.List;
 /// A device that exists on the CPU only, with the kernels of this build.
 ///
 /// The same launchers, the same device layer and JCuda run on it; a missing barrier, an access outside of memory and the
-/// like become a `CudaException` that names kernel, block and thread. Memory starts as 0xFF, which is NaN in every format.
+/// like become a `CudaException` that names kernel, block and thread. Memory starts as 0xFF, which is NaN in every format;
+/// allocations above 1 GiB start as zeros and take real memory where they are touched.
 /// In which order blocks and threads run follows from the seed.
 ///
 /// One emulator is open at a time in a process, and such a process has no other CUDA driver. Belongs to the thread that
