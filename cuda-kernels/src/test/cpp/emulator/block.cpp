@@ -122,7 +122,12 @@ void Worker::begin_block(Launch& launch, uint64_t linear_index) {
 
     unsigned count = launch.block.x * launch.block.y * launch.block.z;
     threads_.resize(count);
-    ready_.resize(count);
+    uint64_t places = 1;
+    while (places < count) {
+        places *= 2;
+    }
+    ready_.resize(places);
+    ready_mask_ = places - 1;
     warps_.resize((count + 31) / 32);
     alive_ = count;
     first_ready_ = 0;
@@ -203,7 +208,7 @@ void Worker::check_shared_red_zone() {
 
 void Worker::make_ready(Thread& thread) {
     thread.state = Thread::State::READY;
-    ready_[end_ready_++ % ready_.size()] = &thread;
+    ready_[end_ready_++ & ready_mask_] = &thread;
 }
 
 Thread* Worker::pick() {
@@ -211,17 +216,17 @@ Thread* Worker::pick() {
     if (count == 0) {
         return nullptr;
     }
-    size_t size = ready_.size();
     switch (order_) {
         case Order::FORWARD:
             break;
         case Order::REVERSE:
-            return ready_[--end_ready_ % size];
+            return ready_[--end_ready_ & ready_mask_];
         case Order::RANDOM:
-            std::swap(ready_[first_ready_ % size], ready_[(first_ready_ + random_.below(static_cast<uint32_t>(count))) % size]);
+            std::swap(ready_[first_ready_ & ready_mask_],
+                      ready_[(first_ready_ + random_.below(static_cast<uint32_t>(count))) & ready_mask_]);
             break;
     }
-    return ready_[first_ready_++ % size];
+    return ready_[first_ready_++ & ready_mask_];
 }
 
 void Worker::resume_from_home(Thread& thread) {
@@ -345,7 +350,7 @@ int Worker::block_barrier(int predicate, Site site) {
     Thread& self = *current_;
     if (!at_barrier_.empty()) {
         const Thread& first = *at_barrier_.front();
-        if (first.site.line != site.line || strcmp(first.site.file, site.file) != 0) {
+        if (first.site.line != site.line || !same_text(first.site.file, site.file)) {
             fail(site, "divergent barrier: this thread is at " + std::string(site.operation) + " of " + site.file + ":" +
                            std::to_string(site.line) + ", another, " + where(first) + ", at that of " + first.site.file +
                            ":" + std::to_string(first.site.line));

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <pthread.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <atomic>
 #include <map>
@@ -106,6 +107,9 @@ struct NamedBarrier {
     int arrived = 0;
     std::vector<Thread*> waiting;
 };
+
+// Names of files and operations, which are mostly the same constant.
+inline bool same_text(const char* a, const char* b) { return a == b || strcmp(a, b) == 0; }
 
 // State of a barrier in shared memory, for somebody who waits for the phase with this parity to end.
 std::string describe_mbarrier(uint64_t word, uint32_t parity);
@@ -222,6 +226,7 @@ private:
     void* home_ = nullptr;
 
     std::vector<Thread*> ready_;  // a ring; first_ready_ counts up without end
+    uint64_t ready_mask_ = 0;     // its size is a power of two, and this is one less
     uint64_t first_ready_ = 0;
     uint64_t end_ready_ = 0;
 

@@ -12,6 +12,7 @@ namespace emulator {
 struct Fiber {
     void* stack_pointer = nullptr;
     unsigned char* stack = nullptr;  // lowest usable byte; the page below it is a guard
+    unsigned char* top = nullptr;    // where a thread begins
 };
 
 // Saves the callee-saved registers and the stack pointer in *from, and goes on where `to` was saved.

@@ -53,7 +53,7 @@ const Slot* Worker::exchange(uint32_t mask, const void* value, size_t bytes, Com
         exchange->context = context;
         exchange->site = site;
         warp.open.push_back(exchange);
-    } else if (strcmp(exchange->site.operation, site.operation) != 0) {
+    } else if (!same_text(exchange->site.operation, site.operation)) {
         fail(site, "divergent warp: other lanes of the mask are at " + std::string(exchange->site.operation) + " in " +
                        exchange->site.file + ":" + std::to_string(exchange->site.line));
     }
