@@ -87,6 +87,43 @@ class LauncherTest {
     }
 
     @Test
+    void guessesNothingWhenNoCommandIsNear() throws Exception {
+        Result result = launch(List.of("frobnicate"));
+
+        assertThat(result.status()).isEqualTo(2);
+        assertThat(result.errors()).isEqualTo("sidewinder: unknown command frobnicate (./sidewinder --help lists all)\n");
+    }
+
+    /// Elsewhere tests of kernels are skipped where there is no compiler; here that would be a check lost unseen.
+    @Test
+    void continuousIntegrationFailsWithoutTheCompilersOfKernels() throws Exception {
+        Path run = repository.resolve(".ci/run");
+        Files.createDirectories(run.getParent());
+        Files.copy(Path.of("..", ".ci", "run").toRealPath(), run);
+        script(repository.resolve("sidewinder"), "echo \"tested: $*\"");
+        Path bin = Files.createDirectories(folder.resolve("bin"));
+        for (String needed : List.of("bash", "dirname", "sh")) {
+            Files.createSymbolicLink(bin.resolve(needed), Path.of("/bin").resolve(needed).toRealPath());
+        }
+        environment.put("PATH", bin.toString());
+        environment.put("CUDA_HOME", "/nowhere");
+        environment.put("SIDEWINDER_CUDA_FOLDER", "/nowhere");
+
+        Result nothing = run(List.of(run.toString(), "--fast"), folder);
+        script(bin.resolve("g++"), "");
+        Result withoutNvcc = run(List.of(run.toString(), "--fast"), folder);
+        script(bin.resolve("nvcc"), "");
+        Result both = run(List.of(run.toString(), "--fast"), folder);
+
+        assertThat(nothing.status()).isEqualTo(1);
+        assertThat(nothing.errors()).contains("there is no g++");
+        assertThat(withoutNvcc.status()).isEqualTo(1);
+        assertThat(withoutNvcc.errors()).contains("there is no nvcc");
+        assertThat(both.status()).isZero();
+        assertThat(both.output()).isEqualTo("tested: --fast\n");
+    }
+
+    @Test
     void handsArgumentsToJavaWithTheFlagsOfThePom() throws Exception {
         environment.put("SIDEWINDER_JAVA_OPTS", "-Xmx1g -Dx=y");
 
