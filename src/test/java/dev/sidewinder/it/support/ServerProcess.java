@@ -33,7 +33,9 @@ public final class ServerProcess implements AutoCloseable {
     private ServerProcess(Map<String, String> environment, List<String> options, List<String> flags) {
         try {
             Path folder = Files.createTempDirectory("sidewinder-it");
-            var builder = new ProcessBuilder(command(options, flags)).directory(folder.toFile()).redirectErrorStream(true);
+            List<String> all = new ArrayList<>(StartCache.option());
+            all.addAll(options);
+            var builder = new ProcessBuilder(command(all, flags)).directory(folder.toFile()).redirectErrorStream(true);
             builder.environment().keySet().removeIf(name -> name.startsWith("SIDEWINDER_"));
             builder.environment().putAll(environment);
             process = builder.start();
@@ -43,16 +45,22 @@ public final class ServerProcess implements AutoCloseable {
         reader = Thread.ofVirtual().start(this::readLog);
     }
 
-    private static List<String> command(List<String> options, List<String> flags) {
-        Path runner = Path.of(System.getProperty("sidewinder.runner"));
+    /// The packaged server.
+    static Path runner() {
+        Path runner = Path.of(System.getProperty("sidewinder.runner")).toAbsolutePath().normalize();
         if (!Files.exists(runner)) {
             throw new IllegalStateException("there is no packaged server at " + runner + "; run mvn package first");
         }
+        return runner;
+    }
+
+    /// @param options of the JVM, beside those that every test needs
+    static List<String> command(List<String> options, List<String> flags) {
         List<String> command = new ArrayList<>();
         command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
         command.addAll(List.of(System.getProperty("sidewinder.jvm.flags").split(" ")));
         command.addAll(options);
-        command.addAll(List.of("-Xmx1g", "-jar", runner.toAbsolutePath().normalize().toString(), "serve"));
+        command.addAll(List.of("-Xmx1g", "-jar", runner().toString(), "serve"));
         command.addAll(flags);
         return command;
     }
