@@ -30,8 +30,15 @@
 //   tile_unit       int32 [tiles]                   out; tiles of at most `tile_tokens` slots of one unit, in slot order
 //   tile_first      int32 [tiles]                   out; first slot of the tile
 //   tile_count      int32 [1]                       out
-//   expert_tokens   uint64 [experts]                in and out: tokens ever routed to each expert; null = do not count
+//   expert_tokens   uint64 [experts + 2]            in and out: tokens ever routed to each expert, then the work that the busiest
+//                                                        and that the mean thread block of the products had; null = do not count
 //   chunk_count     int32 [chunks, units]           scratch: tokens of each unit in a chunk of 128 tokens, then before it
+//
+// Work. A product runs as blocks, `columns` of them for each tile (or slot), on `places` that hold one at a time; a free place
+// takes the next block. Blocks cost the same, so the busiest place gets ceil(blocks / places) of them, and the mean one of
+// those that get any blocks / min(blocks, places). `cost` is the work of a block: the values of weights that it goes through for
+// one tile, whose bytes and products are so many times some constant. What hangs over an edge is counted as if it were there.
+// With `takes_all` there are `columns` blocks whatever the tiles are, and each goes through all tiles.
 //
 // moe_route grid: (tiles of ROWS rows, groups of 8 * EXPERTS experts), 256 threads, shared memory ROWS rows of fp32. The
 // last block of a row tile to arrive chooses; with `tile_tokens` > 0 (at most 128 tokens) the last block of all
@@ -461,6 +468,24 @@ __device__ void choose(int32_t* choice_expert, float* choice_weight, const float
 
 // ---- index maps -------------------------------------------------------------------------------------------------------
 
+// What the blocks of one product have to do.
+struct Share {
+    int columns;
+    int places;
+    int cost;
+    bool takes_all;
+};
+
+// Of both products; with no items nothing is counted.
+struct Work {
+    static constexpr int TILES = 1;
+    static constexpr int SLOTS = 2;
+
+    int items;
+    Share up;
+    Share down;
+};
+
 struct Maps {
     int32_t* unit_first;
     uint32_t* slot_source;
@@ -473,6 +498,7 @@ struct Maps {
     int active;
     int parts;
     int tile_tokens;
+    Work work;
 
     __device__ int units() const { return parts + experts; }
     __device__ int ranks() const { return parts + active; }
@@ -542,8 +568,26 @@ __device__ __forceinline__ int warp_sum_before(int value) {
     return sum - value;
 }
 
+// Adds what a product over so many tiles or slots gives to the busiest and to the mean place.
+__device__ __forceinline__ void count_share(unsigned long long* work, const Share& share, int items) {
+    int blocks = share.takes_all ? share.columns : items * share.columns;
+    int places = blocks < share.places ? blocks : share.places;
+    unsigned long long cost = static_cast<unsigned long long>(share.cost) * (share.takes_all ? items : 1);
+    atomicAdd(&work[0], cost * ceil_div(blocks, places));
+    float mean = static_cast<float>(blocks) / static_cast<float>(places);
+    atomicAdd(&work[1], static_cast<unsigned long long>(static_cast<float>(cost) * mean));
+}
+
+__device__ __forceinline__ void count_work(const Maps& maps, int tiles, int slots) {
+    int items = maps.work.items == Work::SLOTS ? slots : tiles;
+    if (maps.expert_tokens != nullptr && maps.work.items != 0 && items > 0) {
+        count_share(maps.expert_tokens + maps.experts, maps.work.up, items);
+        count_share(maps.expert_tokens + maps.experts, maps.work.down, items);
+    }
+}
+
 // From scratch.total: where each unit's slots begin (to scratch.first and unit_first), the tiles, and the counters of
-// experts. One block; ends with a barrier.
+// experts and of work. One block; ends with a barrier, behind which only counters are still written.
 __device__ void lay_out_units(MapScratch& scratch, const Maps& maps) {
     int units = maps.units();
     int each = ceil_div(units, ROUTE_THREADS);
@@ -586,6 +630,9 @@ __device__ void lay_out_units(MapScratch& scratch, const Maps& maps) {
         maps.tile_count[0] = first_tile;
     }
     __syncthreads();
+    if (threadIdx.x == ROUTE_THREADS - 1) {
+        count_work(maps, first_tile, first_slot);
+    }
 }
 
 // Gives the marked tokens of a chunk their slots. `unit_first` are starts, `before` [units] what earlier chunks hold
@@ -700,6 +747,14 @@ __device__ __forceinline__ void route(
 
 }  // namespace
 
+#define WORK_ARGUMENTS                                                                                                  \
+    int work_items, int up_columns, int up_places, int up_cost, int down_columns, int down_places, int down_cost,       \
+            int down_takes_all
+#define WORK                                                                                                            \
+    Work {                                                                                                              \
+        work_items, {up_columns, up_places, up_cost, false}, {down_columns, down_places, down_cost, down_takes_all != 0} \
+    }
+
 #define ROUTE_KERNEL(NAME, ROWS, EXPERTS, GATE)                                                                         \
     extern "C" __global__ __launch_bounds__(ROUTE_THREADS, 2) void NAME(                                                 \
             bf16* x, int32_t* choice_expert, float* choice_weight, float* logits, int32_t* arrivals,                    \
@@ -707,9 +762,9 @@ __device__ __forceinline__ void route(
             int32_t* tile_count, unsigned long long* expert_tokens, const float* residual, const void* norm_weight,     \
             const GATE* gate, const float* bias, const int32_t* row_slot, int norm_is_bf16, int tokens, int hidden,     \
             int experts, int active, int groups, int active_groups, int normalising, int parts, int tile_tokens,        \
-            float epsilon) {                                                                                            \
+            float epsilon, WORK_ARGUMENTS) {                                                                            \
         Maps maps{unit_first, slot_source, choice_slot, tile_unit, tile_first, tile_count, expert_tokens,               \
-                  experts,    active,      parts,       tile_tokens};                                                   \
+                  experts,    active,      parts,       tile_tokens, WORK};                                             \
         route<ROWS, EXPERTS, GATE>(x, choice_expert, choice_weight, logits, arrivals, maps, residual, norm_weight,      \
                                    norm_is_bf16 != 0, gate, bias, row_slot, tokens, hidden, groups, active_groups,      \
                                    normalising != 0, epsilon);                                                          \
@@ -728,9 +783,10 @@ ROUTE_KERNEL(moe_route_tile_f32, 8, 4, float);
 extern "C" __global__ __launch_bounds__(ROUTE_THREADS) void moe_count(
         int32_t* unit_first, int32_t* tile_unit, int32_t* tile_first, int32_t* tile_count,
         unsigned long long* expert_tokens, int32_t* chunk_count, int32_t* arrivals, const int32_t* choice_expert,
-        int tokens, int experts, int active, int parts, int tile_tokens) {
+        int tokens, int experts, int active, int parts, int tile_tokens, WORK_ARGUMENTS) {
     __shared__ MapScratch scratch;
-    Maps maps{unit_first, nullptr, nullptr, tile_unit, tile_first, tile_count, expert_tokens, experts, active, parts, tile_tokens};
+    Maps maps{unit_first,    nullptr, nullptr, tile_unit, tile_first,  tile_count,
+              expert_tokens, experts, active,  parts,     tile_tokens, WORK};
     int first = blockIdx.x * CHUNK_TOKENS;
     int end = first + CHUNK_TOKENS < tokens ? first + CHUNK_TOKENS : tokens;
     grid_dependency_launch();
@@ -773,7 +829,7 @@ extern "C" __global__ __launch_bounds__(ROUTE_THREADS) void moe_place(
         uint32_t* slot_source, int32_t* choice_slot, const int32_t* unit_first, const int32_t* chunk_count,
         const int32_t* choice_expert, int tokens, int experts, int active, int parts) {
     __shared__ MapScratch scratch;
-    Maps maps{nullptr, slot_source, choice_slot, nullptr, nullptr, nullptr, nullptr, experts, active, parts, 0};
+    Maps maps{nullptr, slot_source, choice_slot, nullptr, nullptr, nullptr, nullptr, experts, active, parts, 0, {}};
     int first = blockIdx.x * CHUNK_TOKENS;
     int end = first + CHUNK_TOKENS < tokens ? first + CHUNK_TOKENS : tokens;
     grid_dependency_launch();

@@ -121,6 +121,8 @@ class CudaIT {
             assertThat(api.metrics().text()).contains("# HELP sidewinder_moe_expert_tokens_total ",
                     "# TYPE sidewinder_moe_expert_tokens_total counter\n", "# TYPE sidewinder_moe_expert_imbalance_ratio gauge\n")
                     .containsPattern("sidewinder_moe_expert_imbalance_ratio\\{engine=\"0\",layer=\"\\d+\"} [0-9.e-]+\n");
+            assertThat(api.metrics().text().lines().filter(line -> line.startsWith("sidewinder_moe_work_imbalance_ratio{")).count())
+                    .isEqualTo((long) layers);
         }
     }
 

@@ -1,6 +1,7 @@
 package dev.sidewinder.engine;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import dev.sidewinder.engine.cpu.Arithmetic;
@@ -99,11 +100,40 @@ class ExpertLoadTest {
     }
 
     @Test
+    void workIsOutOfBalanceByWhatTheBusiestPlaceDoesMore() {
+        ExpertLoad load = withWork();
+        assertThat(load.countsWork()).isTrue();
+        assertThat(load.workImbalance(0)).isZero();
+
+        load.record(64, counts(1, 1, 1, 1), List.of(new ExpertLoad.Work(300, 200), new ExpertLoad.Work(200, 200)));
+        assertThat(load.workImbalance(0)).isEqualTo(0.5, within(1e-12));
+        assertThat(load.workImbalance(1)).isZero();
+
+        // what lies before the window counts no more
+        for (int steps = 128; steps <= 1088; steps += 64) {
+            load.record(steps, counts(1, 1, 1, 1), List.of(new ExpertLoad.Work(300 + 5L * steps, 200 + 4L * steps), new ExpertLoad.Work(200, 200)));
+        }
+        assertThat(load.workImbalance(0)).isEqualTo(0.25, within(1e-12));
+        assertThat(load.workImbalance(1)).isZero();
+    }
+
+    @Test
+    void hasNoNumberForWorkThatIsNotCounted() {
+        ExpertLoad tokensAlone = empty();
+        assertThat(tokensAlone.countsWork()).isFalse();
+        assertThatThrownBy(() -> tokensAlone.workImbalance(0)).isInstanceOf(IllegalStateException.class);
+        assertThatThrownBy(() -> tokensAlone.record(64, counts(1, 1, 1, 1), List.of(new ExpertLoad.Work(1, 1), new ExpertLoad.Work(1, 1))))
+                .isInstanceOf(IllegalArgumentException.class);
+        assertThatThrownBy(() -> withWork().record(64, counts(1, 1, 1, 1))).isInstanceOf(IllegalArgumentException.class);
+    }
+
+    @Test
     void theCpuCountsEveryTokenOnceForEachOfItsExperts() {
         try (Model model = Model.open(MODEL);
                 CpuBackend backend = new CpuBackend(model.config(), model.weights(), new CacheShape(4, 2),
                         new CpuOptions(Arithmetic.F32, 2, 512, CpuOptions.Products.SCALAR), LoadProgress.SILENT)) {
             ExpertLoad load = backend.expertLoad().orElseThrow();
+            assertThat(load.countsWork()).isFalse();
             // given a prompt and a generated token
             var sequence = TestSequence.at(0, 2, new Random(1).ints(150, 0, 64).toArray());
             backend.forward(new Batch(1, List.of(sequence.next(150, LogitRows.NONE))));
@@ -132,6 +162,12 @@ class ExpertLoadTest {
     private static ExpertLoad empty() {
         try (Model model = Model.open(MODEL)) {
             return ExpertLoad.of(model.config());
+        }
+    }
+
+    private static ExpertLoad withWork() {
+        try (Model model = Model.open(MODEL)) {
+            return ExpertLoad.withWork(model.config());
         }
     }
 

@@ -5,6 +5,7 @@ import dev.sidewinder.bench.gpu.Operator.Work;
 import dev.sidewinder.cuda.kernel.ExpertFormat;
 import dev.sidewinder.cuda.kernel.ExpertMaps;
 import dev.sidewinder.cuda.kernel.ExpertShape;
+import dev.sidewinder.cuda.kernel.ExpertTiling;
 import dev.sidewinder.cuda.kernel.Kernels;
 import dev.sidewinder.cuda.kernel.MoeExperts;
 import dev.sidewinder.cuda.kernel.MoeRoute;
@@ -55,7 +56,8 @@ final class ExpertOperators {
                     var route = new MoeRoute(kernels);
                     ExpertMaps maps = maps(memory, shape, tokens);
                     route.prepare(kernels.device().stream(), maps);
-                    int tile = new MoeExperts(kernels).way(shape, ExpertFormat.E4M3, tokens).tileTokens();
+                    var experts = new MoeExperts(kernels);
+                    ExpertTiling tiling = experts.tiling(experts.way(shape, ExpertFormat.E4M3, tokens), shape, ExpertFormat.E4M3, tokens);
                     var weights = new MoeRoute.Weights[turns];
                     var rows = new MoeRoute.Rows[turns];
                     long bias = memory.zeros(4L * shape.experts());
@@ -63,12 +65,12 @@ final class ExpertOperators {
                         weights[turn] = new MoeRoute.Weights(
                                 new RmsNorm.Weight(memory.bf16(hidden), RmsNorm.WeightType.BF16, EPSILON),
                                 memory.bf16((long) shape.experts() * hidden), MoeRoute.GateType.BF16, bias,
-                                memory.zeros(8L * shape.experts()));
+                                memory.zeros(8L * (shape.experts() + MoeRoute.Weights.WORK_COUNTERS)));
                         rows[turn] = new MoeRoute.Rows(memory.zeros(2L * tokens * hidden), memory.f32((long) tokens * hidden), 0,
                                 tokens, hidden);
                     }
                     return turn -> route.route(kernels.device().stream(), maps, rows[turn], weights[turn],
-                            new MoeRoute.Choosing(1, 1, true), tile);
+                            new MoeRoute.Choosing(1, 1, true), tiling);
                 });
     }
 
@@ -160,7 +162,7 @@ final class ExpertOperators {
             long shareMemory = memory.upload(MemorySegment.ofArray(shares));
             kernels.device().stream().copy(maps[set].choiceExpert(), choiceMemory, 4L * choices.length);
             kernels.device().stream().copy(maps[set].choiceWeight(), shareMemory, 4L * choices.length);
-            route.map(kernels.device().stream(), maps[set], tokens, 0, way.tileTokens());
+            route.map(kernels.device().stream(), maps[set], tokens, 0, ExpertTiling.uncounted(way.tileTokens()));
         }
         var io = new MoeExperts.Activations(memory.bf16((long) tokens * shape.hidden()),
                 memory.zeros(MoeExperts.middleBytes(shape, format, tokens)), memory.zeros(MoeExperts.rowBytes(shape, tokens)),

@@ -3,6 +3,7 @@ package dev.sidewinder.cuda.kernel;
 import dev.sidewinder.cuda.device.Stream;
 import java.util.EnumMap;
 import java.util.EnumSet;
+import java.util.HashMap;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
@@ -115,10 +116,16 @@ public final class MoeExperts {
 
     private record Pair(Kernel up, Kernel down) {}
 
+    /// A kernel and the shared memory of its blocks.
+    private record Blocks(Kernel kernel, int threads, int sharedBytes) {}
+
     private final Map<ExpertFormat, Map<Way, Pair>> kernels = new EnumMap<>(ExpertFormat.class);
     private final Optional<Sm90MoeExperts> warpgroups;
     private final Kernel combine;
     private final int sharedBytesPerBlock;
+    private final int multiprocessors;
+    /// Blocks that the device holds at a time.
+    private final Map<Blocks, Integer> places = new HashMap<>();
 
     public MoeExperts(Kernels kernels) {
         for (ExpertFormat format : ExpertFormat.values()) {
@@ -133,6 +140,7 @@ public final class MoeExperts {
         warpgroups = Sm90MoeExperts.on(kernels);
         combine = kernels.get(FAMILY, "moe_combine");
         sharedBytesPerBlock = kernels.device().info().sharedBytesPerBlock();
+        multiprocessors = kernels.device().info().multiprocessors();
     }
 
     /// Bytes of scratch between up and down.
@@ -164,6 +172,31 @@ public final class MoeExperts {
     /// Whether [Way#WARPGROUP] takes a layer. Follows from the device and the layer, whatever the tokens are.
     public boolean takesWarpgroups(ExpertShape shape, ExpertFormat format) {
         return warpgroups.isPresent() && Sm90MoeExperts.takes(shape, format);
+    }
+
+    /// How a way cuts the products of so many tokens, padded ones included.
+    public ExpertTiling tiling(Way way, ExpertShape shape, ExpertFormat format, int tokens) {
+        Pair pair = kernels.get(format).get(way);
+        int sharedBytes = way == Way.PLAIN || way == Way.WARPGROUP ? 0 : upSharedBytes(way, format, shape);
+        return switch (way) {
+            case STREAM -> new ExpertTiling(way.tileTokens(), ExpertTiling.Items.TILES,
+                    share(shape.width(), TILE_ROWS, shape.hidden(), new Blocks(pair.up(), THREADS, sharedBytes), false),
+                    share(shape.hidden(), STREAM_ROWS, shape.width(),
+                            new Blocks(pair.down(), THREADS, Float.BYTES * STREAM_ROWS * tokens * shape.ranks()), true));
+            case TILE16, TILE32, TILE128 -> new ExpertTiling(way.tileTokens(), ExpertTiling.Items.TILES,
+                    share(shape.width(), TILE_ROWS, shape.hidden(), new Blocks(pair.up(), THREADS, sharedBytes), false),
+                    share(shape.hidden(), TILE_ROWS, shape.width(), new Blocks(pair.down(), THREADS, sharedBytes), false));
+            case PLAIN -> new ExpertTiling(way.tileTokens(), ExpertTiling.Items.SLOTS,
+                    share(shape.width(), PLAIN_ROWS, shape.hidden(), new Blocks(pair.up(), PLAIN_THREADS, 0), false),
+                    share(shape.hidden(), PLAIN_ROWS, shape.width(), new Blocks(pair.down(), PLAIN_THREADS, 0), false));
+            case WARPGROUP -> warpgroups.orElseThrow().tiling(way, shape, tokens);
+        };
+    }
+
+    private ExpertTiling.Share share(int rows, int blockRows, int inner, Blocks blocks, boolean takesAll) {
+        int held = places.computeIfAbsent(blocks, each -> multiprocessors
+                * each.kernel().function().blocksPerMultiprocessor(each.threads(), each.sharedBytes()));
+        return new ExpertTiling.Share(Math.ceilDiv(rows, blockRows), held, Math.multiplyExact(blockRows, inner), takesAll);
     }
 
     private boolean isStreamable(ExpertShape shape, ExpertFormat format, int tokens) {

@@ -50,8 +50,12 @@ public final class MoeRoute {
     /// @param norm     the layer's norm, `[hidden]`
     /// @param gate     `[experts, hidden]`
     /// @param bias     fp32 `[experts]`
-    /// @param counters uint64 `[experts]`, tokens ever routed to each expert; 0 for none
+    /// @param counters uint64 `[experts + 2]`, tokens ever routed to each expert, then the work that the busiest and that the
+    ///                 mean place of the products had, as an [ExpertTiling] says; 0 for none
     public record Weights(RmsNorm.Weight norm, long gate, GateType gateType, long bias, long counters) {
+
+        /// Counters behind those of experts.
+        public static final int WORK_COUNTERS = 2;
 
         public Weights {
             if (gate == 0 || bias == 0) {
@@ -108,19 +112,18 @@ public final class MoeRoute {
         stream.fill(maps.address(), (byte) 0, ExpertMaps.bytes(maps.shape(), maps.maxTokens()));
     }
 
-    /// Routes rows and builds the maps, with tiles of `tileTokens` slots as the products will want them.
+    /// Routes rows and builds the maps, with tiles as the products will want them ([MoeExperts#tiling]).
     ///
     /// @throws IllegalArgumentException when the sizes do not fit each other or the device
-    public void route(Stream stream, ExpertMaps maps, Rows rows, Weights weights, Choosing choosing, int tileTokens) {
+    public void route(Stream stream, ExpertMaps maps, Rows rows, Weights weights, Choosing choosing, ExpertTiling tiling) {
         ExpertShape shape = maps.shape();
         maps.check(rows.tokens());
-        checkTile(tileTokens);
         if (shape.experts() % choosing.groups() != 0) {
             throw new IllegalArgumentException(shape.experts() + " experts in " + choosing.groups() + " routing groups");
         }
         Form form = form(rows, shape, choosing);
         boolean oneLaunch = rows.tokens() <= ExpertMaps.CHUNK_TOKENS;
-        route[form.ordinal()][weights.gateType().ordinal()].arguments()
+        Arguments arguments = route[form.ordinal()][weights.gateType().ordinal()].arguments()
                 .pointer(rows.x()).pointer(maps.choiceExpert()).pointer(maps.choiceWeight()).pointer(maps.logits())
                 .pointer(maps.arrivals()).pointer(maps.unitFirst()).pointer(maps.slotSource()).pointer(maps.choiceSlot())
                 .pointer(maps.tileUnit()).pointer(maps.tileFirst()).pointer(maps.tileCount()).pointer(weights.counters())
@@ -128,39 +131,31 @@ public final class MoeRoute {
                 .pointer(rows.rowSlot()).int32(weights.norm().type() == RmsNorm.WeightType.BF16 ? 1 : 0)
                 .int32(rows.tokens()).int32(rows.hidden()).int32(shape.experts()).int32(shape.active())
                 .int32(choosing.groups()).int32(choosing.activeGroups()).int32(choosing.normalise() ? 1 : 0)
-                .int32(shape.parts()).int32(oneLaunch ? tileTokens : 0).float32(weights.norm().epsilon())
-                .launchOverlapping(stream, new LaunchShape(Math.ceilDiv(rows.tokens(), form.rows),
-                        Math.ceilDiv(shape.experts(), WARPS * form.experts), 1, THREADS,
-                        sharedBytes(form, rows.hidden(), shape, choosing)));
+                .int32(shape.parts()).int32(oneLaunch ? tiling.tileTokens() : 0).float32(weights.norm().epsilon());
+        tiling.arguments(arguments).launchOverlapping(stream, new LaunchShape(Math.ceilDiv(rows.tokens(), form.rows),
+                Math.ceilDiv(shape.experts(), WARPS * form.experts), 1, THREADS, sharedBytes(form, rows.hidden(), shape, choosing)));
         if (!oneLaunch) {
-            map(stream, maps, rows.tokens(), weights.counters(), tileTokens);
+            map(stream, maps, rows.tokens(), weights.counters(), tiling);
         }
     }
 
     /// Builds the maps from choices that are already in `maps`.
     ///
     /// @param counters as in [Weights]
-    public void map(Stream stream, ExpertMaps maps, int tokens, long counters, int tileTokens) {
+    public void map(Stream stream, ExpertMaps maps, int tokens, long counters, ExpertTiling tiling) {
         ExpertShape shape = maps.shape();
         maps.check(tokens);
-        checkTile(tileTokens);
         LaunchShape chunks = LaunchShape.of(Math.ceilDiv(tokens, ExpertMaps.CHUNK_TOKENS), THREADS);
-        count.arguments()
+        Arguments counting = count.arguments()
                 .pointer(maps.unitFirst()).pointer(maps.tileUnit()).pointer(maps.tileFirst()).pointer(maps.tileCount())
                 .pointer(counters).pointer(maps.chunkCount()).pointer(maps.arrivals()).pointer(maps.choiceExpert())
-                .int32(tokens).int32(shape.experts()).int32(shape.active()).int32(shape.parts()).int32(tileTokens)
-                .launchOverlapping(stream, chunks);
+                .int32(tokens).int32(shape.experts()).int32(shape.active()).int32(shape.parts())
+                .int32(tiling.tileTokens());
+        tiling.arguments(counting).launchOverlapping(stream, chunks);
         place.arguments()
                 .pointer(maps.slotSource()).pointer(maps.choiceSlot()).pointer(maps.unitFirst()).pointer(maps.chunkCount())
                 .pointer(maps.choiceExpert()).int32(tokens).int32(shape.experts()).int32(shape.active()).int32(shape.parts())
                 .launchOverlapping(stream, chunks);
-    }
-
-    private static void checkTile(int tileTokens) {
-        if (tileTokens < ExpertMaps.SMALLEST_TILE) {
-            throw new IllegalArgumentException("tiles of " + tileTokens + " tokens; the maps have room for tiles of "
-                    + ExpertMaps.SMALLEST_TILE + " and more");
-        }
     }
 
     private Form form(Rows rows, ExpertShape shape, Choosing choosing) {

@@ -85,11 +85,27 @@ final class Sm90MoeExperts {
                 shared(weights.down(), shape.hidden(), sharedBytes, downColumns));
     }
 
+    /// How the products of so many tokens are shared out: as many blocks as may have work take the columns of tiles in turns.
+    ExpertTiling tiling(MoeExperts.Way way, ExpertShape shape, int tokens) {
+        int tiles = shape.tiles(tokens, TILE_TOKENS);
+        return new ExpertTiling(way.tileTokens(), ExpertTiling.Items.TILES, share(tiles, shape.width(), shape.hidden()),
+                share(tiles, shape.hidden(), shape.width()));
+    }
+
+    private ExpertTiling.Share share(int tiles, int rows, int inner) {
+        int columns = columns(tiles, rows);
+        int across = Math.ceilDiv(rows, columns);
+        return new ExpertTiling.Share(across, blocks(tiles, across), Math.multiplyExact(columns, inner), false);
+    }
+
+    private int blocks(int tiles, int across) {
+        return (int) Math.min((long) tiles * across, kernels.device().info().multiprocessors());
+    }
+
     private void product(Stream stream, String direction, String suffix, int tiles, int columns, ExpertMaps maps, long out,
             Matrices matrices, int rows, long outScales, TensorView x, TensorView experts, Optional<TensorView> shared) {
         ExpertShape shape = maps.shape();
-        long work = (long) tiles * Math.ceilDiv(rows, columns);
-        int blocks = (int) Math.min(work, kernels.device().info().multiprocessors());
+        int blocks = blocks(tiles, Math.ceilDiv(rows, columns));
         byName.get("sm90_moe_" + direction + columns + "_" + suffix).arguments().pointer(out).tensor(x).tensor(experts)
                 .tensor(shared.orElse(experts)).pointer(matrices.weightScales()).pointer(matrices.inputScales()).pointer(outScales)
                 .pointer(maps.unitFirst()).pointer(maps.tileUnit()).pointer(maps.tileFirst()).pointer(maps.tileCount())

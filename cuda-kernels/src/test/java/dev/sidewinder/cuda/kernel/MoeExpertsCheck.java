@@ -217,7 +217,7 @@ final class MoeExpertsCheck {
             device.stream().fillWords(maps.tileUnit(), shape.units() - 1, shape.tiles(count, ExpertMaps.SMALLEST_TILE));
             memory.write(maps.choiceExpert(), MemorySegment.ofArray(choice));
             memory.write(maps.choiceWeight(), MemorySegment.ofArray(choiceWeight));
-            route.map(device.stream(), maps, count, 0, way.tileTokens());
+            route.map(device.stream(), maps, count, 0, ExpertTiling.uncounted(way.tileTokens()));
             long middleBytes = MoeExperts.middleBytes(shape, layer.c.format(), count);
             long rows = way == Way.STREAM ? 0 : memory.unwritten(MoeExperts.rowBytes(shape, count));
             MoeExperts.Activations io = new MoeExperts.Activations(memory.uploadBf16(x), memory.unwritten(middleBytes), rows,

@@ -107,7 +107,8 @@ final class MoeGraphCheck {
     }
 
     private void layer(Stream stream, Place place) {
-        route.route(stream, place.maps(), place.rows(), router, new MoeRoute.Choosing(1, 1, true), Way.STREAM.tileTokens());
+        route.route(stream, place.maps(), place.rows(), router, new MoeRoute.Choosing(1, 1, true),
+                ExpertTiling.uncounted(Way.STREAM.tileTokens()));
         experts.run(stream, Way.STREAM, place.maps(), ROWS, weights, place.io(), 2.5f);
     }
 }

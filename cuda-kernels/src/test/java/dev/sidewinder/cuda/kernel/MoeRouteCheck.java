@@ -4,6 +4,7 @@ import dev.sidewinder.cuda.device.Device;
 import dev.sidewinder.cuda.device.Stream;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Random;
 
 /// Compares `moe_route` with the router in double precision, and its index maps with those that follow from its choices.
@@ -63,6 +64,17 @@ final class MoeRouteCheck {
 
         Case withTiles(int tokensOfATile) {
             return new Case(hidden, shape, choosing, gateType, normType, scores, padding, tokens, tokensOfATile, seed);
+        }
+
+        /// How the products are shared out: on few and on many places, with one and with several blocks for each of them.
+        ExpertTiling tiling() {
+            Random random = new Random(31 * seed + tokens);
+            return new ExpertTiling(tileTokens, random.nextBoolean() ? ExpertTiling.Items.TILES : ExpertTiling.Items.SLOTS,
+                    share(random, false), share(random, random.nextBoolean()));
+        }
+
+        private static ExpertTiling.Share share(Random random, boolean takesAll) {
+            return new ExpertTiling.Share(1 + random.nextInt(20), 1 + random.nextInt(300), 1 + random.nextInt(500_000), takesAll);
         }
 
         boolean isPadding(int token) {
@@ -130,7 +142,7 @@ final class MoeRouteCheck {
         try (MoeMemory memory = new MoeMemory(device)) {
             ExpertMaps maps = new ExpertMaps(c.shape(), c.tokens(), memory.unwritten(ExpertMaps.bytes(c.shape(), c.tokens())));
             route.prepare(device.stream(), maps);
-            long counters = memory.upload(new long[c.shape().experts()]);
+            long counters = memory.upload(new long[c.shape().experts() + MoeRoute.Weights.WORK_COUNTERS]);
             long x = run(memory, maps, c, inputs, counters);
             Choices choices = read(memory, maps, c.tokens());
             checkActivations(c, inputs, memory.bf16(x, c.tokens() * c.hidden()));
@@ -153,7 +165,7 @@ final class MoeRouteCheck {
                 long residual = memory.upload(Arrays.copyOfRange(inputs.residual, token * hidden, (token + 1) * hidden));
                 MoeRoute.Rows rows = new MoeRoute.Rows(memory.unwritten(2L * hidden), residual, 0, 1, hidden);
                 if (!c.isPadding(token)) {
-                    route.route(device.stream(), maps, rows, upload(memory, c, inputs, 0), c.choosing(), c.tileTokens());
+                    route.route(device.stream(), maps, rows, upload(memory, c, inputs, 0), c.choosing(), c.tiling());
                     Choices alone = read(memory, maps, 1);
                     for (int i = 0; i < active; i++) {
                         int at = token * active + i;
@@ -175,13 +187,13 @@ final class MoeRouteCheck {
             ExpertMaps maps = new ExpertMaps(shape, tokens, memory.unwritten(ExpertMaps.bytes(shape, tokens)));
             route.prepare(device.stream(), maps);
             memory.write(maps.choiceExpert(), MemorySegment.ofArray(experts));
-            long counters = memory.upload(new long[shape.experts()]);
-            for (int launch = 0; launch < LAUNCHES; launch++) {
-                device.stream().fill(maps.chunkCount(), (byte) 0xff, 4L * Math.ceilDiv(tokens, ExpertMaps.CHUNK_TOKENS) * shape.units());
-                route.map(device.stream(), maps, tokens, counters, tileTokens);
-            }
+            long counters = memory.upload(new long[shape.experts() + MoeRoute.Weights.WORK_COUNTERS]);
             Case c = new Case(1, shape, new MoeRoute.Choosing(1, 1, true), MoeRoute.GateType.F32, RmsNorm.WeightType.F32,
                     Scores.RANDOM, false, tokens, tileTokens, 0);
+            for (int launch = 0; launch < LAUNCHES; launch++) {
+                device.stream().fill(maps.chunkCount(), (byte) 0xff, 4L * Math.ceilDiv(tokens, ExpertMaps.CHUNK_TOKENS) * shape.units());
+                route.map(device.stream(), maps, tokens, counters, c.tiling());
+            }
             checkMaps(c, memory, maps, experts, counters, LAUNCHES);
         }
     }
@@ -207,7 +219,7 @@ final class MoeRouteCheck {
             // A block that reads what others have not written yet finds NaN, not the same numbers of the launch before.
             stream.fill(maps.logits(), (byte) 0xff, 4L * c.tokens() * c.shape().experts());
             stream.fill(maps.choiceExpert(), (byte) 0xff, 4L * c.tokens() * c.shape().active());
-            route.route(stream, maps, rows, weights, c.choosing(), c.tileTokens());
+            route.route(stream, maps, rows, weights, c.choosing(), c.tiling());
         }
         return rows.x();
     }
@@ -349,7 +361,7 @@ final class MoeRouteCheck {
         int[] slotSource = new int[choiceSlot.length];
         int[] tileUnit = new int[shape.tiles(c.tokens(), c.tileTokens())];
         int[] tileFirst = new int[tileUnit.length];
-        long[] counted = new long[shape.experts()];
+        long[] counted = new long[shape.experts() + MoeRoute.Weights.WORK_COUNTERS];
         int tiles = 0;
         int slot = 0;
         for (int unit = 0; unit < shape.units(); unit++) {
@@ -372,6 +384,12 @@ final class MoeRouteCheck {
             }
         }
         unitFirst[shape.units()] = slot;
+        int items = c.tiling().items() == ExpertTiling.Items.TILES ? tiles : slot;
+        for (ExpertTiling.Share share : List.of(c.tiling().up(), c.tiling().down())) {
+            long[] work = work(share, items);
+            counted[shape.experts()] += launches * work[0];
+            counted[shape.experts() + 1] += launches * work[1];
+        }
         compare(c, "unit_first", memory.ints(maps.unitFirst(), unitFirst.length), unitFirst, unitFirst.length);
         compare(c, "tile_count", memory.ints(maps.tileCount(), 1), new int[] {tiles}, 1);
         compare(c, "tile_unit", memory.ints(maps.tileUnit(), tileUnit.length), tileUnit, tiles);
@@ -390,6 +408,22 @@ final class MoeRouteCheck {
             throw new AssertionError(c + ": experts counted " + Arrays.toString(counts) + ", expected " + Arrays.toString(counted));
         }
         compare(c, "arrivals", memory.ints(maps.arrivals(), 1 + c.tokens()), new int[1 + c.tokens()], 1 + c.tokens());
+    }
+
+    /// What the busiest and the mean place have to do, by handing block after block to the place that is done first.
+    private static long[] work(ExpertTiling.Share share, int items) {
+        long cost = share.takesAll() ? (long) items * share.cost() : share.cost();
+        long[] places = new long[share.places()];
+        int blocks = items == 0 ? 0 : share.takesAll() ? share.columns() : items * share.columns();
+        for (int block = 0; block < blocks; block++) {
+            int first = 0;
+            for (int place = 1; place < places.length; place++) {
+                first = places[place] < places[first] ? place : first;
+            }
+            places[first] += cost;
+        }
+        float mean = blocks == 0 ? 0 : blocks / (float) Arrays.stream(places).filter(work -> work > 0).count();
+        return new long[] {Arrays.stream(places).max().orElseThrow(), (long) (cost * mean)};
     }
 
     private static int rankOf(ExpertShape shape, int[] experts, int token, int unit) {

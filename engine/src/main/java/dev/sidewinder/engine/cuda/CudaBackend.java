@@ -104,7 +104,7 @@ public final class CudaBackend implements Backend {
             closing.push(frames::close);
             passes = new StepPasses(device, memory, options, config.vocabSize(), closing::push);
             turns = makeSteps(device);
-            expertLoad = ExpertLoad.of(config);
+            expertLoad = ExpertLoad.withWork(config);
             expertCounters = new ExpertCounters(device, expertLoad, memory.weights());
             closing.push(expertCounters::close);
             stream.synchronize();

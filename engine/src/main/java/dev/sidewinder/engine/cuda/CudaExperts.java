@@ -57,7 +57,7 @@ final class CudaExperts implements CudaLayer {
         MoeExperts.Way way = way(pass);
         router.route(runtime.stream(), maps,
                 new MoeRoute.Rows(normed, runtime.residual(), pass.rowSlot(), rows, runtime.hidden()), weights.router(), choosing,
-                way.tileTokens());
+                experts.tiling(way, shape, weights.routed().format(), rows));
         weights.latent().ifPresentOrElse(latent -> runLatent(latent, products, way, rows), () -> experts.run(runtime.stream(), way, maps,
                 rows, weights.routed(), new MoeExperts.Activations(normed, middle, expertRows, runtime.residual(), 0, 0),
                 spec.scale()));

@@ -7,8 +7,10 @@ import dev.sidewinder.cuda.device.Device;
 import dev.sidewinder.cuda.device.Event;
 import dev.sidewinder.cuda.device.PinnedMemory;
 import dev.sidewinder.cuda.device.Stream;
+import dev.sidewinder.cuda.kernel.MoeRoute;
 import dev.sidewinder.engine.ExpertLoad;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
 import java.util.List;
 
 /// Brings the counters that routers keep on the device to an [ExpertLoad].
@@ -37,7 +39,7 @@ final class ExpertCounters implements AutoCloseable {
     }
 
     private static long bytes(DeviceLayer.Experts layer) {
-        return (long) layer.count() * Long.BYTES;
+        return (long) (layer.count() + MoeRoute.Weights.WORK_COUNTERS) * Long.BYTES;
     }
 
     /// Asks for the counters now and then, and takes those that have come. Returns at once.
@@ -81,13 +83,16 @@ final class ExpertCounters implements AutoCloseable {
     private void take() {
         underWay = false;
         long[][] tokens = new long[layers.size()][];
+        List<ExpertLoad.Work> work = new ArrayList<>();
         long at = 0;
         for (int layer = 0; layer < tokens.length; layer++) {
             MemorySegment counts = memory.segment().asSlice(at, bytes(layers.get(layer)));
-            tokens[layer] = counts.toArray(JAVA_LONG);
+            int experts = layers.get(layer).count();
+            tokens[layer] = counts.asSlice(0, (long) experts * Long.BYTES).toArray(JAVA_LONG);
+            work.add(new ExpertLoad.Work(counts.getAtIndex(JAVA_LONG, experts), counts.getAtIndex(JAVA_LONG, experts + 1)));
             at += counts.byteSize();
         }
-        load.record(stepsOfCopy, tokens);
+        load.record(stepsOfCopy, tokens, work);
     }
 
     @Override

@@ -111,9 +111,9 @@ final class WeightPlacement {
         return gate.type() == DType.BF16 ? MoeRoute.GateType.BF16 : MoeRoute.GateType.F32;
     }
 
-    /// Tokens that ever went to each expert, int64, from zero on.
+    /// Tokens that ever went to each expert, and the work of the blocks, int64, from zero on.
     private long counters(LayerSpec.Experts spec) {
-        return sink.put(new WeightSource.Values(new float[2 * spec.routed()]));
+        return sink.put(new WeightSource.Values(new float[2 * (spec.routed() + MoeRoute.Weights.WORK_COUNTERS)]));
     }
 
     private RmsNorm.Weight norm(TensorView weight) {

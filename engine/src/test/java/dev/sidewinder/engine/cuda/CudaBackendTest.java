@@ -10,6 +10,7 @@ import static dev.sidewinder.engine.cuda.EmulatedBackend.relativeError;
 import static dev.sidewinder.engine.cuda.EmulatedBackend.run;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
 import dev.sidewinder.cuda.emulator.Emulator;
 import dev.sidewinder.cuda.emulator.EmulatorSettings;
@@ -175,6 +176,31 @@ class CudaBackendTest {
             ExpertLoad load = cuda.expertLoad().orElseThrow();
             assertThat(load.layers()).containsExactly(new ExpertLoad.Layer(2, 4));
             assertThat(LongStream.range(0, 4).map(expert -> load.tokens(0, (int) expert)).sum()).isEqualTo(2 * (20 + 3 + 3));
+        }
+    }
+
+    /// Widths that only the plain kernels take: each slot, of which a token has three, is one block of each product, and a
+    /// multiprocessor holds 16 of these.
+    @Test
+    void countsHowEvenlyTheBlocksOfExpertsAreSpread() {
+        int places = 8 * 16;
+        try (Model model = Model.open(SMALLEST.replace("intermediate=32,shared=32", "intermediate=24,shared=24"));
+                CudaBackend cuda = EmulatedBackend.open(model, SHAPE, options(256, SHAPE), EmulatorSettings.withSeed(13).withMultiprocessors(8))) {
+            ExpertLoad load = cuda.expertLoad().orElseThrow();
+            assertThat(load.countsWork()).isTrue();
+            // given few enough tokens for each block to have a place of its own
+            run(cuda, TestSequence.at(0, BLOCKS, randomTokens(new Random(2), 42, model)).next(42, LogitRows.NONE));
+            cuda.idle();
+            assertThat(3 * 42).isLessThan(places);
+            assertThat(load.workImbalance(0)).isZero();
+
+            // when there are more, so that some places get a third one and others not
+            run(cuda, TestSequence.at(0, BLOCKS, randomTokens(new Random(3), 100, model)).next(100, LogitRows.NONE));
+            cuda.idle();
+
+            // then the busiest did 1 + 3 and the mean one 1 + 300 / 128
+            double mean = 1 + 300.0 / places;
+            assertThat(load.workImbalance(0)).isEqualTo((4 - mean) / mean, within(1e-3));
         }
     }
 

@@ -250,6 +250,10 @@ public final class EngineMetrics {
             own.gauge("sidewinder_moe_expert_imbalance_ratio",
                     "Tokens of the busiest expert of a layer over the mean, minus 1; over the last 1,024 steps.",
                     () -> load.imbalance(at), layer);
+            if (load.countsWork()) {
+                own.gauge("sidewinder_moe_work_imbalance_ratio", "Work of the busiest of the places on the device that run a"
+                        + " layer's experts over the mean, minus 1; over the last 1,024 steps.", () -> load.workImbalance(at), layer);
+            }
             for (int j = 0; everyExpert && j < load.layers().get(i).experts(); j++) {
                 int expert = j;
                 own.counter("sidewinder_moe_expert_tokens_total", "Tokens routed to an expert.",

@@ -23,7 +23,7 @@ import org.junit.jupiter.api.Test;
 
 class EngineMetricsTest {
 
-    private static final EngineStatus STATUS = new EngineStatus(EngineStatus.State.SERVING, 3, 1, 2, 500, 2_000_000_000L,
+    static final EngineStatus STATUS = new EngineStatus(EngineStatus.State.SERVING, 3, 1, 2, 500, 2_000_000_000L,
             new CacheUse(new FrameShape(25, 4), new FrameUse(12, 7, 1, 5, 15, 5, 0, 0), 75, 10, 2, 3, 0, 0,
                     CacheMetricsTest.counts()), new Preemptions(1, 5, 2, 1), 77, 0, 4, 0, 0);
 
@@ -137,6 +137,31 @@ class EngineMetricsTest {
             assertThat(text()).contains("sidewinder_moe_expert_tokens_total" + labels + " 640.0\n",
                     "sidewinder_moe_expert_imbalance_ratio{engine=\"0\",layer=\"" + layer.index() + "\"} "
                             + (layer.experts() - 1) + ".0\n");
+        }
+    }
+
+    @Test
+    void saysHowEvenlyTheWorkOfExpertsIsSpreadWhereThatIsCounted() {
+        try (Model model = Model.open("synthetic:tiny")) {
+            ExpertLoad load = ExpertLoad.withWork(model.config());
+            metrics.experts(load, false);
+            String series = "sidewinder_moe_work_imbalance_ratio{engine=\"0\",layer=\"" + load.layers().getFirst().index() + "\"} ";
+            assertThat(text()).contains("# TYPE sidewinder_moe_work_imbalance_ratio gauge\n", series + "0.0\n");
+
+            List<ExpertLoad.Work> work = load.layers().stream().map(_ -> new ExpertLoad.Work(1000, 800)).toList();
+            load.record(64, load.layers().stream().map(each -> new long[each.experts()]).toArray(long[][]::new), work);
+
+            assertThat(text()).contains(series + "0.25\n");
+        }
+    }
+
+    /// Never a zero that nobody counted.
+    @Test
+    void hasNoSeriesForWorkThatIsNotCounted() {
+        try (Model model = Model.open("synthetic:tiny")) {
+            metrics.experts(ExpertLoad.of(model.config()), true);
+
+            assertThat(text()).contains("sidewinder_moe_expert_imbalance_ratio{").doesNotContain("moe_work_imbalance_ratio");
         }
     }
 
