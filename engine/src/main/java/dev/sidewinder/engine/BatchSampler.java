@@ -100,16 +100,22 @@ final class BatchSampler implements RowSampler {
         return new Sample.Chosen(token, sampler.logprobs(values, offset, token, choice.request().request().promptLogprobs()));
     }
 
-    /// Takes in what came of the rows: tokens and scores of prompts.
-    SampledTokens take(Sample[] rows) {
+    /// Takes in what came of the rows: tokens and scores of prompts. An entry that left no numbers behind has no token, whatever its
+    /// rows of logits are.
+    ///
+    /// @param rows of the step
+    /// @param step that has been awaited
+    SampledTokens take(Sample[] rows, LaunchedStep step) {
         tokens.clear();
         int row = 0;
         for (int i = 0; i < batch.entries().size(); i++) {
             BatchEntry entry = batch.entries().get(i);
-            samples[i] = choices[i].hasEnded() ? null : take(entry, choices[i], rows, row);
+            samples[i] = choices[i].hasEnded() ? null : step.isFinite(i) ? take(entry, choices[i], rows, row) : Sample.PIECE_NOT_FINITE;
             if (samples[i] instanceof Sample.Chosen chosen) {
                 tokens.set(i, chosen.token());
                 choices[i].sampling().generated(chosen.token());
+            } else if (samples[i] instanceof Sample.NotFinite) {
+                tokens.spoil(i);
             }
             row += entry.logitRows();
         }

@@ -23,4 +23,9 @@ final class ComputedStep implements LaunchedStep {
     public Sample[] await() {
         return samples;
     }
+
+    @Override
+    public boolean isFinite(int entry) {
+        return !logits.spoiled().get(entry);
+    }
 }

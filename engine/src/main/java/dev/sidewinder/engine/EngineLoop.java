@@ -154,7 +154,7 @@ final class EngineLoop implements Runnable {
         underWay = mayGoOn ? launch(scheduler.ahead()) : null;
         Sample[] rows = step.launched().await();
         times.waited();
-        scheduler.complete(step.batch(), sampler.take(rows));
+        scheduler.complete(step.batch(), sampler.take(rows, step.launched()));
         times.sampled();
         publish(step.batch());
         completedSteps++;
@@ -192,7 +192,7 @@ final class EngineLoop implements Runnable {
         if (underWay != null) {
             sampler.begin(underWay.batch(), scheduler);
             underWay.launched().sample(sampler);
-            scheduler.complete(underWay.batch(), sampler.take(underWay.launched().await()));
+            scheduler.complete(underWay.batch(), sampler.take(underWay.launched().await(), underWay.launched()));
             underWay = null;
         }
     }
@@ -231,7 +231,7 @@ final class EngineLoop implements Runnable {
     private void publish(BatchEntry entry, Choice choice, Sample sample, long now) {
         boolean promptDone = entry.from() < choice.sequence().promptTokens()
                 && entry.from() + entry.count() >= choice.sequence().promptTokens();
-        if (promptDone && sample != Sample.NOT_FINITE) {
+        if (promptDone && !(sample instanceof Sample.NotFinite)) {
             LiveRequest request = choice.request();
             if (entry.logits() == LogitRows.ALL) {
                 live.publish(request, new GenerationEvent.PromptScored(request.promptLogprobs()));
@@ -244,9 +244,9 @@ final class EngineLoop implements Runnable {
                 observer.deadEnd();
                 live.finish(choice, FinishReason.STOP);
             }
-            case Sample.NotFinite _ -> {
+            case Sample.NotFinite bad -> {
                 numericFailures++;
-                observer.numericFailure();
+                observer.numericFailure(bad.where());
                 live.spoil(choice.request(), new EngineException(EngineException.Kind.NUMERIC, "the model computed NaN or infinity"));
             }
             case null -> {

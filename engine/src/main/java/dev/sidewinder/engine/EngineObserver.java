@@ -16,8 +16,10 @@ public interface EngineObserver {
     /// @param steps the most steps that can have completed between the arrival of the cancel and the free
     default void freedAfterCancel(int steps) {}
 
-    /// A row of logits held NaN or infinity, and its request failed.
-    default void numericFailure() {}
+    /// The model computed NaN or infinity, and the request failed.
+    ///
+    /// @param where it was seen
+    default void numericFailure(Sample.NotFinite.Where where) {}
 
     /// A mask left no token to choose, and the choice ended.
     default void deadEnd() {}

@@ -14,4 +14,11 @@ public interface LaunchedStep {
     ///
     /// @return what came of each row; null where the sequence had no token to run, because the step before chose none
     Sample[] await();
+
+    /// Whether an entry has left numbers behind. To be asked when the step has been awaited. False for a piece of a prompt that
+    /// left NaN or infinity in the last hidden state of one of its tokens, whether or not logits were wanted of it; of a
+    /// generated token its row of logits says so, and [#await].
+    ///
+    /// @param entry of the batch
+    boolean isFinite(int entry);
 }

@@ -12,8 +12,19 @@ public sealed interface Sample {
     record NothingAllowed() implements Sample {}
 
     /// The model computed NaN or infinity.
-    record NotFinite() implements Sample {}
+    ///
+    /// @param where it was seen
+    record NotFinite(Where where) implements Sample {
+
+        /// What was looked at.
+        public enum Where {
+            LOGITS,
+            /// the last hidden state of a piece of a prompt
+            HIDDEN
+        }
+    }
 
     Sample NOTHING_ALLOWED = new NothingAllowed();
-    Sample NOT_FINITE = new NotFinite();
+    Sample NOT_FINITE = new NotFinite(NotFinite.Where.LOGITS);
+    Sample PIECE_NOT_FINITE = new NotFinite(NotFinite.Where.HIDDEN);
 }

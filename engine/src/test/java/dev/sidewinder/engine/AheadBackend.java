@@ -163,6 +163,18 @@ final class AheadBackend implements Backend {
             awaited = true;
             return samples;
         }
+
+        @Override
+        public boolean isFinite(int entry) {
+            if (!awaited) {
+                throw new IllegalStateException("asked how step " + step + " went before it was awaited");
+            }
+            int present = 0;
+            for (int i = 0; i < entry; i++) {
+                present += runs[i] ? 1 : 0;
+            }
+            return !runs[entry] || !logits.spoiled().get(present);
+        }
     }
 
     /// Does some of what stands in the queue.

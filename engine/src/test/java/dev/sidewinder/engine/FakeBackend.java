@@ -17,6 +17,7 @@ import dev.sidewinder.scheduler.TokenSource;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
+import java.util.BitSet;
 import java.util.concurrent.CountDownLatch;
 import java.util.function.LongConsumer;
 
@@ -54,6 +55,7 @@ public class FakeBackend implements Backend {
     private boolean clearsSlots = true;
     private boolean decodeEqualsScan = true;
     private int poisonToken = -1;
+    private int spoilingToken = -1;
     private LongConsumer beforeStep = step -> {};
 
     public FakeBackend(int vocabSize, FrameShape frames) {
@@ -93,6 +95,12 @@ public class FakeBackend implements Backend {
     /// Makes every row NaN that follows this token.
     public FakeBackend poisonedBy(int token) {
         poisonToken = token;
+        return this;
+    }
+
+    /// Makes the hidden state of this token NaN where it is part of a prompt; rows of logits are as they would be otherwise.
+    public FakeBackend spoiledBy(int token) {
+        spoilingToken = token;
         return this;
     }
 
@@ -184,11 +192,21 @@ public class FakeBackend implements Backend {
         copyBefore(batch.memory());
         float[] values = new float[batch.logitRows() * vocabSize];
         int row = 0;
-        for (BatchEntry entry : batch.entries()) {
-            row = run(entry, values, row);
+        var spoiled = new BitSet();
+        for (int i = 0; i < batch.entries().size(); i++) {
+            row = run(batch.entries().get(i), values, row);
+            spoiled.set(i, isSpoiled(batch.entries().get(i)));
         }
         copyAfter(batch.memory());
-        return new Logits(values, row, vocabSize);
+        return new Logits(values, row, vocabSize, spoiled);
+    }
+
+    private boolean isSpoiled(BatchEntry entry) {
+        boolean spoiled = false;
+        for (int i = entry.from(); i < entry.from() + entry.count(); i++) {
+            spoiled |= entry.tokens()[i] == spoilingToken;
+        }
+        return spoiled && entry.source() == TokenSource.PROMPT;
     }
 
     /// What a step needs in place.

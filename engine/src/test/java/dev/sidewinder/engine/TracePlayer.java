@@ -192,6 +192,11 @@ final class TracePlayer implements EngineObserver {
                 fail();
                 return launched.await();
             }
+
+            @Override
+            public boolean isFinite(int entry) {
+                return launched.isFinite(entry);
+            }
         };
     }
 

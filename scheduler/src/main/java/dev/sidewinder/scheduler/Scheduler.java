@@ -152,7 +152,9 @@ public final class Scheduler<O> {
                 continue;
             }
             sequence.complete(batch.entries().get(i).count());
-            memories.completed(sequence);
+            if (!tokens.isSpoiled(i)) {
+                memories.completed(sequence);
+            }
             if (tokens.has(i)) {
                 sequence.append(tokens.get(i));
                 waiting.generated(sequence.ticket);

@@ -2,6 +2,7 @@ package dev.sidewinder.bench.gpu;
 
 import dev.sidewinder.bench.gpu.Operator.Work;
 import dev.sidewinder.cuda.kernel.Embedding;
+import dev.sidewinder.cuda.kernel.FiniteRows;
 import dev.sidewinder.cuda.kernel.RmsNorm;
 import dev.sidewinder.cuda.kernel.Sample;
 import dev.sidewinder.cuda.kernel.SampleResults;
@@ -27,6 +28,9 @@ final class RowOperators {
         }
         for (int rows : sizes.tokens()) {
             operators.add(embedding(sizes, rows));
+        }
+        for (int rows : sizes.tokens()) {
+            operators.add(finiteRows(sizes.hidden(), rows));
         }
         for (int rows : sizes.decode()) {
             operators.add(sample(sizes.vocabulary(), rows, "greedy", _ -> {}));
@@ -63,6 +67,20 @@ final class RowOperators {
                 tokens[turn] = memory.ints(memory.random().ints(rows, 0, sizes.vocabulary()).toArray());
             }
             return turn -> embedding.lookUp(kernels.device().stream(), residual, tokens[turn], rows, table);
+        });
+    }
+
+    private static Operator finiteRows(int width, int rows) {
+        double bytes = (double) rows * width * 4;
+        return new Operator("finite_rows", "look for NaN", "M=" + rows, Work.moving(bytes), (long) bytes, (kernels, memory, turns) -> {
+            var finiteRows = new FiniteRows(kernels);
+            long spoiled = memory.zeros(Integer.BYTES);
+            long start = memory.ints(new int[] {0, rows});
+            long[] residuals = new long[turns];
+            for (int turn = 0; turn < turns; turn++) {
+                residuals[turn] = memory.f32((long) rows * width);
+            }
+            return turn -> finiteRows.find(kernels.device().stream(), spoiled, residuals[turn], start, rows, width, 1);
         });
     }
 

@@ -169,6 +169,11 @@ class BackendStepsTest {
                     mayLaunch |= underWay == 0;
                     return samples;
                 }
+
+                @Override
+                public boolean isFinite(int entry) {
+                    return true;
+                }
             };
         }
 

@@ -33,7 +33,7 @@ import org.junit.jupiter.api.io.TempDir;
 class GpuBenchTest {
 
     private static final long SEED = 4711;
-    private static final String[] FAMILIES = {"attention_plan", "causal_conv1d", "embedding", "gated_norm", "kv_write", "linear",
+    private static final String[] FAMILIES = {"attention_plan", "causal_conv1d", "embedding", "finite_rows", "gated_norm", "kv_write", "linear",
         "moe_experts", "moe_route", "paged_attention_decode", "paged_attention_prompt", "rms_norm", "sample",
         "selective_state_update", "ssd_chunk_scan", "synthetic_weights"};
 

@@ -49,6 +49,7 @@ public final class KernelChecks {
         var all = new KernelChecks(replays);
         all.norms();
         all.embedding();
+        all.finiteRows();
         all.linear();
         all.mamba();
         all.experts();
@@ -110,6 +111,15 @@ public final class KernelChecks {
             add("embedding", Extent.REAL, "512 rows of %d %s".formatted(HIDDEN, type), (kernels, seed) ->
                     new EmbeddingCheck(kernels.device(), kernels).check(new EmbeddingCheck.Case(type, 512, HIDDEN, 8192, seed)));
         }
+    }
+
+    private void finiteRows() {
+        for (int width : new int[] {1, 13, 516}) {
+            add("finite_rows", Extent.SMALL, "7 sequences of width %d".formatted(width), (kernels, seed) ->
+                    new FiniteRowsCheck(kernels.device(), kernels).check(new FiniteRowsCheck.Case(7, 40, width, seed)));
+        }
+        add("finite_rows", Extent.REAL, "64 sequences of width " + HIDDEN, (kernels, seed) ->
+                new FiniteRowsCheck(kernels.device(), kernels).check(new FiniteRowsCheck.Case(64, 100, HIDDEN, seed)));
     }
 
     // ---- products ---------------------------------------------------------------------------------------------------------

@@ -282,7 +282,7 @@ public final class CpuBackend implements Backend {
             runtime.products().addStore(head, headRows, 0, rows, logits, 0);
             runtime.products().run();
         }
-        return new Logits(logits, rows, config.vocabSize());
+        return new Logits(logits, rows, config.vocabSize(), FiniteRows.spoiled(step, config.hiddenSize()));
     }
 
     @Override

@@ -3,6 +3,7 @@ package dev.sidewinder.engine.cuda;
 import dev.sidewinder.cuda.device.CudaException;
 import dev.sidewinder.cuda.device.Device;
 import dev.sidewinder.cuda.device.Event;
+import dev.sidewinder.cuda.device.PinnedMemory;
 import dev.sidewinder.cuda.device.Stream;
 import dev.sidewinder.engine.Backend;
 import dev.sidewinder.engine.BackendMemory;
@@ -129,7 +130,9 @@ public final class CudaBackend implements Backend {
         for (int i = 0; i < made.length; i++) {
             Event done = device.newEvent();
             closing.push(done::close);
-            made[i] = new CudaStep(shared, done, options, places.slots());
+            PinnedMemory spoiled = device.pinned(CudaStep.spoiledBytes(options));
+            closing.push(spoiled::close);
+            made[i] = new CudaStep(shared, done, spoiled, options, places.slots());
         }
         return made;
     }

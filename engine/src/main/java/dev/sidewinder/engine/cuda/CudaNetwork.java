@@ -1,6 +1,7 @@
 package dev.sidewinder.engine.cuda;
 
 import dev.sidewinder.cuda.kernel.Embedding;
+import dev.sidewinder.cuda.kernel.FiniteRows;
 import dev.sidewinder.cuda.kernel.Linear;
 import dev.sidewinder.cuda.kernel.Linear.Finish;
 import dev.sidewinder.cuda.kernel.PagedAttention;
@@ -20,6 +21,9 @@ final class CudaNetwork {
     private final AttentionPlans plans;
     private final List<CudaLayer> layers;
     private final ProductInput headInput;
+    private final FiniteRows finiteRows;
+    /// int32, one for each piece of a pass over prompts.
+    private final long spoiled;
 
     /// @param maxBlocks   KV blocks of the longest sequence
     /// @param logitRows   rows of logits computed at once, at most
@@ -36,6 +40,8 @@ final class CudaNetwork {
         }
         headInput = Products.input(weights.head(),
                 runtime.workspace().kept("rows of the head", (long) logitRows * runtime.hidden() * Short.BYTES), 0);
+        finiteRows = new FiniteRows(runtime.kernels());
+        spoiled = runtime.workspace().kept("pieces that are not finite", (long) runtime.options().maxSequences() * Integer.BYTES);
     }
 
     private CudaLayer layer(LayerSpec spec, DeviceLayer layer, PagedAttention attention, int index) {
@@ -57,6 +63,16 @@ final class CudaNetwork {
         for (CudaLayer layer : layers) {
             layer.launch(pass);
         }
+    }
+
+    /// Looks, behind the last layer, for pieces that left NaN or infinity in the residual stream.
+    ///
+    /// @return int32 `[sequences]` on the device, 1 for those and 0 for others, until the next pass over prompts
+    long findSpoiled(Pass.Prompt pass) {
+        int pieces = pass.sequences().sequences();
+        runtime.stream().fill(spoiled, (byte) 0, (long) pieces * Integer.BYTES);
+        finiteRows.find(runtime.stream(), spoiled, runtime.residual(), pass.sequences().start(), pass.rows(), runtime.hidden(), pieces);
+        return spoiled;
     }
 
     /// From the residual stream to logits.

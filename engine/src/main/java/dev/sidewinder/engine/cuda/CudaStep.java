@@ -1,6 +1,9 @@
 package dev.sidewinder.engine.cuda;
 
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+
 import dev.sidewinder.cuda.device.Event;
+import dev.sidewinder.cuda.device.PinnedMemory;
 import dev.sidewinder.cuda.device.Stream;
 import dev.sidewinder.engine.LaunchedStep;
 import dev.sidewinder.engine.Logits;
@@ -31,6 +34,10 @@ final class CudaStep implements LaunchedStep {
 
     private final Shared shared;
     private final Event done;
+    /// int32 for each piece of a prompt, as the device left it: 1 = not finite.
+    private final PinnedMemory spoiled;
+    /// The piece of each entry of the batch; -1 for a generated token.
+    private final int[] pieceOf;
     private Stage stage = Stage.IDLE;
     private boolean mayGoOn;
     private int rows;
@@ -45,12 +52,19 @@ final class CudaStep implements LaunchedStep {
     private final BitSet onHost = new BitSet();
     private RowSampler wanted;
 
-    CudaStep(Shared shared, Event done, CudaOptions options, int slots) {
+    /// @param spoiled room for [#spoiledBytes]
+    CudaStep(Shared shared, Event done, PinnedMemory spoiled, CudaOptions options, int slots) {
         this.shared = shared;
         this.done = done;
+        this.spoiled = spoiled;
+        pieceOf = new int[options.decodeRows() + options.maxSequences()];
         decodeTarget = new int[options.decodeRows()];
         promptTarget = new int[options.maxBatchTokens()];
         rowOfSlot = new int[slots];
+    }
+
+    static long spoiledBytes(CudaOptions options) {
+        return (long) options.maxSequences() * Integer.BYTES;
     }
 
     /// Launches the passes of a batch, and the copies around them. There may be nothing but copies.
@@ -61,11 +75,14 @@ final class CudaStep implements LaunchedStep {
         StepPasses passes = shared.passes();
         passes.clear();
         rows = 0;
-        for (BatchEntry entry : batch.entries()) {
+        Arrays.fill(pieceOf, NONE);
+        for (int i = 0; i < batch.entries().size(); i++) {
+            BatchEntry entry = batch.entries().get(i);
             switch (entry.source()) {
                 case PROMPT -> {
                     int wantedRows = passes.promptLogitRows();
                     passes.addPrompt(entry);
+                    pieceOf[i] = passes.pieces() - 1;
                     while (wantedRows < passes.promptLogitRows()) {
                         promptTarget[wantedRows++] = rows++;
                     }
@@ -78,7 +95,7 @@ final class CudaStep implements LaunchedStep {
         promptRows = passes.promptLogitRows();
         noteRowsOfSlots(batch);
         shared.frames().prepare(batch.memory());
-        passes.launch(shared.sampler());
+        passes.launch(shared.sampler(), spoiled.segment());
         shared.frames().keep(batch.memory());
         stage = Stage.LAUNCHED;
     }
@@ -233,6 +250,12 @@ final class CudaStep implements LaunchedStep {
         }
     }
 
+    @Override
+    public boolean isFinite(int entry) {
+        require(Stage.IDLE);
+        return pieceOf[entry] == NONE || spoiled.segment().getAtIndex(JAVA_INT, pieceOf[entry]) == 0;
+    }
+
     /// Ends the step in place of [#sample] and [#await]: all rows as they are.
     Logits logits() {
         begin(Stage.LAUNCHED, Stage.SAMPLED);
@@ -241,6 +264,10 @@ final class CudaStep implements LaunchedStep {
         mayGoOn = false;
         launchSampling(Optional.empty());
         waitAndTakeDecodeRows();
-        return new Logits(shared.logits().values(), rows, shared.vocabSize());
+        var spoiledEntries = new BitSet();
+        for (int entry = 0; entry < pieceOf.length; entry++) {
+            spoiledEntries.set(entry, !isFinite(entry));
+        }
+        return new Logits(shared.logits().values(), rows, shared.vocabSize(), spoiledEntries);
     }
 }

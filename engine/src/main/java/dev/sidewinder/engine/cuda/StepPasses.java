@@ -4,6 +4,7 @@ import dev.sidewinder.cuda.device.CudaGraph;
 import dev.sidewinder.cuda.device.Device;
 import dev.sidewinder.cuda.device.Stream;
 import dev.sidewinder.scheduler.BatchEntry;
+import java.lang.foreign.MemorySegment;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -77,10 +78,16 @@ final class StepPasses {
         return prompts.logitRows();
     }
 
+    /// Pieces of prompts.
+    int pieces() {
+        return prompts.sequences();
+    }
+
     /// Launches what was added: for a decode pass up to the logits, for a pass over prompts up to the last layer.
     ///
     /// @param sampler has the tokens of the step before
-    void launch(Optional<DeviceSampler> sampler) {
+    /// @param spoiled pinned int32 for each piece, becomes 1 for those that left NaN or infinity behind
+    void launch(Optional<DeviceSampler> sampler, MemorySegment spoiled) {
         int rows = decodes.sequences();
         if (rows > 0) {
             int bucket = DecodeBuckets.of(rows);
@@ -97,7 +104,9 @@ final class StepPasses {
         }
         if (prompts.sequences() > 0) {
             prompts.upload(stream);
-            memory.network().launch(new Pass.Prompt(prompts.prompts(), prompts.rows()), prompts.tokens());
+            var pass = new Pass.Prompt(prompts.prompts(), prompts.rows());
+            memory.network().launch(pass, prompts.tokens());
+            stream.copyToHost(spoiled, memory.network().findSpoiled(pass), (long) pieces() * Integer.BYTES);
         }
     }
 

@@ -130,6 +130,11 @@ class CudaFailureTest {
                 public Sample[] await() {
                     return noting(step::await);
                 }
+
+                @Override
+                public boolean isFinite(int entry) {
+                    return step.isFinite(entry);
+                }
             };
         }
 

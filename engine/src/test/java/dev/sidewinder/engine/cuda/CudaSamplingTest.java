@@ -193,6 +193,11 @@ class CudaSamplingTest {
                 public Sample[] await() {
                     return step.await();
                 }
+
+                @Override
+                public boolean isFinite(int entry) {
+                    return step.isFinite(entry);
+                }
             };
         }
 

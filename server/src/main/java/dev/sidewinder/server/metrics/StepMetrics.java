@@ -2,6 +2,7 @@ package dev.sidewinder.server.metrics;
 
 import dev.sidewinder.engine.EngineObserver;
 import dev.sidewinder.engine.GenerationTimes;
+import dev.sidewinder.engine.Sample.NotFinite.Where;
 import java.util.EnumMap;
 import java.util.Locale;
 import java.util.Map;
@@ -12,7 +13,7 @@ final class StepMetrics implements EngineObserver {
 
     private final EngineMetrics metrics;
     private final DrainRate drain;
-    private final Counter nanRows;
+    private final Map<Where, Counter> nanRows = new EnumMap<>(Where.class);
     private final Counter deadEnds;
     private final Histogram tokensPerStep;
     private final Histogram sequences;
@@ -30,7 +31,10 @@ final class StepMetrics implements EngineObserver {
         this.stepNanos = stepNanos;
         this.metrics = metrics;
         this.drain = drain;
-        nanRows = own.counter("sidewinder_nan_rows_total", "Rows with NaN or infinity.", new Label("where", "logits"));
+        for (Where where : Where.values()) {
+            nanRows.put(where, own.counter("sidewinder_nan_rows_total", "Rows of logits, and pieces of prompts, with NaN or infinity.",
+                    new Label("where", where.name().toLowerCase(Locale.ROOT))));
+        }
         deadEnds = own.counter("sidewinder_grammar_dead_end_total", "Choices that ended because masks left no token.");
         tokensPerStep = compatible.histogram("vllm:iteration_tokens_total", "Tokens per engine step.",
                 Buckets.tokensPerStep());
@@ -76,8 +80,8 @@ final class StepMetrics implements EngineObserver {
     }
 
     @Override
-    public void numericFailure() {
-        nanRows.increment();
+    public void numericFailure(Where where) {
+        nanRows.get(where).increment();
     }
 
     @Override

@@ -10,6 +10,7 @@ import dev.sidewinder.engine.EngineStatus;
 import dev.sidewinder.engine.ExpertLoad;
 import dev.sidewinder.engine.FinishReason;
 import dev.sidewinder.engine.GenerationTimes;
+import dev.sidewinder.engine.Sample;
 import dev.sidewinder.model.Model;
 import java.nio.charset.StandardCharsets;
 import dev.sidewinder.kvcache.CacheUse;
@@ -103,7 +104,7 @@ class EngineMetricsTest {
         observer.stepCompleted(StepKind.DECODE, 4, 4, 3_000_000, new StepPhases(1000, 2_000_000, 4_000_000, 900_000, 5000));
         observer.refused(EngineObserver.Refusal.QUEUE_TOKENS);
         observer.freedAfterCancel(1);
-        observer.numericFailure();
+        observer.numericFailure(Sample.NotFinite.Where.LOGITS);
 
         assertThat(text()).contains(
                 "sidewinder_step_seconds_bucket{engine=\"0\",kind=\"decode\",le=\"0.002\"} 0.0\n",
@@ -114,7 +115,8 @@ class EngineMetricsTest {
                 "vllm:admission_rejections_total{engine=\"0\",model_name=\"nano\",reason=\"queue_tokens\"} 1.0\n",
                 "sidewinder_refusals_total{engine=\"0\",reason=\"queue_tokens\"} 1.0\n",
                 "sidewinder_abort_to_free_steps_bucket{engine=\"0\",le=\"1.0\"} 1.0\n",
-                "sidewinder_nan_rows_total{engine=\"0\",where=\"logits\"} 1.0\n");
+                "sidewinder_nan_rows_total{engine=\"0\",where=\"logits\"} 1.0\n",
+                "sidewinder_nan_rows_total{engine=\"0\",where=\"hidden\"} 0.0\n");
     }
 
     @Test
