@@ -1,51 +1,24 @@
 package dev.sidewinder.kvcache;
 
+import static dev.sidewinder.kvcache.CachedPrompts.ALICE;
+import static dev.sidewinder.kvcache.CachedPrompts.BOB;
+import static dev.sidewinder.kvcache.CachedPrompts.tokens;
+import static dev.sidewinder.kvcache.CachedPrompts.wish;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.sidewinder.kvcache.CacheCounts.LookupCounts;
 import dev.sidewinder.kvcache.CacheCounts.StateCounts;
 import dev.sidewinder.kvcache.MemoryAdmission.Granted;
-import java.util.Arrays;
-import java.util.Optional;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 
 /// What the cache counts, and what an operator can have it drop.
 class CacheCountsTest {
 
-    private static final Partition ALICE = new Partition(1, 1);
-    private static final Partition BOB = new Partition(1, 2);
     private static final LookupCounts NEVER = new LookupCounts(0, 0);
 
-    private final FrameCache cache = new FrameCache(new FrameShape(8, 4), HostShape.NONE, ReuseEstimate.DEFAULT, new Random(7));
-    private long step;
-
-    private static int[] tokens(int count) {
-        int[] tokens = new int[count];
-        Arrays.setAll(tokens, i -> i);
-        return tokens;
-    }
-
-    private SequenceMemory admit(Partition partition, int[] tokens) {
-        var wish = new MemoryWish(Optional.ofNullable(partition), tokens, tokens.length, tokens.length);
-        return ((Granted) cache.admit(wish)).memory();
-    }
-
-    /// Computes a prompt and keeps states at these positions.
-    private void compute(Partition partition, int[] tokens, int... positions) {
-        SequenceMemory memory = admit(partition, tokens);
-        int from = memory.reusedTokens();
-        for (int position : positions) {
-            memory.reserve(from, position);
-            memory.checkpoint(position, position == 128 ? CheckpointPoint.SYSTEM : CheckpointPoint.TURN_START);
-            cache.launch(++step);
-            cache.stepCompleted(step);
-            memory.computed(tokens, position);
-            from = position;
-        }
-        memory.close();
-        cache.checkInvariants();
-    }
+    private final CachedPrompts prompts = new CachedPrompts();
+    private final FrameCache cache = prompts.cache();
 
     private LookupCounts lookups(MissReason reason) {
         return cache.counts().lookupsByReason().get(reason);
@@ -64,18 +37,18 @@ class CacheCountsTest {
 
     @Test
     void countsLookupsByWhyTheyFoundNoMore() {
-        compute(ALICE, tokens(300), 128, 256);
+        prompts.compute(ALICE, tokens(300), 128, 256);
         assertThat(lookups(MissReason.COLD)).isEqualTo(new LookupCounts(0, 1));
 
-        admit(ALICE, tokens(300)).close();
+        prompts.admit(ALICE, tokens(300)).close();
         assertThat(lookups(MissReason.NONE)).isEqualTo(new LookupCounts(1, 0));
         int[] other = tokens(400);
         other[200] = 5000;
-        admit(ALICE, other).close();
+        prompts.admit(ALICE, other).close();
         assertThat(lookups(MissReason.DIVERGED)).isEqualTo(new LookupCounts(1, 0));
-        admit(ALICE, tokens(90)).close();
+        prompts.admit(ALICE, tokens(90)).close();
         assertThat(lookups(MissReason.SHORT)).isEqualTo(new LookupCounts(0, 1));
-        admit(null, tokens(300)).close();
+        prompts.admit(null, tokens(300)).close();
         assertThat(lookups(MissReason.DISABLED)).isEqualTo(new LookupCounts(0, 1));
 
         CacheCounts counts = cache.counts();
@@ -89,8 +62,8 @@ class CacheCountsTest {
 
     @Test
     void dropsOnePartitionAndLeavesTheOther() {
-        compute(ALICE, tokens(300), 128, 256);
-        compute(BOB, tokens(300), 128);
+        prompts.compute(ALICE, tokens(300), 128, 256);
+        prompts.compute(BOB, tokens(300), 128);
 
         cache.evictAll(ALICE);
 
@@ -112,8 +85,8 @@ class CacheCountsTest {
     @Test
     void leavesARunningSequenceWhatItStandsOn() {
         // given a sequence that goes on from what is to be dropped
-        compute(ALICE, tokens(300), 128, 256);
-        SequenceMemory reader = admit(ALICE, tokens(300));
+        prompts.compute(ALICE, tokens(300), 128, 256);
+        SequenceMemory reader = prompts.admit(ALICE, tokens(300));
 
         cache.evictAll(ALICE);
 
@@ -130,8 +103,7 @@ class CacheCountsTest {
         // given a pool in which a running sequence leaves no frame for a state
         var full = new FrameCache(new FrameShape(2, 4), HostShape.NONE, ReuseEstimate.DEFAULT, new Random(7));
         int[] prompt = tokens(300);
-        var wish = new MemoryWish(Optional.of(ALICE), prompt, prompt.length, prompt.length);
-        SequenceMemory memory = ((Granted) full.admit(wish)).memory();
+        SequenceMemory memory = ((Granted) full.admit(wish(ALICE, prompt))).memory();
         memory.reserve(0, 256);
 
         assertThat(memory.checkpoint(256, CheckpointPoint.INTERVAL)).isFalse();

@@ -1,59 +1,31 @@
 package dev.sidewinder.kvcache;
 
+import static dev.sidewinder.kvcache.CachedPrompts.ALICE;
+import static dev.sidewinder.kvcache.CachedPrompts.BOB;
+import static dev.sidewinder.kvcache.CachedPrompts.tokens;
+import static dev.sidewinder.kvcache.CachedPrompts.wish;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.sidewinder.kvcache.MemoryAdmission.Granted;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
-import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class CacheExplanationTest {
 
-    private static final Partition ALICE = new Partition(1, 1);
-    private static final Partition BOB = new Partition(1, 2);
-
-    private final FrameCache cache = new FrameCache(new FrameShape(8, 4), HostShape.NONE, ReuseEstimate.DEFAULT, new Random(7));
-    private long step;
-
-    private static int[] tokens(int count) {
-        int[] tokens = new int[count];
-        Arrays.setAll(tokens, i -> i);
-        return tokens;
-    }
+    private final CachedPrompts prompts = new CachedPrompts();
+    private final FrameCache cache = prompts.cache();
 
     private CacheExplanation explain(Partition partition, int[] tokens) {
-        return cache.explain(new MemoryWish(Optional.ofNullable(partition), tokens, tokens.length, tokens.length));
-    }
-
-    /// Computes a prompt and keeps states at these positions.
-    private void compute(Partition partition, int[] tokens, int... positions) {
-        SequenceMemory memory = admit(partition, tokens);
-        int from = memory.reusedTokens();
-        for (int position : positions) {
-            memory.reserve(from, position);
-            memory.checkpoint(position, position == 128 ? CheckpointPoint.SYSTEM : CheckpointPoint.TURN_START);
-            cache.launch(++step);
-            cache.stepCompleted(step);
-            memory.computed(tokens, position);
-            from = position;
-        }
-        memory.close();
-        cache.checkInvariants();
-    }
-
-    private SequenceMemory admit(Partition partition, int[] tokens) {
-        var wish = new MemoryWish(Optional.ofNullable(partition), tokens, tokens.length, tokens.length);
-        return ((Granted) cache.admit(wish)).memory();
+        return cache.explain(wish(partition, tokens));
     }
 
     @Test
     void saysNothingIsMissingWhereAllButTheLastBlockIsReused() {
-        compute(ALICE, tokens(300), 128, 256);
+        prompts.compute(ALICE, tokens(300), 128, 256);
         assertThat(explain(ALICE, tokens(300))).isEqualTo(
                 new CacheExplanation(256, 256, Optional.of(CheckpointPoint.TURN_START), MissReason.NONE, OptionalInt.empty()));
         assertThat(explain(ALICE, tokens(256))).isEqualTo(
@@ -62,8 +34,8 @@ class CacheExplanationTest {
 
     @Test
     void agreesWithWhatIsThenReused() {
-        compute(ALICE, tokens(300), 128, 256);
-        SequenceMemory memory = admit(ALICE, tokens(290));
+        prompts.compute(ALICE, tokens(300), 128, 256);
+        SequenceMemory memory = prompts.admit(ALICE, tokens(290));
         assertThat(memory.reusedTokens()).isEqualTo(explain(ALICE, tokens(290)).reusedTokens());
         memory.close();
     }
@@ -71,13 +43,13 @@ class CacheExplanationTest {
     @ParameterizedTest
     @ValueSource(ints = {1, 127, 128})
     void callsAPromptShortThatHasNoWholeBlockBeforeItsLastToken(int length) {
-        compute(ALICE, tokens(300), 128);
+        prompts.compute(ALICE, tokens(300), 128);
         assertThat(explain(ALICE, tokens(length)).reason()).isEqualTo(MissReason.SHORT);
     }
 
     @Test
     void knowsNothingOfAnotherPartition() {
-        compute(ALICE, tokens(300), 128, 256);
+        prompts.compute(ALICE, tokens(300), 128, 256);
         assertThat(explain(BOB, tokens(300))).isEqualTo(
                 new CacheExplanation(0, 0, Optional.empty(), MissReason.COLD, OptionalInt.empty()));
         assertThat(explain(null, tokens(300))).isEqualTo(CacheExplanation.DISABLED);
@@ -87,10 +59,10 @@ class CacheExplanationTest {
     @ValueSource(ints = {1, 127, 128, 129, 200, 255})
     void namesTheFirstTokenThatDiffersFromTheNearestSequence(int place) {
         int[] known = tokens(300);
-        compute(ALICE, known, 128, 256);
+        prompts.compute(ALICE, known, 128, 256);
         int[] other = known.clone();
         other[0] = 7;
-        compute(ALICE, other, 128);
+        prompts.compute(ALICE, other, 128);
         int[] prompt = known.clone();
         prompt[place] = 5000;
 
@@ -103,7 +75,7 @@ class CacheExplanationTest {
 
     @Test
     void isColdWhereNotEvenTheFirstTokenIsKnown() {
-        compute(ALICE, tokens(300), 128);
+        prompts.compute(ALICE, tokens(300), 128);
         int[] prompt = tokens(300);
         prompt[0] = 5000;
         assertThat(explain(ALICE, prompt).reason()).isEqualTo(MissReason.COLD);
@@ -111,7 +83,7 @@ class CacheExplanationTest {
 
     @Test
     void namesTheEndOfTheNearestSequenceWhereAPromptGoesOnBehindIt() {
-        compute(ALICE, tokens(300), 256);
+        prompts.compute(ALICE, tokens(300), 256);
         assertThat(explain(ALICE, tokens(600)).divergedAt()).hasValue(256);
     }
 
@@ -119,15 +91,13 @@ class CacheExplanationTest {
     void saysWhereAStateWasNeverKept() {
         // given a fork's blocks without a state behind the first
         int[] prompt = tokens(400);
-        SequenceMemory memory = admit(ALICE, prompt);
+        SequenceMemory memory = prompts.admit(ALICE, prompt);
         memory.reserve(0, 128);
         memory.checkpoint(128, CheckpointPoint.SYSTEM);
-        cache.launch(++step);
-        cache.stepCompleted(step);
+        prompts.step();
         memory.computed(prompt, 128);
         memory.reserve(128, 384);
-        cache.launch(++step);
-        cache.stepCompleted(step);
+        prompts.step();
         SequenceMemory fork = ((Granted) memory.fork(prompt, 384, 400)).memory();
 
         assertThat(explain(ALICE, prompt)).isEqualTo(
@@ -139,10 +109,9 @@ class CacheExplanationTest {
     @Test
     void remembersWhatWasEvicted() {
         // given a conversation that somebody stands in, so that only its state can go
-        compute(ALICE, tokens(300), 128, 256);
-        SequenceMemory reader = admit(ALICE, tokens(300));
-        cache.launch(++step);
-        cache.stepCompleted(step);
+        prompts.compute(ALICE, tokens(300), 128, 256);
+        SequenceMemory reader = prompts.admit(ALICE, tokens(300));
+        prompts.step();
         cache.evictAll();
         assertThat(explain(ALICE, tokens(300)).reason()).isEqualTo(MissReason.EVICTED_STATE);
         assertThat(explain(ALICE, tokens(300)).kvTokens()).isEqualTo(256);
@@ -157,7 +126,7 @@ class CacheExplanationTest {
 
     @Test
     void listsKeptStatesByTheirWorth() {
-        compute(ALICE, tokens(300), 128, 256);
+        prompts.compute(ALICE, tokens(300), 128, 256);
         List<KeptState> states = cache.keptStateList();
 
         assertThat(states).extracting(KeptState::tokens).containsExactlyInAnyOrder(128, 256);
