@@ -38,10 +38,12 @@ class BitwiseTest {
     record Variant(String location, Arithmetic arithmetic, CpuOptions.Products products) {}
 
     static Stream<Variant> variants() {
-        return Stream.of(ALL_KINDS, "synthetic:tiny").flatMap(location -> Stream.of(
-                new Variant(location, Arithmetic.F32, CpuOptions.Products.VECTOR),
-                new Variant(location, Arithmetic.BF16, CpuOptions.Products.VECTOR),
-                new Variant(location, Arithmetic.BF16, CpuOptions.Products.BEST)));
+        // In whole vectors the two arithmetics differ in how products round, which the first shape shows as well.
+        return Stream.of(new Variant(ALL_KINDS, Arithmetic.F32, CpuOptions.Products.VECTOR),
+                new Variant(ALL_KINDS, Arithmetic.BF16, CpuOptions.Products.VECTOR),
+                new Variant(ALL_KINDS, Arithmetic.BF16, CpuOptions.Products.BEST),
+                new Variant("synthetic:tiny", Arithmetic.BF16, CpuOptions.Products.VECTOR),
+                new Variant("synthetic:tiny", Arithmetic.BF16, CpuOptions.Products.BEST));
     }
 
     private final Variant variant;

@@ -32,7 +32,7 @@ class CpuSameAnswersTest implements SameAnswers.Opener {
     @BeforeAll
     void askForEachAlone(@TempDir Path folder) {
         model = Model.open(SMALLEST);
-        same = new SameAnswers(this, LENGTHS, folder);
+        same = new SameAnswers(this, _ -> LENGTHS, folder);
     }
 
     @AfterAll
