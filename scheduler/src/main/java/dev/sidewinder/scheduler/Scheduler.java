@@ -51,11 +51,16 @@ public final class Scheduler<O> {
 
     /// @param cache nobody else launches steps in it
     public Scheduler(SchedulerLimits limits, FrameCache cache, DecodedStates decoded) {
+        this(limits, cache, decoded, PromptOrder.TURNS);
+    }
+
+    /// @param cache nobody else launches steps in it
+    public Scheduler(SchedulerLimits limits, FrameCache cache, DecodedStates decoded, PromptOrder prompts) {
         this.limits = limits;
         this.cache = cache;
         this.memories = new SequenceMemories(cache, decoded);
         this.residents = new Residents<>(memories, limits.maxSequences());
-        this.composer = new StepComposer<>(limits, memories, waiting, residents);
+        this.composer = new StepComposer<>(limits, prompts, memories, waiting, residents);
     }
 
     /// Puts a sequence in the queue, or says that it can never run.

@@ -24,14 +24,16 @@ final class StepComposer<O> {
     private final SequenceMemories memories;
     private final FairQueue<Sequence<O>> waiting;
     private final Residents<O> residents;
-    private final PromptTurns<O> turns = new PromptTurns<>();
+    private final PromptTurns<O> turns;
     private final StepBudget budget;
 
     private final List<BatchEntry> entries = new ArrayList<>();
     private List<Sequence<O>> scheduled;
     private boolean scoringPieceTaken;
 
-    StepComposer(SchedulerLimits limits, SequenceMemories memories, FairQueue<Sequence<O>> waiting, Residents<O> residents) {
+    StepComposer(SchedulerLimits limits, PromptOrder prompts, SequenceMemories memories, FairQueue<Sequence<O>> waiting,
+            Residents<O> residents) {
+        turns = new PromptTurns<>(prompts);
         this.limits = limits;
         this.memories = memories;
         this.waiting = waiting;

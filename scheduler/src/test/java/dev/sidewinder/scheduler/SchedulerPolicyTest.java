@@ -63,6 +63,23 @@ class SchedulerPolicyTest {
         return owners;
     }
 
+    /// To compare with: no piece of a prompt before the end of the one that came first, however short it is.
+    @Test
+    void takesOnePromptAfterTheOtherWhereOnlyArrivalCounts() {
+        // given a long prompt that has begun, and short ones behind it, one of them urgent
+        scheduler = new Scheduler<>(new SchedulerLimits(8, STEP_TOKENS, 1 << 20), FrameCache.plain(FrameShape.holding(8, 1000, 8)),
+                DecodedStates.SERVE_ANYBODY, PromptOrder.ARRIVAL);
+        submit("long", 1000, 1);
+        step();
+        submit("short", 10, 1);
+        submit("shorter", 5, 1);
+
+        // then every step is the long one's until its rest leaves room, and the others begin in their order
+        assertThat(step()).containsExactly("long");
+        assertThat(step()).containsExactly("long");
+        assertThat(step()).containsExactly("long", "short", "shorter");
+    }
+
     private List<String> orderOfBeginning() {
         List<String> order = new ArrayList<>();
         while (!live.isEmpty()) {

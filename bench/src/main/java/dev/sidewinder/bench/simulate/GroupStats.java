@@ -13,6 +13,7 @@ final class GroupStats {
     /// them were reused: what a conversation brings along.
     long historyTokens;
     long reusedHistoryTokens;
+    final ReuseByTurn reuse = new ReuseByTurn();
     long generatedTokens;
     final Samples firstTokenSeconds = new Samples();
     final Samples gapSeconds = new Samples();
@@ -35,6 +36,7 @@ final class GroupStats {
         reusedTokens += request.reusedTokens();
         historyTokens += request.historyTokens();
         reusedHistoryTokens += Math.min(request.historyTokens(), request.reusedTokens());
+        reuse.add(request);
         generatedTokens += request.generatedTokens();
         firstTokenSeconds.add((request.firstTokenNanos() - request.arrivalNanos()) / 1e9);
         requestSeconds.add((nowNanos - request.arrivalNanos()) / 1e9);

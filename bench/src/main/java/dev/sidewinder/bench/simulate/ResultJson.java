@@ -48,10 +48,20 @@ final class ResultJson {
         node.put("finished", group.finished).put("refused", group.refused).put("prompt_tokens", group.promptTokens)
                 .put("reused_tokens", group.reusedTokens).put("history_tokens", group.historyTokens)
                 .put("reused_history_tokens", group.reusedHistoryTokens).put("generated_tokens", group.generatedTokens);
+        ObjectNode turns = node.putObject("reuse_by_turn");
+        for (int i = 0; i < ReuseByTurn.TURNS.size(); i++) {
+            add(turns, ReuseByTurn.TURNS.get(i).name(), group.reuse.byTurn().get(i));
+        }
+        add(node, "reuse_after_users", group.reuse.afterUsers());
+        add(node, "reuse_after_tools", group.reuse.afterTools());
         add(node, "first_token_seconds", group.firstTokenSeconds);
         add(node, "gap_seconds", group.gapSeconds);
         add(node, "longest_gap_seconds", group.longestGapSeconds);
         add(node, "request_seconds", group.requestSeconds);
+    }
+
+    private static void add(ObjectNode node, String name, ReuseByTurn.Tokens tokens) {
+        node.putObject(name).put("brought_tokens", tokens.brought).put("reused_tokens", tokens.reused);
     }
 
     private static void add(ObjectNode node, String name, Samples samples) {

@@ -24,6 +24,7 @@ final class ResultTable {
                     1000 * group.gapSeconds.percentile(99.9), 1000 * group.gapSeconds.max(),
                     group.requestSeconds.percentile(50), group.requestSeconds.percentile(99));
         }
+        printReuse(result, out);
         SimulationResult.Rates rates = result.rates();
         out.printf(Locale.ROOT, "  tokens a second: %,.0f generated, %,.0f of prompts computed, %,.0f of prompts reused%n", rates.generated(),
                 rates.computedPrompt(), rates.reusedPrompt());
@@ -35,17 +36,36 @@ final class ResultTable {
                 counts.refusedStates(), counts.evictedStates(), result.cache().frames().movedBlocks(), work.suspensions());
     }
 
+    /// Of what conversations bring along.
+    private static void printReuse(SimulationResult result, PrintStream out) {
+        if (!result.policy().uses(Policy.Part.REUSE)) {
+            return;
+        }
+        out.printf(Locale.ROOT, "  %-10s", "reused, %");
+        ReuseByTurn.TURNS.forEach(turns -> out.printf(Locale.ROOT, " %12s", "turn " + turns.name()));
+        out.printf(Locale.ROOT, " %14s %14s%n", "after users", "after tools");
+        for (GroupStats group : result.groups()) {
+            out.printf(Locale.ROOT, "  %-10s", group.name());
+            group.reuse.byTurn().forEach(tokens -> out.printf(Locale.ROOT, " %12s", percent(tokens)));
+            out.printf(Locale.ROOT, " %14s %14s%n", percent(group.reuse.afterUsers()), percent(group.reuse.afterTools()));
+        }
+    }
+
+    private static String percent(ReuseByTurn.Tokens tokens) {
+        return tokens.brought == 0 ? "-" : String.format(Locale.ROOT, "%.1f", 100 * tokens.rate());
+    }
+
     /// One line for each policy, held against the first.
     static void printComparison(List<SimulationResult> results, PrintStream out) {
         out.printf(Locale.ROOT, "%n| policy | ended | refused | tok/s | of prompts reused | first token 50 / 99 %%, s | gap 50 / 99 / 99.9 %%, ms |"
-                + " request 50 %%, s | prompt tok/s computed |%n|---|---|---|---|---|---|---|---|---|%n");
+                + " request 50 %%, s | prompt tok/s computed | suspended |%n|---|---|---|---|---|---|---|---|---|---|%n");
         for (SimulationResult result : results) {
             GroupStats all = result.all();
-            out.printf(Locale.ROOT, "| %s | %,d | %,d | %,.0f | %.1f %% | %.2f / %.2f | %.1f / %.0f / %.0f | %.1f | %,.0f |%n",
+            out.printf(Locale.ROOT, "| %s | %,d | %,d | %,.0f | %.1f %% | %.2f / %.2f | %.1f / %.0f / %.0f | %.1f | %,.0f | %,d |%n",
                     result.policy().name(), all.finished, all.refused, result.rates().generated(), 100 * all.hitRate(),
                     all.firstTokenSeconds.percentile(50), all.firstTokenSeconds.percentile(99),
                     1000 * all.gapSeconds.percentile(50), 1000 * all.gapSeconds.percentile(99), 1000 * all.gapSeconds.percentile(99.9),
-                    all.requestSeconds.percentile(50), result.rates().computedPrompt());
+                    all.requestSeconds.percentile(50), result.rates().computedPrompt(), result.work().suspensions());
         }
     }
 }

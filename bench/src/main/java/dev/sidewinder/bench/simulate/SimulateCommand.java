@@ -11,6 +11,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.EnumMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -94,12 +95,15 @@ public final class SimulateCommand implements Callable<Integer> {
     @Option(names = "--half-life", paramLabel = "LOOKUPS", description = "After which a use of a kept state counts half (default: as in the server).")
     double halfLife = ReuseEstimate.DEFAULT.halfLifeLookups();
 
-    @Option(names = "--policy", paramLabel = "NAME", split = ",", description = "What to play: ${COMPLETION-CANDIDATES} (default: all that there is).",
+    @Option(names = "--policy", paramLabel = "NAME", split = ",", description = "What to play: fcfs, fcfs+PART+PART…, all or all-PART-PART…, such as ${COMPLETION-CANDIDATES} (default: all).",
             completionCandidates = Policies.Names.class)
     List<String> policies = List.of();
 
-    @Option(names = "--compare", description = "Play all policies, from first come first served without reuse upwards.")
+    @Option(names = "--compare", description = "Play first come first served without reuse, each part alone with it, and all.")
     boolean compare;
+
+    @Option(names = "--ablate", description = "Play all that there is, and all but each part.")
+    boolean ablate;
 
     @Option(names = "--capacity", description = "Look for the most load with which each policy keeps --first-token and --gap for 99 of 100.")
     boolean capacity;
@@ -142,7 +146,7 @@ public final class SimulateCommand implements Callable<Integer> {
         var span = new Simulation.Span(60 * minutes, 60 * (warmUpMinutes == null ? minutes / 10 : warmUpMinutes), Math.max(1, minutes * 60 / 300));
         var bounds = new Simulation.Bounds(limits, queue, new ReuseEstimate(halfLife, ReuseEstimate.DEFAULT.doubleWorkTokens()), span);
         SimulatedModel simulated = openModel(limits);
-        List<Policy> chosen = compare ? Policies.ALL : Policies.named(policies);
+        List<Policy> chosen = chosen();
         if (capacity) {
             printCapacity(simulated, bounds, chosen);
             return 0;
@@ -162,11 +166,22 @@ public final class SimulateCommand implements Callable<Integer> {
             output.printf(Locale.ROOT, "  simulated in %.1f s%n", (System.nanoTime() - began) / 1e9);
             results.add(result);
         }
-        if (compare || results.size() > 1) {
+        if (results.size() > 1) {
             ResultTable.printComparison(results, output);
         }
         write(heading, results);
         return 0;
+    }
+
+    private List<Policy> chosen() {
+        if (compare || ablate) {
+            // What both have is played once.
+            var both = new LinkedHashSet<Policy>();
+            both.addAll(compare ? Policies.COMPARED : List.of());
+            both.addAll(ablate ? Policies.ABLATED : List.of());
+            return List.copyOf(both);
+        }
+        return Policies.named(policies);
     }
 
     private void printCapacity(SimulatedModel simulated, Simulation.Bounds bounds, List<Policy> chosen) {

@@ -8,6 +8,8 @@ final class SimulatedRequest {
     private final int promptTokens;
     private final int historyTokens;
     private final int wantedTokens;
+    private final int turn;
+    private final Turn.Input input;
     private int reusedTokens = -1;
     private int generatedTokens;
     private long firstTokenNanos;
@@ -22,10 +24,22 @@ final class SimulatedRequest {
         this.promptTokens = promptTokens;
         this.historyTokens = historyTokens;
         this.wantedTokens = wantedTokens;
+        this.turn = run.transcript().turn() + 1;
+        this.input = run.transcript().now().input();
     }
 
     ConversationRun run() {
         return run;
+    }
+
+    /// Of the conversation, from 1.
+    int turn() {
+        return turn;
+    }
+
+    /// Who spoke last.
+    Turn.Input input() {
+        return input;
     }
 
     /// Whether no step was launched for it yet.

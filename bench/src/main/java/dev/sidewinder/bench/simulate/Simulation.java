@@ -8,7 +8,9 @@ import dev.sidewinder.scheduler.Admission;
 import dev.sidewinder.scheduler.Batch;
 import dev.sidewinder.scheduler.BatchEntry;
 import dev.sidewinder.scheduler.Claim;
+import dev.sidewinder.scheduler.DecodedStates;
 import dev.sidewinder.scheduler.Prefixes;
+import dev.sidewinder.scheduler.PromptOrder;
 import dev.sidewinder.scheduler.SampledTokens;
 import dev.sidewinder.scheduler.Scheduler;
 import dev.sidewinder.scheduler.SchedulerLimits;
@@ -84,10 +86,11 @@ final class Simulation {
         this.model = model;
         this.bounds = bounds;
         this.policy = policy;
-        cache = new FrameCache(model.memory().frames(), policy.suspension() ? model.memory().host() : HostShape.NONE, bounds.reuse(), new SplittableRandom(1));
+        cache = new FrameCache(model.memory().frames(), policy.uses(Policy.Part.SUSPENSION) ? model.memory().host() : HostShape.NONE, bounds.reuse(), new SplittableRandom(1));
         SchedulerLimits limits = bounds.limits();
-        scheduler = new Scheduler<>(policy.gap() ? limits
-                : new SchedulerLimits(limits.maxSequences(), limits.maxBatchTokens(), limits.maxSequenceTokens()), cache);
+        scheduler = new Scheduler<>(policy.uses(Policy.Part.GAP) ? limits
+                : new SchedulerLimits(limits.maxSequences(), limits.maxBatchTokens(), limits.maxSequenceTokens()), cache,
+                DecodedStates.SERVE_ANYBODY, policy.uses(Policy.Part.TURNS) ? PromptOrder.TURNS : PromptOrder.ARRIVAL);
         sampled = new SampledTokens(bounds.limits().maxSequences());
         stats = new SimulationStats(bounds.span());
         for (int i = 0; i < traffic.conversations().size(); i++) {
@@ -162,12 +165,13 @@ final class Simulation {
     }
 
     private Claim claim(Conversation conversation) {
-        return policy.turns() ? new Claim(conversation.priority(), conversation.tenant()) : Claim.ORDINARY;
+        return new Claim(policy.uses(Policy.Part.PRIORITIES) ? conversation.priority() : Claim.ORDINARY.priority(),
+                policy.uses(Policy.Part.FAIRNESS) ? conversation.tenant() : Claim.ORDINARY.tenant());
     }
 
     /// Prefixes are shared within a tenant. As the server does, answers of those that have tools are kept: any may call one.
     private Prefixes prefixes(ConversationRun run) {
-        if (!policy.reuse()) {
+        if (!policy.uses(Policy.Part.REUSE)) {
             return Prefixes.NONE;
         }
         long seed = Passage.seed(run.conversation().tenant());

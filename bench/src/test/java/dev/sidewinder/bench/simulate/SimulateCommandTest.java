@@ -30,11 +30,11 @@ class SimulateCommandTest {
     void comparesAllPoliciesAndWritesEverythingDown() throws IOException {
         String printed = run(0, "--minutes", "1", "--compare", "--json", file("all.json"), "--svg", file("time.svg"), "--csv", file("time.csv"));
 
-        assertThat(printed).contains("synthetic:nano-30b-fp8 on one H100").contains("| fcfs |");
+        assertThat(printed).contains("synthetic:nano-30b-fp8 on one H100").contains("| fcfs |").contains("| fcfs+suspension |").contains("after tools");
         JsonNode runs = new JsonMapper().readTree(folder.resolve("all.json").toFile()).get("runs");
-        assertThat(runs).hasSize(Policies.ALL.size());
-        for (Policy policy : Policies.ALL) {
-            String name = Policies.ALL.size() == 1 ? "" : "-" + policy.name().replaceAll("[^a-zA-Z0-9]+", "-");
+        assertThat(runs).hasSize(Policies.COMPARED.size());
+        for (Policy policy : Policies.COMPARED) {
+            String name = "-" + policy.name().replaceAll("[^a-zA-Z0-9]+", "-");
             assertThat(folder.resolve("time" + name + ".svg")).content().startsWith("<svg");
             assertThat(folder.resolve("time" + name + ".csv")).content().startsWith("from_seconds,running");
         }
@@ -55,7 +55,9 @@ class SimulateCommandTest {
         run(1, "--gpu", "h300", "--minutes", "1");
         assertThat(errors.toString()).contains("no GPU \"h300\" is known").contains("h100");
         run(1, "--policy", "magic", "--minutes", "1");
-        assertThat(errors.toString()).contains("no policy \"magic\" is known; known are [fcfs");
+        assertThat(errors.toString()).contains("no policy \"magic\" is known; known are fcfs, fcfs+PART");
+        run(1, "--policy", "all-magic", "--minutes", "1");
+        assertThat(errors.toString()).contains("no policy \"all-magic\" is known").contains("suspension");
         run(1, "--model", "synthetic:nano-30b-bf16", "--gpu", "h100", "--minutes", "1", "--kv", "int4");
         assertThat(errors.toString()).contains("--kv is \"int4\"");
         run(2, "--minuets", "1");

@@ -21,8 +21,9 @@ import org.junit.jupiter.params.provider.ValueSource;
 class SimulationTest {
 
     private static final Map<TrafficKind, Double> MIXED = Map.of(TrafficKind.CHAT, 2.0, TrafficKind.AGENT, 0.2, TrafficKind.DOCUMENT, 0.02);
-    private static final Policy FCFS = Policies.ALL.getFirst();
-    private static final Policy EVERYTHING = Policies.ALL.getLast();
+    private static final Policy FCFS = Policies.FCFS;
+    private static final Policy EVERYTHING = Policies.ALL;
+    private static final List<Policy> POLICIES = List.of(FCFS, Policies.named("fcfs+suspension+turns"), Policies.named("all-suspension"), EVERYTHING);
     private static final SimulatedModel NANO = SimulatedModels.nano(Gpu.ATTAINED_BANDWIDTH, Gpu.ATTAINED_PRODUCTS);
 
     @Test
@@ -88,7 +89,7 @@ class SimulationTest {
     @Test
     void endsEveryRequestAndLosesNoToken() {
         Traffic traffic = Traffic.generate(MIXED, 90, 9);
-        for (Policy policy : Policies.ALL) {
+        for (Policy policy : POLICIES) {
             // requests come for so long that no turn is left out
             SimulationResult result = simulate(policy, bounds(100_000), traffic);
             GroupStats all = result.all();
@@ -121,7 +122,7 @@ class SimulationTest {
     void keepsItsBooksWhereMemoryIsShort(long seed) {
         SimulatedModel tight = SimulatedModels.nano(new FrameShape(9, 64), new HostShape(8, 400));
         Traffic traffic = Traffic.generate(Map.of(TrafficKind.CHAT, 3.0), 60, seed);
-        for (Policy policy : Policies.ALL) {
+        for (Policy policy : POLICIES) {
             var simulation = new Simulation(tight, bounds(60), policy, traffic);
             simulation.checkEachStep();
             SimulationResult result = simulation.run();

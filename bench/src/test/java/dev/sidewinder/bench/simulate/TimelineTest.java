@@ -61,7 +61,7 @@ class TimelineTest {
     void drawsARunForLightAndForDark() throws Exception {
         Traffic traffic = Traffic.generate(Map.of(TrafficKind.CHAT, 1.0), 60, 1);
         var bounds = new Simulation.Bounds(SimulatedModels.LIMITS, 1024, ReuseEstimate.DEFAULT, new Simulation.Span(60, 0, 1));
-        SimulationResult result = new Simulation(SimulatedModels.nano(1, 1), bounds, Policies.ALL.getLast(), traffic).run();
+        SimulationResult result = new Simulation(SimulatedModels.nano(1, 1), bounds, Policies.ALL, traffic).run();
 
         String svg = TimelinePicture.of(new Heading("a model < 40 GiB & more", "traffic", "bounds"), result);
 
