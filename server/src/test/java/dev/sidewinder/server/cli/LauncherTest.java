@@ -100,7 +100,7 @@ class LauncherTest {
         Path run = repository.resolve(".ci/run");
         Files.createDirectories(run.getParent());
         Files.copy(Path.of("..", ".ci", "run").toRealPath(), run);
-        script(repository.resolve("sidewinder"), "echo \"tested: $*\"");
+        script(repository.resolve("sidewinder"), "echo \"called with $*\"");
         Path bin = Files.createDirectories(folder.resolve("bin"));
         for (String needed : List.of("bash", "dirname", "sh")) {
             Files.createSymbolicLink(bin.resolve(needed), Path.of("/bin").resolve(needed).toRealPath());
@@ -120,7 +120,7 @@ class LauncherTest {
         assertThat(withoutNvcc.status()).isEqualTo(1);
         assertThat(withoutNvcc.errors()).contains("there is no nvcc");
         assertThat(both.status()).isZero();
-        assertThat(both.output()).isEqualTo("tested: --fast\n");
+        assertThat(both.output()).isEqualTo("called with test --fast\n");
     }
 
     @Test
