@@ -35,7 +35,8 @@ public interface Backend extends AutoCloseable {
     }
 
     /// The bytes of a state in the host area: to be read when the step that copies it there has completed, to be written before
-    /// the step that copies it back is launched.
+    /// the step that copies it back is launched. A step has completed ([LaunchedStep#await]) when its copies have, too, also
+    /// those that run beside it.
     ///
     /// @param place in `[0, states)` of the host area
     default MemorySegment hostState(int place) {

@@ -31,6 +31,10 @@ public record MemoryPlan(BackendMemory memory, int maxSequences, int maxModelTok
     /// Sequences that can be suspended at once: the books of more are not worth their heap.
     private static final int MOST_HOST_STATES = 1 << 12;
 
+    /// That a step copies to the host area and back at most, about, where a frame is not larger: a millisecond at 50 GB/s. Copies run
+    /// beside a step on a GPU, and make it longer elsewhere, where steps take longer.
+    private static final long STEP_BYTES = 48L << 20;
+
     private static final double MIB = 1L << 20;
 
     /// What is asked for.
@@ -61,11 +65,11 @@ public record MemoryPlan(BackendMemory memory, int maxSequences, int maxModelTok
                     + " for keys and values: in frames, there is room for " + together);
         }
         int sequences = wish.sequences() > 0 ? wish.sequences() : Math.min(together, wish.mostSequences());
-        return new MemoryPlan(new BackendMemory(frames, host(slotBytes, blockBytes, wish.hostBytes())), sequences,
+        return new MemoryPlan(new BackendMemory(frames, host(slotBytes, blockBytes, wish.hostBytes(), frames)), sequences,
                 (int) Math.min(wish.maxModelTokens(), frames.mostTokens()), slotBytes, blockBytes);
     }
 
-    private static HostShape host(long slotBytes, long blockBytes, long bytes) {
+    private static HostShape host(long slotBytes, long blockBytes, long bytes, FrameShape frames) {
         if (bytes < slotBytes + blockBytes || bytes == 0) {
             return HostShape.NONE;
         }
@@ -73,7 +77,8 @@ public record MemoryPlan(BackendMemory memory, int maxSequences, int maxModelTok
         long left = bytes - states * slotBytes;
         // Without attention layers a block costs nothing; it still counts tokens.
         long blocks = blockBytes == 0 ? MOST_BLOCKS_UNASKED : Math.min(left / blockBytes, Integer.MAX_VALUE / CacheShape.BLOCK_TOKENS);
-        return new HostShape((int) states, (int) blocks);
+        long stepBlocks = blockBytes == 0 ? MOST_BLOCKS_UNASKED : Math.max(frames.blocksPerFrame(), STEP_BYTES / blockBytes);
+        return new HostShape((int) states, (int) blocks, (int) Math.min(stepBlocks, Integer.MAX_VALUE));
     }
 
     /// Memory for the caches where none was set.

@@ -211,9 +211,9 @@ public class FakeBackend implements Backend {
 
     /// What a step needs in place.
     protected void copyBefore(MemoryWork work) {
-        work.ins().forEach(this::copyIn);
         work.blocks().forEach(this::copyBlock);
         work.restores().forEach(this::copyState);
+        work.ins().forEach(this::copyIn);
         work.outs().forEach(this::copyOut);
     }
 

@@ -97,7 +97,7 @@ class MemoryPlanTest {
     @Test
     void plansTheHostAreaForManyShortSequencesOrOneLong() {
         MemoryPlan plan = MemoryPlan.of(STATE, BLOCK, new Wish(100_000, 40_000, 0, 256, 1000));
-        assertThat(plan.memory().host()).isEqualTo(new HostShape(5, (40_000 - 5 * 4000) / 2048));
+        assertThat(plan.memory().host()).isEqualTo(new HostShape(5, (40_000 - 5 * 4000) / 2048, (48 << 20) / 2048));
         assertThat(plan.hostBytes()).isLessThanOrEqualTo(40_000);
         assertThat(MemoryPlan.of(STATE, BLOCK, new Wish(100_000, STATE + BLOCK - 1, 0, 256, 1000)).memory().host())
                 .as("not even one").isEqualTo(HostShape.NONE);

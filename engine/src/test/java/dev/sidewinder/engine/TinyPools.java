@@ -19,7 +19,12 @@ final class TinyPools {
             case 1 -> alike ? new HostShape(1 + random.nextInt(2), random.nextInt(8)) : HostShape.NONE;
             default -> all(frames);
         };
-        return backends(vocabSize, new BackendMemory(frames, host), alike);
+        return backends(vocabSize, new BackendMemory(frames, paced(random, host)), alike);
+    }
+
+    /// With all copies in one step, or over several.
+    private static HostShape paced(Random random, HostShape host) {
+        return random.nextBoolean() ? host : host.withStepBlocks(1 + random.nextInt(6));
     }
 
     /// Three slots and eight blocks, and always a host area: who grows has others leave.
@@ -27,7 +32,7 @@ final class TinyPools {
         FrameShape frames = FrameShape.holding(3, 8, 1 + random.nextInt(2));
         boolean alike = random.nextInt(3) > 0;
         HostShape host = alike && random.nextBoolean() ? new HostShape(1 + random.nextInt(2), 1 + random.nextInt(8)) : all(frames);
-        return backends(vocabSize, new BackendMemory(frames, host), alike);
+        return backends(vocabSize, new BackendMemory(frames, paced(random, host)), alike);
     }
 
     private static HostShape all(FrameShape frames) {

@@ -22,8 +22,8 @@ import java.util.random.RandomGenerator;
 /// fenced, or in the tree and can be evicted, so a sequence within its promise never waits for another one, at most for
 /// steps under way. That the sum can be done in blocks is shown at [FramePool].
 ///
-/// **Suspension** moves a sequence to the host area and frees all it has here; it comes back bit for bit. Whom to suspend is the
-/// scheduler's choice.
+/// **Suspension** moves a sequence to the host area and frees all it has here, step by step ([HostTraffic]); it comes back bit for bit.
+/// Whom to suspend is the scheduler's choice; as long as one is leaving, those that lack room are told to wait for steps.
 ///
 /// **Order of eviction.** What nobody can use goes first, then states by their worth; a new state only displaces one that
 /// is worth less. What runs is never taken from here.
@@ -52,7 +52,7 @@ public final class FrameCache {
         index = new PrefixIndex(pool, estimate, random);
         work = new WorkQueue(pool, fence);
         supply = new FrameSupply(pool, index, work, tally);
-        suspensions = new Suspensions(host, fence, work);
+        suspensions = new Suspensions(host, fence, pool, index, work);
     }
 
     /// For whoever runs sequences that have nothing to do with each other: nothing is kept or suspended.
@@ -145,7 +145,7 @@ public final class FrameCache {
         int blocks = CacheShape.blocksFor(wish.promiseTokens());
         int mostShared = wish.partition().isPresent() ? (wish.promptTokens() - 1) / CacheShape.BLOCK_TOKENS : 0;
         if (!canCommit(Math.max(0, blocks - mostShared))) {
-            return new WaitForOthers();
+            return waitForRoom();
         }
         PrefixMatch match = wish.partition().map(each -> index.lookup(each, wish.tokens(), wish.promptTokens() - 1))
                 .orElse(PrefixMatch.NOTHING);
@@ -161,7 +161,7 @@ public final class FrameCache {
         int shared = match.stateTokens() / CacheShape.BLOCK_TOKENS;
         int missing = Math.max(0, blocks - shared);
         if (!canCommit(missing)) {
-            return new WaitForOthers();
+            return waitForRoom();
         }
         CacheExplanation found = explain(wish);
         int slot = supply.takeSlot(match.slot());
@@ -197,10 +197,19 @@ public final class FrameCache {
         return (long) committedBlocks() + shape.blocksPerFrame() + blocks <= shape.blocks();
     }
 
+    /// As long as somebody leaves, nobody else has to.
+    private MemoryAdmission waitForRoom() {
+        return suspensions.traffic().isEmptying() ? new WaitForSteps() : new WaitForOthers();
+    }
+
+    boolean comesNext(Arrival arrival) {
+        return suspensions.traffic().comesNext(arrival);
+    }
+
     Growth grow(SequenceMemory memory, int missing) {
         int unpromised = Math.max(0, missing - memory.promisedBlocks());
         if (committedBlocks() + unpromised > shape.blocks()) {
-            return Growth.NO_ROOM;
+            return suspensions.traffic().isEmptying() ? Growth.AFTER_STEPS : Growth.NO_ROOM;
         }
         if (!supply.makeRoom(missing)) {
             return Growth.AFTER_STEPS;
@@ -295,9 +304,9 @@ public final class FrameCache {
         int whole = computed / CacheShape.BLOCK_TOKENS;
         int missing = Math.max(CacheShape.blocksFor(computed), CacheShape.blocksFor(promiseTokens)) - whole;
         if (!canCommit(missing)) {
-            return new WaitForOthers();
+            return waitForRoom();
         }
-        int slot = supply.takeSlot(NONE);
+        int slot = memory.isOnItsWay() ? NONE : supply.takeSlot(NONE);
         if (slot == NONE) {
             return new WaitForSteps();
         }
@@ -327,10 +336,15 @@ public final class FrameCache {
     }
 
     Optional<SuspendedMemory> suspend(SequenceMemory memory, int[] there) {
+        if (memory.isOnItsWay()) {
+            SuspendedMemory before = suspensions.turnBack(memory.arrival());
+            giveBack(memory);
+            return Optional.of(before);
+        }
         Optional<Partition> partition = memory.node() == NONE ? Optional.empty() : Optional.of(index.partition(memory.node()));
         Optional<SuspendedMemory> suspended = suspensions.suspend(this, memory, partition, there);
         if (suspended.isPresent()) {
-            giveBack(memory);
+            withdraw(memory);
         }
         return suspended;
     }
@@ -343,7 +357,7 @@ public final class FrameCache {
         int held = suspended.blockCount();
         int missing = Math.max(held, CacheShape.blocksFor(promiseTokens));
         if (!canCommit(missing)) {
-            return new WaitForOthers();
+            return waitForRoom();
         }
         if (!suspensions.isCopied(suspended)) {
             return new WaitForSteps();
@@ -363,7 +377,7 @@ public final class FrameCache {
         if (held > 0) {
             grow(memory, held);
         }
-        suspensions.resume(suspended, memory);
+        memory.isOnItsWay(suspensions.resume(suspended, memory));
         return new Granted(memory);
     }
 
@@ -377,7 +391,7 @@ public final class FrameCache {
     }
 
     SuspendedMemory share(SuspendedMemory suspended) {
-        return suspensions.share(this, suspended);
+        return suspensions.share(suspended);
     }
 
     boolean isThere(SuspendedMemory suspended) {
@@ -388,12 +402,21 @@ public final class FrameCache {
         suspensions.drop(suspended);
     }
 
-    void giveBack(SequenceMemory memory) {
+    /// Takes a sequence out whose slot and blocks somebody else gives back.
+    private void withdraw(SequenceMemory memory) {
         // A copy that is queued still runs, for nothing: both slots are marked as touched by the step to come.
         for (SequenceMemory.Pending pending : memory.pending()) {
             pool.giveBackSlot(pending.slot());
         }
         promised -= memory.promisedBlocks();
+        sequences--;
+    }
+
+    void giveBack(SequenceMemory memory) {
+        if (memory.isOnItsWay()) {
+            suspensions.abandon(memory.arrival());
+        }
+        withdraw(memory);
         // The last block first: blocks given back last are taken first, and the first block of a sequence is touched most.
         for (int i = memory.blockCount() - 1; i >= 0; i--) {
             pool.touchBlock(memory.name(i), fence.launched());
@@ -404,12 +427,11 @@ public final class FrameCache {
         if (memory.node() != NONE) {
             index.leave(memory.node());
         }
-        sequences--;
     }
 
     /// Whether copies are queued that no step has been launched with.
     public boolean hasWork() {
-        return !work.isEmpty();
+        return !work.isEmpty() || !suspensions.traffic().isEmpty();
     }
 
     /// A step is launched: it may touch everything that is held now, and takes all queued copies with it.
@@ -418,6 +440,7 @@ public final class FrameCache {
     /// @return what to copy with it
     public MemoryWork launch(long step) {
         supply.prepare();
+        suspensions.traffic().handOut();
         fence.launch(step);
         return work.take();
     }

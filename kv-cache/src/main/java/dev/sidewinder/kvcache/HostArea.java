@@ -31,6 +31,10 @@ final class HostArea {
         return freeCount;
     }
 
+    int holders(int index) {
+        return holders[index];
+    }
+
     int fenced() {
         return fenced.size();
     }

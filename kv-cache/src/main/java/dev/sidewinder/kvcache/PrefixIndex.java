@@ -139,9 +139,16 @@ final class PrefixIndex {
 
     /// Takes a sequence away from where it stands.
     void leave(int node) {
-        int parent;
-        for (int each = node; each != NONE; each = parent) {
-            parent = nodes.parent(each);
+        retreat(node, -1);
+    }
+
+    /// Leads a sequence back to a depth, or to nowhere at -1.
+    ///
+    /// @return the node it stands at now
+    int retreat(int node, int depth) {
+        int each = node;
+        while (each != NONE && nodes.depth(each) > depth) {
+            int parent = nodes.parent(each);
             if (--locks[each] == 0) {
                 unlockedBlocks += nodes.depth(each) > 0 ? 1 : 0;
                 if (isDead(each)) {
@@ -149,7 +156,9 @@ final class PrefixIndex {
                 }
                 dropRootIfEmpty(each);
             }
+            each = parent;
         }
+        return each;
     }
 
     /// The KV blocks on the way to a node, in order; `names` has room for them.

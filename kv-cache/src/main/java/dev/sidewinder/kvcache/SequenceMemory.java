@@ -29,6 +29,8 @@ public final class SequenceMemory implements Allocation, AutoCloseable {
     private final ArrayDeque<Pending> pending = new ArrayDeque<>(2);
     /// Where the latest state stands that the next such one takes the place of; 0 when there is none.
     private int latestPosition;
+    /// Null when all of it is here.
+    private Arrival arrival;
     private boolean closed;
 
     /// @param names      blocks it begins with, already held for it
@@ -78,11 +80,15 @@ public final class SequenceMemory implements Allocation, AutoCloseable {
         return promised;
     }
 
-    /// Makes the blocks cover tokens `[from, to)`, which the next step will write.
+    /// Makes the blocks cover tokens `[from, to)`, which the next step will write. One that comes back from the host waits until that
+    /// step brings the last of it.
     ///
     /// @throws IllegalStateException when it would write into a block that others hold, too
     public Growth reserve(int from, int to) {
         requireOpen("reserved blocks for");
+        if (arrival != null && !cache.comesNext(arrival)) {
+            return Growth.AFTER_STEPS;
+        }
         for (int i = from / CacheShape.BLOCK_TOKENS; i < Math.min(blockCount, CacheShape.blocksFor(to)); i++) {
             if (cache.pool().holders(names[i]) != 1) {
                 throw new IllegalStateException("tokens " + from + " to " + to + " would be written into block " + i
@@ -174,7 +180,7 @@ public final class SequenceMemory implements Allocation, AutoCloseable {
         }
     }
 
-    /// Moves everything to the host area with the next step, and closes this. A state that was to be kept is not.
+    /// Moves everything to the host area with the next steps, and closes this. A state that was to be kept is not.
     ///
     /// @return empty when there is no room for it in the host area; nothing has changed then
     public Optional<SuspendedMemory> suspend() {
@@ -218,6 +224,23 @@ public final class SequenceMemory implements Allocation, AutoCloseable {
     }
 
     // For the cache.
+
+    void isOnItsWay(Arrival from) {
+        arrival = from;
+    }
+
+    void isHere() {
+        arrival = null;
+    }
+
+    boolean isOnItsWay() {
+        return arrival != null;
+    }
+
+    /// Null when all of it is here.
+    Arrival arrival() {
+        return arrival;
+    }
 
     /// Stands at this depth of the tree from now on, or deeper. A block that two sequences share must lie on the paths of
     /// both before the tree may hold it, or the tree would count it as its own when one of them has ended.

@@ -14,17 +14,18 @@ public final class SuspendedMemory implements AutoCloseable {
     private final int reusedTokens;
     private final int state;
     private final int[] blocks;
-    /// The step with which it is copied to the host.
-    private final long copiedWith;
+    /// How it comes or came to the host; empty when somebody wrote it there.
+    private final Optional<Departure> departure;
     private boolean closed;
 
-    SuspendedMemory(FrameCache cache, Optional<Partition> partition, int reusedTokens, int state, int[] blocks, long copiedWith) {
+    SuspendedMemory(FrameCache cache, Optional<Partition> partition, int reusedTokens, int state, int[] blocks,
+            Optional<Departure> departure) {
         this.cache = cache;
         this.partition = partition;
         this.reusedTokens = reusedTokens;
         this.state = state;
         this.blocks = blocks;
-        this.copiedWith = copiedWith;
+        this.departure = departure;
     }
 
     /// KV blocks it has.
@@ -32,7 +33,8 @@ public final class SuspendedMemory implements AutoCloseable {
         return blocks.length;
     }
 
-    /// Gives it memory on the device again, into which the next step copies what was suspended, bit for bit.
+    /// Gives it memory on the device again, into which the next steps copy what was suspended, bit for bit. As long as they have not,
+    /// [SequenceMemory#reserve] asks to wait.
     ///
     /// @param promiseTokens as in [MemoryWish]
     public MemoryAdmission resume(int promiseTokens) {
@@ -48,7 +50,7 @@ public final class SuspendedMemory implements AutoCloseable {
         return cache.share(this);
     }
 
-    /// Whether the step that copies it to the host has completed: what lies at its places can be read from then on.
+    /// Whether the steps that copy it to the host have completed: what lies at its places can be read from then on.
     public boolean isThere() {
         requireOpen();
         return cache.isThere(this);
@@ -98,7 +100,17 @@ public final class SuspendedMemory implements AutoCloseable {
         return blocks;
     }
 
+    /// The step with which the last of it is copied to the host; later than any as long as that is not known.
     long copiedWith() {
-        return copiedWith;
+        return departure.map(Departure::copiedWith).orElse(0L);
+    }
+
+    Optional<Departure> departure() {
+        return departure;
+    }
+
+    /// The same for somebody else who holds it.
+    SuspendedMemory again() {
+        return new SuspendedMemory(cache, partition, reusedTokens, state, blocks.clone(), departure);
     }
 }

@@ -3,24 +3,28 @@ package dev.sidewinder.kvcache;
 import java.util.Arrays;
 import java.util.Optional;
 
-/// The host area, and who is in it.
+/// The host area, who is in it, and who is on the way there or back.
 final class Suspensions {
 
     private final StepFence fence;
-    private final WorkQueue work;
     private final HostArea states;
     private final HostArea blocks;
+    private final HostTraffic traffic;
 
-    Suspensions(HostShape shape, StepFence fence, WorkQueue work) {
+    Suspensions(HostShape shape, StepFence fence, FramePool pool, PrefixIndex index, WorkQueue work) {
         this.fence = fence;
-        this.work = work;
         states = new HostArea(shape.states(), fence);
         blocks = new HostArea(shape.blocks(), fence);
+        traffic = new HostTraffic(pool, index, work, fence, states, blocks, shape.stepBlocks());
     }
 
     /// Whether there is a host area.
     boolean hasRoom() {
         return states.size() > 0;
+    }
+
+    HostTraffic traffic() {
+        return traffic;
     }
 
     /// States in the host area, those included that a step still copies.
@@ -32,7 +36,7 @@ final class Suspensions {
         return blocks.size() - blocks.free();
     }
 
-    /// Queues the copies of a sequence to the host; empty when there is no room for it.
+    /// Takes over all that a sequence holds, to bring it to the host; empty when there is no room for it.
     ///
     /// @param shared places of its first blocks, which are there already
     Optional<SuspendedMemory> suspend(FrameCache cache, SequenceMemory memory, Optional<Partition> partition, int[] shared) {
@@ -52,8 +56,15 @@ final class Suspensions {
                 copies[i] = blocks.take();
             }
         }
-        work.copyOut(memory, state, copies, shared.length);
-        return Optional.of(new SuspendedMemory(cache, partition, memory.reusedTokens(), state, copies, fence.launched() + 1));
+        var departure = new Departure(memory, state, copies, shared.length);
+        traffic.depart(departure);
+        return Optional.of(new SuspendedMemory(cache, partition, memory.reusedTokens(), state, copies, Optional.of(departure)));
+    }
+
+    /// What a sequence goes back to that had not wholly come from there.
+    SuspendedMemory turnBack(Arrival arrival) {
+        traffic.stop(arrival);
+        return arrival.from.again();
     }
 
     /// Takes places for what somebody writes there; empty when there is no room.
@@ -66,17 +77,16 @@ final class Suspensions {
         for (int i = 0; i < count; i++) {
             places[i] = blocks.take();
         }
-        return Optional.of(new SuspendedMemory(cache, partition, 0, state, places, fence.completed()));
+        return Optional.of(new SuspendedMemory(cache, partition, 0, state, places, Optional.empty()));
     }
 
     /// A second hold on the same places.
-    SuspendedMemory share(FrameCache cache, SuspendedMemory suspended) {
+    SuspendedMemory share(SuspendedMemory suspended) {
         states.share(suspended.state());
         for (int block : suspended.blocks()) {
             blocks.share(block);
         }
-        return new SuspendedMemory(cache, suspended.partition(), suspended.reusedTokens(), suspended.state(),
-                suspended.blocks().clone(), suspended.copiedWith());
+        return suspended.again();
     }
 
     /// Whether the copies to the host have been launched, so that copies back can follow.
@@ -89,21 +99,27 @@ final class Suspensions {
         return suspended.copiedWith() <= fence.completed();
     }
 
-    /// Queues the copies back into a sequence that has its slot and as many blocks.
-    void resume(SuspendedMemory suspended, SequenceMemory memory) {
-        work.copyIn(memory, suspended.state(), suspended.blocks());
-        giveBack(suspended, fence.launched() + 1);
+    /// Sends a sequence back into memory that has a slot and as many blocks.
+    Arrival resume(SuspendedMemory suspended, SequenceMemory memory) {
+        var arrival = new Arrival(memory, suspended);
+        traffic.arrive(arrival);
+        return arrival;
+    }
+
+    /// A sequence ends that had not wholly come back.
+    void abandon(Arrival arrival) {
+        traffic.stop(arrival);
+        traffic.giveBackPlaces(arrival.from, fence.launched());
     }
 
     void drop(SuspendedMemory suspended) {
-        giveBack(suspended, suspended.copiedWith());
+        traffic.giveBackPlaces(suspended, Math.min(suspended.copiedWith(), fence.launched()));
+        suspended.departure().filter(departure -> !departure.isDone() && isUnwanted(departure)).ifPresent(traffic::cutShort);
     }
 
-    private void giveBack(SuspendedMemory suspended, long step) {
-        states.giveBack(suspended.state(), step);
-        for (int block : suspended.blocks()) {
-            blocks.giveBack(block, step);
-        }
+    /// Whether nobody holds the state in the host area but the sequence that is on its way there.
+    private boolean isUnwanted(Departure departure) {
+        return states.holders(departure.state) == (departure.stateLeft ? 0 : 1);
     }
 
     void completed() {

@@ -54,27 +54,14 @@ final class WorkQueue {
         pool.touchSlot(to, nextStep());
     }
 
-    /// A sequence's state and blocks go to the host.
-    ///
-    /// @param state  index in the host area
-    /// @param copies indices of blocks in the host area
-    /// @param first  the first of them that is not there yet
-    void copyOut(SequenceMemory memory, int state, int[] copies, int first) {
-        copyHost(outs, memory, state, copies, first);
+    /// To the host area; the caller touches what is copied.
+    void copyOut(HostCopy.Kind kind, int device, int host) {
+        outs.add(new HostCopy(kind, device, host));
     }
 
-    /// A sequence's state and first blocks come from the host.
-    void copyIn(SequenceMemory memory, int state, int[] copies) {
-        copyHost(ins, memory, state, copies, 0);
-    }
-
-    private void copyHost(List<HostCopy> queue, SequenceMemory memory, int state, int[] copies, int first) {
-        queue.add(new HostCopy(HostCopy.Kind.STATE, memory.slot(), state));
-        pool.touchSlot(memory.slot(), nextStep());
-        for (int i = first; i < copies.length; i++) {
-            queue.add(new HostCopy(HostCopy.Kind.BLOCK, memory.block(i), copies[i]));
-            pool.touchBlock(memory.name(i), nextStep());
-        }
+    /// From the host area, as [#copyOut].
+    void copyIn(HostCopy.Kind kind, int device, int host) {
+        ins.add(new HostCopy(kind, device, host));
     }
 
     boolean isEmpty() {

@@ -98,7 +98,6 @@ final class FakeMemory {
     /// @return its number
     long complete() {
         Step step = underWay.remove();
-        step.work().ins().forEach(this::copyIn);
         for (BlockCopy copy : step.work().blocks()) {
             long[] content = blocks[copy.from()].clone();
             for (int i = 0; i < content.length; i++) {
@@ -110,6 +109,7 @@ final class FakeMemory {
                 writeState(copy.to(), states[copy.from()]);
             }
         }
+        step.work().ins().forEach(this::copyIn);
         List<HostCopy> outs = step.work().outs();
         boolean loses = fault == Fault.SUSPENDED_WITHOUT_ITS_LAST_BLOCK && !outs.isEmpty();
         (loses ? outs.subList(0, outs.size() - 1) : outs).forEach(this::copyOut);

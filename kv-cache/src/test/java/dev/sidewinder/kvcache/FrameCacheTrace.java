@@ -70,7 +70,8 @@ final class FrameCacheTrace {
         this.completesEarly = completesEarly;
         mostLive = 1 + random.nextInt(8);
         shape = new FrameShape(3 + random.nextInt(random.nextBoolean() ? 4 : 40), 1 + random.nextInt(8));
-        var host = new HostShape(random.nextInt(3), random.nextInt(24));
+        int stepBlocks = random.nextBoolean() ? Integer.MAX_VALUE : 1 + random.nextInt(10);
+        var host = new HostShape(random.nextInt(3), random.nextInt(24), stepBlocks);
         cache = new FrameCache(shape, host, new ReuseEstimate(20, 1000), random);
         memory = new FakeMemory(shape, host, fault);
     }
@@ -110,8 +111,11 @@ final class FrameCacheTrace {
     }
 
     private void drain() {
-        if (cache.hasWork()) {
+        while (cache.hasWork()) {
             launchNow(List.of(), List.of());
+            while (memory.stepsUnderWay() > 1) {
+                complete();
+            }
         }
         while (memory.stepsUnderWay() > 0) {
             complete();

@@ -59,10 +59,10 @@ class SuspensionTest {
         // and comes back from where it went to
         SequenceMemory again = ((Granted) suspended.resume(310)).memory();
         MemoryWork in = runStep();
-        assertThat(in.ins()).extracting(HostCopy::host).isEqualTo(out.outs().stream().map(HostCopy::host).toList());
-        assertThat(in.ins().getFirst().device()).isEqualTo(again.slot());
-        assertThat(in.ins().subList(1, 4)).extracting(HostCopy::device)
+        assertThat(in.ins().subList(0, 3)).extracting(HostCopy::host).isEqualTo(out.outs().subList(1, 4).stream().map(HostCopy::host).toList());
+        assertThat(in.ins().subList(0, 3)).extracting(HostCopy::device)
                 .containsExactly(again.block(0), again.block(1), again.block(2));
+        assertThat(in.ins().getLast()).isEqualTo(new HostCopy(HostCopy.Kind.STATE, again.slot(), out.outs().getFirst().host()));
         assertThat(cache.suspendedSequences()).isZero();
         assertThat(cache.suspendedBlocks()).isZero();
         again.close();
@@ -223,7 +223,7 @@ class SuspensionTest {
         // then the next step copies from there
         MemoryWork in = runStep();
         assertThat(in.ins()).hasSize(3);
-        assertThat(in.ins().getFirst().kind()).isEqualTo(HostCopy.Kind.STATE);
+        assertThat(in.ins().getLast().kind()).isEqualTo(HostCopy.Kind.STATE);
         assertThat(memory.blockCount()).isEqualTo(2);
         memory.close();
         runStep();
@@ -239,5 +239,148 @@ class SuspensionTest {
         assertThat(suspended.isThere()).isTrue();
         suspended.close();
         runStep();
+    }
+
+    // ---- more than a step copies: two blocks, or a state by itself
+
+    private final FrameCache sliced = new FrameCache(new FrameShape(6, 4), new HostShape(2, 9, 2), ReuseEstimate.DEFAULT, new Random(7));
+
+    private SequenceMemory admitSliced(int promptTokens) {
+        var wish = new MemoryWish(Optional.of(new Partition(1, 1)), prompt, promptTokens, promptTokens);
+        SequenceMemory memory = ((Granted) sliced.admit(wish)).memory();
+        assertThat(memory.reserve(memory.reusedTokens(), promptTokens)).isEqualTo(Growth.GRANTED);
+        return memory;
+    }
+
+    private MemoryWork runSlicedStep() {
+        MemoryWork work = sliced.launch(++step);
+        sliced.checkInvariants();
+        sliced.stepCompleted(step);
+        sliced.checkInvariants();
+        return work;
+    }
+
+    @Test
+    void aLongSequenceLeavesOverSeveralSteps() {
+        // given five blocks and a state, 9 of the pool's 24 blocks
+        SequenceMemory memory = admitSliced(600);
+        runSlicedStep();
+        assertThat(sliced.committedBlocks()).isEqualTo(9);
+        SuspendedMemory suspended = memory.suspend().orElseThrow();
+
+        // then what has been handed out comes free with its step, from the end of the sequence on
+        assertThat(runSlicedStep().outs()).extracting(HostCopy::kind).containsExactly(HostCopy.Kind.STATE);
+        assertThat(sliced.committedBlocks()).isEqualTo(5);
+        assertThat(runSlicedStep().outs()).hasSize(2);
+        assertThat(sliced.committedBlocks()).isEqualTo(3);
+        assertThat(sliced.pool().freeBlocks()).isEqualTo(21);
+        assertThat(suspended.resume(600)).as("before the rest has gone").isInstanceOf(WaitForSteps.class);
+        assertThat(runSlicedStep().outs()).hasSize(2);
+        assertThat(sliced.hasWork()).isTrue();
+        assertThat(suspended.isThere()).isFalse();
+        sliced.launch(++step);
+        assertThat(sliced.hasWork()).isFalse();
+        assertThat(suspended.isThere()).as("the last step is under way").isFalse();
+        sliced.stepCompleted(step);
+        assertThat(suspended.isThere()).isTrue();
+        assertThat(sliced.pool().freeFrames()).isEqualTo(6);
+
+        // and comes back over as many, and runs with the one that brings the last of it
+        SequenceMemory again = ((Granted) suspended.resume(601)).memory();
+        for (int each = 0; each < 3; each++) {
+            assertThat(again.reserve(600, 601)).isEqualTo(Growth.AFTER_STEPS);
+            assertThat(again.fork(prompt, 600, 601)).isInstanceOf(WaitForSteps.class);
+            assertThat(runSlicedStep().ins()).extracting(HostCopy::kind).containsOnly(HostCopy.Kind.BLOCK);
+        }
+        assertThat(again.reserve(600, 601)).isEqualTo(Growth.GRANTED);
+        assertThat(runSlicedStep().ins()).extracting(HostCopy::kind).containsExactly(HostCopy.Kind.STATE);
+        assertThat(sliced.suspendedBlocks()).isZero();
+        again.close();
+        runSlicedStep();
+    }
+
+    @Test
+    void nobodyElseIsPushedOutWhileSomebodyLeaves() {
+        SequenceMemory large = admitSliced(600);
+        SequenceMemory other = admitSliced(600);
+        SequenceMemory third = admitSliced(200);
+        assertThat(sliced.committedBlocks()).as("the whole pool").isEqualTo(9 + 9 + 6);
+        large.suspend().orElseThrow();
+
+        var wish = new MemoryWish(Optional.empty(), prompt, 600, 600);
+        assertThat(sliced.admit(wish)).isInstanceOf(WaitForSteps.class);
+        while (sliced.hasWork()) {
+            runSlicedStep();
+        }
+        SequenceMemory next = ((Granted) sliced.admit(wish)).memory();
+        assertThat(sliced.admit(wish)).isInstanceOf(WaitForOthers.class);
+        next.close();
+        other.close();
+        third.close();
+        runSlicedStep();
+    }
+
+    @Test
+    void whoIsNotResumedAnyMoreStopsLeaving() {
+        SequenceMemory memory = admitSliced(600);
+        runSlicedStep();
+        SuspendedMemory suspended = memory.suspend().orElseThrow();
+        SuspendedMemory second = suspended.share();
+        runSlicedStep();
+        runSlicedStep();
+
+        suspended.close();
+        assertThat(sliced.hasWork()).as("somebody else holds it").isTrue();
+        second.close();
+
+        assertThat(sliced.hasWork()).isFalse();
+        assertThat(sliced.pool().freeFrames()).isEqualTo(6);
+        assertThat(sliced.suspendedBlocks()).isZero();
+        assertThat(sliced.suspendedSequences()).isZero();
+        sliced.checkInvariants();
+    }
+
+    @Test
+    void whoHasToLeaveAgainOnItsWayBackTurnsRound() {
+        SequenceMemory memory = admitSliced(600);
+        SuspendedMemory suspended = memory.suspend().orElseThrow();
+        while (sliced.hasWork()) {
+            runSlicedStep();
+        }
+        int[] places = IntStream.range(0, 5).map(suspended::blockPlace).toArray();
+        SequenceMemory again = ((Granted) suspended.resume(600)).memory();
+        runSlicedStep();
+
+        SuspendedMemory before = again.suspend().orElseThrow();
+
+        assertThat(again.isClosed()).isTrue();
+        assertThat(sliced.hasWork()).as("it is there already").isFalse();
+        assertThat(before.isThere()).isTrue();
+        assertThat(IntStream.range(0, 5).map(before::blockPlace).toArray()).isEqualTo(places);
+        runSlicedStep();
+        assertThat(sliced.pool().freeFrames()).isEqualTo(6);
+        SequenceMemory third = ((Granted) before.resume(600)).memory();
+        runSlicedStep();
+        // and who ends on its way back leaves nothing behind
+        third.close();
+        assertThat(sliced.hasWork()).isFalse();
+        runSlicedStep();
+        assertThat(sliced.pool().freeFrames()).isEqualTo(6);
+        assertThat(sliced.suspendedBlocks()).isZero();
+    }
+
+    @Test
+    void aStateGoesByItselfWhereAStepCopiesLess() {
+        var one = new FrameCache(new FrameShape(6, 4), new HostShape(2, 9, 1), ReuseEstimate.DEFAULT, new Random(7));
+        SequenceMemory memory = ((Granted) one.admit(new MemoryWish(Optional.empty(), prompt, 200, 200))).memory();
+        assertThat(memory.reserve(0, 200)).isEqualTo(Growth.GRANTED);
+        SuspendedMemory suspended = memory.suspend().orElseThrow();
+        for (int each = 0; each < 3; each++) {
+            assertThat(one.launch(++step).outs()).hasSize(1);
+            one.stepCompleted(step);
+        }
+        assertThat(one.hasWork()).isFalse();
+        suspended.close();
+        one.checkInvariants();
     }
 }

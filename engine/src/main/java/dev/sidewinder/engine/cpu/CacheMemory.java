@@ -67,14 +67,14 @@ final class CacheMemory {
 
     /// Copies what has to be in place before a step.
     void before(MemoryWork work) {
-        for (HostCopy copy : work.ins()) {
-            device(copy).copyFrom(host(copy));
-        }
         for (BlockCopy copy : work.blocks()) {
             block(copy.to()).copyFrom(block(copy.from()));
         }
         for (StateCopy copy : work.restores()) {
             slot(copy.to()).copyFrom(slot(copy.from()));
+        }
+        for (HostCopy copy : work.ins()) {
+            device(copy).copyFrom(host(copy));
         }
         for (HostCopy copy : work.outs()) {
             host(copy).copyFrom(device(copy));

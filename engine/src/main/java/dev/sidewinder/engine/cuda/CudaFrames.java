@@ -1,6 +1,8 @@
 package dev.sidewinder.engine.cuda;
 
+import dev.sidewinder.cuda.device.CudaException;
 import dev.sidewinder.cuda.device.Device;
+import dev.sidewinder.cuda.device.Event;
 import dev.sidewinder.cuda.device.PinnedMemory;
 import dev.sidewinder.cuda.device.Stream;
 import dev.sidewinder.engine.BackendMemory;
@@ -10,19 +12,30 @@ import dev.sidewinder.kvcache.HostCopy;
 import dev.sidewinder.kvcache.HostShape;
 import dev.sidewinder.kvcache.MemoryWork;
 import dev.sidewinder.kvcache.StateCopy;
+import dev.sidewinder.scheduler.Batch;
+import dev.sidewinder.scheduler.BatchEntry;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.Optional;
 
 /// States and KV blocks of all sequences in one region of the device, and those of suspended ones in pinned memory of the
-/// host, states first. Works off what the scheduler wants copied: launches only, on the step's own stream, so that a copy waits
-/// for the steps before it and the steps behind wait for it.
+/// host, states first. Works off what the scheduler wants copied, and launches only.
+///
+/// Copies within the device run on the step's own stream. Those between device and host have a stream of their own, which waits for
+/// all that came before and runs beside the step: they touch nothing that it does ([MemoryWork]), and take from it no more than
+/// a fiftieth of the memory's bandwidth. Only a step one of whose sequences they bring waits for them before it begins; every
+/// step waits for them before it ends, so whoever reuses memory when the step has completed knows them done.
 ///
 /// Blocks that lie next to each other on both sides are copied in one go: a call costs a few microseconds, as much as copying
 /// a hundred KiB from the host.
 final class CudaFrames implements AutoCloseable {
 
     private final Stream stream;
+    private final Stream hostStream;
+    /// What the copies between device and host wait for, and where they end.
+    private final Event begun;
+    private final Event copied;
+    private boolean copies;
     private final CacheLayout layout;
     private final HostShape hostShape;
     private final long region;
@@ -35,6 +48,9 @@ final class CudaFrames implements AutoCloseable {
     /// @param firstSlot frame of slot 0: 0, unless slots and blocks are counted apart
     CudaFrames(Device device, CacheLayout layout, BackendMemory memory, long region, int firstSlot) {
         this.stream = device.stream();
+        hostStream = device.newStream();
+        begun = device.newEvent();
+        copied = device.newEvent();
         this.layout = layout;
         this.region = region;
         this.firstSlot = firstSlot;
@@ -55,12 +71,40 @@ final class CudaFrames implements AutoCloseable {
                 Math.multiplyExact(shape.blocks(), layout.blockBytes()));
     }
 
-    /// Has everything copied that the step is to find.
-    void prepare(MemoryWork work) {
-        copyIn(work.ins());
+    /// Has everything copied that a step is to find, and what is to be copied beside it.
+    void prepare(Batch batch) {
+        MemoryWork work = batch.memory();
         copyBlocks(work.blocks());
         copyStates(work.restores());
+        copies = !work.ins().isEmpty() || !work.outs().isEmpty();
+        if (!copies) {
+            return;
+        }
+        stream.record(begun);
+        hostStream.waitFor(begun);
+        copyIn(work.ins());
         copyOut(work.outs());
+        hostStream.record(copied);
+        if (brings(work, batch.entries())) {
+            stream.waitFor(copied);
+        }
+    }
+
+    /// Whether a sequence of the step has its state from the host with it.
+    private static boolean brings(MemoryWork work, List<BatchEntry> entries) {
+        for (HostCopy copy : work.ins()) {
+            if (copy.kind() == HostCopy.Kind.STATE && entries.stream().anyMatch(entry -> entry.allocation().slot() == copy.device())) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    /// Lets what follows, the end of the step above all, wait for what is copied beside it.
+    void finish() {
+        if (copies) {
+            stream.waitFor(copied);
+        }
     }
 
     /// Has the states copied that are to be kept as the step leaves them.
@@ -70,6 +114,7 @@ final class CudaFrames implements AutoCloseable {
 
     /// Fills what a sequence holds with zeros.
     void erase(Allocation memory) {
+        finish();
         stream.fill(slot(memory.slot()), (byte) 0, layout.slotBytes());
         for (int i = 0; i < memory.blockCount(); i++) {
             stream.fill(block(memory.block(i)), (byte) 0, layout.blockBytes());
@@ -105,7 +150,7 @@ final class CudaFrames implements AutoCloseable {
             switch (copy.kind()) {
                 case STATE -> {
                     copyIn(run);
-                    stream.copyToDevice(slot(copy.device()), hostState(copy.host()), layout.slotBytes());
+                    hostStream.copyToDevice(slot(copy.device()), hostState(copy.host()), layout.slotBytes());
                 }
                 case BLOCK -> {
                     if (!run.canTake(copy.host(), copy.device())) {
@@ -119,7 +164,7 @@ final class CudaFrames implements AutoCloseable {
     }
 
     private void copyIn(BlockRun run) {
-        stream.copyToDevice(block(run.to()), hostBlocks(run.from(), run.length()), bytes(run));
+        hostStream.copyToDevice(block(run.to()), hostBlocks(run.from(), run.length()), bytes(run));
         run.clear();
     }
 
@@ -129,7 +174,7 @@ final class CudaFrames implements AutoCloseable {
             switch (copy.kind()) {
                 case STATE -> {
                     copyOut(run);
-                    stream.copyToHost(hostState(copy.host()), slot(copy.device()), layout.slotBytes());
+                    hostStream.copyToHost(hostState(copy.host()), slot(copy.device()), layout.slotBytes());
                 }
                 case BLOCK -> {
                     if (!run.canTake(copy.device(), copy.host())) {
@@ -143,7 +188,7 @@ final class CudaFrames implements AutoCloseable {
     }
 
     private void copyOut(BlockRun run) {
-        stream.copyToHost(hostBlocks(run.to(), run.length()), block(run.from()), bytes(run));
+        hostStream.copyToHost(hostBlocks(run.to(), run.length()), block(run.from()), bytes(run));
         run.clear();
     }
 
@@ -186,6 +231,18 @@ final class CudaFrames implements AutoCloseable {
 
     @Override
     public void close() {
+        waitForTheLast();
         host.ifPresent(PinnedMemory::close);
+        copied.close();
+        begun.close();
+        hostStream.close();
+    }
+
+    private void waitForTheLast() {
+        try {
+            hostStream.synchronize();
+        } catch (CudaException e) {
+            // The device has failed, and whoever used it knows. Nothing is copied any more.
+        }
     }
 }

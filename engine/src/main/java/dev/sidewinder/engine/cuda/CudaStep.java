@@ -94,7 +94,7 @@ final class CudaStep implements LaunchedStep {
         decodeRows = passes.decodeRows();
         promptRows = passes.promptLogitRows();
         noteRowsOfSlots(batch);
-        shared.frames().prepare(batch.memory());
+        shared.frames().prepare(batch);
         passes.launch(shared.sampler(), spoiled.segment());
         shared.frames().keep(batch.memory());
         stage = Stage.LAUNCHED;
@@ -203,6 +203,7 @@ final class CudaStep implements LaunchedStep {
             fetchPromptRows(at, count);
         }
         sampler.ifPresent(DeviceSampler::collect);
+        shared.frames().finish();
         shared.stream().record(done);
     }
 

@@ -62,14 +62,14 @@ class CacheMemoryTest {
         var work = new MemoryWork(
                 List.of(new HostCopy(HostCopy.Kind.STATE, 4, 0)),
                 List.of(new BlockCopy(0, 1), new BlockCopy(1, 2)),
-                List.of(new StateCopy(4, 3), new StateCopy(5, 4)),
-                List.of(new HostCopy(HostCopy.Kind.STATE, 3, 1), new HostCopy(HostCopy.Kind.BLOCK, 2, 3)),
+                List.of(new StateCopy(5, 4), new StateCopy(4, 3)),
+                List.of(new HostCopy(HostCopy.Kind.STATE, 4, 1), new HostCopy(HostCopy.Kind.BLOCK, 2, 3)),
                 List.of(new StateCopy(3, 5)));
         memory.before(work);
 
         // then everything but the stores has happened
-        assertHolds(memory.slot(3), 1);
-        assertHolds(memory.slot(4), 2);
+        assertHolds(memory.slot(3), 2);
+        assertHolds(memory.slot(4), 1);
         assertHolds(memory.block(2), 3);
         assertHolds(memory.hostState(1), 1);
         assertHolds(memory.hostBlock(3), 3);

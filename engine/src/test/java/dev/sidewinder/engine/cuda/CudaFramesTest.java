@@ -10,12 +10,17 @@ import dev.sidewinder.cuda.emulator.Emulator;
 import dev.sidewinder.cuda.emulator.EmulatorSettings;
 import dev.sidewinder.engine.BackendMemory;
 import dev.sidewinder.engine.cpu.TestSequence;
+import dev.sidewinder.kvcache.Allocation;
 import dev.sidewinder.kvcache.BlockCopy;
 import dev.sidewinder.kvcache.FrameShape;
 import dev.sidewinder.kvcache.HostCopy;
 import dev.sidewinder.kvcache.HostShape;
 import dev.sidewinder.kvcache.MemoryWork;
 import dev.sidewinder.kvcache.StateCopy;
+import dev.sidewinder.scheduler.Batch;
+import dev.sidewinder.scheduler.BatchEntry;
+import dev.sidewinder.scheduler.LogitRows;
+import dev.sidewinder.scheduler.TokenSource;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
@@ -61,7 +66,9 @@ class CudaFramesTest {
             // when steps follow each other without a look at what came of them
             for (int step = 0; step < 20; step++) {
                 MemoryWork work = randomWork(random);
-                frames.prepare(work);
+                frames.prepare(new Batch(step + 1, List.of(), work));
+                // random work has the same places on both sides of a step
+                frames.finish();
                 frames.keep(work);
                 model.run(work);
             }
@@ -78,6 +85,53 @@ class CudaFramesTest {
             }
         }
         assertThat(Emulator.liveAllocations()).isZero();
+    }
+
+    /// What a sequence of the step has from the host is there before the step begins, what goes to the host leaves as the steps
+    /// before have left it, and the end of the step is the end of both.
+    @ParameterizedTest
+    @ValueSource(longs = {1, 2, 3, 4, 5, 6, 7, 8})
+    void bringsWhatAStepNeedsAndWaitsForTheRestAtItsEnd(long seed) {
+        EmulatorSettings settings = EmulatorSettings.withSeed(seed);
+        try (CudaDevice device = EmulatedBackend.device(seed % 2 == 0 ? settings : settings.lazily());
+                DeviceBuffer region = device.device().allocate(CudaFrames.regionBytes(LAYOUT, MEMORY));
+                PinnedMemory seen = device.device().pinned(region.bytes());
+                CudaFrames frames = new CudaFrames(device.device(), LAYOUT, MEMORY, region.address(), 0)) {
+            Stream stream = device.device().stream();
+            frames.hostState(1).fill((byte) 7);
+            frames.hostBlock(4).fill((byte) 8);
+            stream.fill(region.address(), (byte) 1, region.bytes());
+            var work = new MemoryWork(List.of(new HostCopy(HostCopy.Kind.BLOCK, 9, 4), new HostCopy(HostCopy.Kind.STATE, 2, 1)), List.of(),
+                    List.of(), List.of(new HostCopy(HostCopy.Kind.STATE, 0, 2), new HostCopy(HostCopy.Kind.BLOCK, 4, 0)), List.of());
+            var needsIt = new BatchEntry(1, new int[1], 0, 1, TokenSource.PROMPT, LogitRows.NONE, new Places(2, new int[] {9}));
+
+            frames.prepare(new Batch(1, List.of(needsIt), work));
+            // the step reads what was brought
+            stream.copyToHost(seen.segment(), region.address() + 2 * FRAME, STATE);
+            stream.copyToHost(seen.segment().asSlice(FRAME), region.address() + 9 * BLOCK, BLOCK);
+            frames.finish();
+            // the next one overwrites what was taken away
+            stream.fill(region.address(), (byte) 3, 2 * FRAME);
+            stream.synchronize();
+
+            assertThat(seen.segment().asSlice(0, STATE).toArray(ValueLayout.JAVA_BYTE)).containsOnly(7);
+            assertThat(seen.segment().asSlice(FRAME, BLOCK).toArray(ValueLayout.JAVA_BYTE)).containsOnly(8);
+            assertThat(frames.hostState(2).toArray(ValueLayout.JAVA_BYTE)).containsOnly(1);
+            assertThat(frames.hostBlock(0).toArray(ValueLayout.JAVA_BYTE)).containsOnly(1);
+        }
+    }
+
+    private record Places(int slot, int[] blocks) implements Allocation {
+
+        @Override
+        public int blockCount() {
+            return blocks.length;
+        }
+
+        @Override
+        public int block(int i) {
+            return blocks[i];
+        }
     }
 
     /// Runs of neighbours, rising and falling, and single ones; some read what others wrote.
@@ -144,13 +198,13 @@ class CudaFramesTest {
         }
 
         void run(MemoryWork work) {
-            for (HostCopy copy : work.ins()) {
-                System.arraycopy(host, hostAt(copy), device, deviceAt(copy), bytes(copy));
-            }
             for (BlockCopy copy : work.blocks()) {
                 System.arraycopy(device, copy.from() * BLOCK, device, copy.to() * BLOCK, BLOCK);
             }
             copy(work.restores());
+            for (HostCopy copy : work.ins()) {
+                System.arraycopy(host, hostAt(copy), device, deviceAt(copy), bytes(copy));
+            }
             for (HostCopy copy : work.outs()) {
                 System.arraycopy(device, deviceAt(copy), host, hostAt(copy), bytes(copy));
             }
