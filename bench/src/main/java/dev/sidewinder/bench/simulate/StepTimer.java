@@ -70,7 +70,8 @@ final class StepTimer {
         return new StepTime(generatedMicros(batch), promptMicros(batch), copyMicros(batch.memory()));
     }
 
-    /// Copies on the device read and write; those to the host and back pass the bus. All are on the step's own stream.
+    /// Copies on the device read and write; those to the host and back pass the bus. These run beside the step, a frame's worth with
+    /// each, and are counted as if it waited for them: more than it does.
     private double copyMicros(MemoryWork work) {
         long deviceBytes = 2 * ((work.restores().size() + work.stores().size()) * stateBytes + work.blocks().size() * blockBytes);
         long hostBytes = hostBytes(work.ins()) + hostBytes(work.outs());
