@@ -23,14 +23,16 @@ import org.junit.jupiter.api.Test;
 ///
 /// Answers are compared with those of a server that keeps nothing, has room for all, and is asked one thing at a time: text, calls,
 /// finish reasons, token ids, and log-probabilities to the bit. Prompts end around the ends of blocks of 128 tokens; answers go
-/// across the next one, and so do the stop strings and the calls in them.
+/// across the next one where it is near, and so do the stop strings and the calls in them. [ForkedAnswersIT] has forks.
 class SameAnswersIT {
 
     private static final ObjectMapper MAPPER = new ObjectMapper();
     private static final int BLOCK = 128;
     private static final int END_OF_TURN = 11;
     private static final int[] LENGTHS = {112, 127, 128, 129, 255, 256, 257, 264};
-    private static final int MIN_ANSWER_TOKENS = 60;
+    private static final int MIN_ANSWER_TOKENS = 40;
+    /// Where the next end of a block is farther away, an answer does not go that far: others do.
+    private static final int FARTHEST_END = 60;
     /// Of the turn that the model is to continue.
     private static final int TOKENS_BEHIND_MESSAGES = 5;
     /// Tokens of a call in front of the end of a block.
@@ -75,11 +77,16 @@ class SameAnswersIT {
 
     private static void addAnswers(Api api, int length) throws Exception {
         int end = BLOCK - length % BLOCK;
-        ObjectNode request = padded(api, length, chat("Tell me a story.")).put("max_completion_tokens", Math.max(MIN_ANSWER_TOKENS, end + 8));
+        ObjectNode request = padded(api, length, chat("Tell me a story."))
+                .put("max_completion_tokens", end > FARTHEST_END ? MIN_ANSWER_TOKENS : Math.max(MIN_ANSWER_TOKENS, end + 8));
         // without the token that ends a turn, answers are as long as they may be
         request.putObject("logit_bias").put(Integer.toString(END_OF_TURN), -100);
         add(api, "greedy, " + length, request.deepCopy().put("top_logprobs", 3));
         request.put("temperature", 1.0).put("frequency_penalty", 0.3).put("presence_penalty", 0.2).put("repetition_penalty", 1.05);
+        if (end > FARTHEST_END) {
+            add(api, "seeded, " + length, request.put("seed", 1));
+            return;
+        }
         for (int seed = 1; seed <= 20; seed++) {
             JsonNode whole = ask(api, request.put("seed", seed));
             String stop = stopString(whole, end);
@@ -206,7 +213,7 @@ class SameAnswersIT {
             allAtOnce(api, CASES);
             allAtOnce(api, CASES);
 
-            assertThat(left(api, "suspend")).isGreaterThanOrEqualTo(5);
+            assertThat(left(api, "suspend")).isGreaterThanOrEqualTo(2);
             assertThat(left(api, "suspend") + left(api, "recompute")).as("the same in other words")
                     .isEqualTo(api.metricSum("vllm:num_preemptions_total", ""));
             assertThat(api.metricSum("sidewinder_preemptions_total", "reason=\"kv\"")).isEqualTo(left(api, ""));

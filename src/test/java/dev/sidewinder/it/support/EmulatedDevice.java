@@ -20,12 +20,17 @@ public final class EmulatedDevice {
     }
 
     public static String[] flagsWithCache(String cacheSize, String... more) {
-        List<String> flags = new ArrayList<>(List.of("--engine-warpgroups=false", "--cuda-driver",
-                FOLDER.resolve("libcuda.so.1").toString(), "--cuda-kernels", FOLDER.toString(),
-                "--max-num-batched-tokens", "256", "--max-num-seqs", "3", "--max-model-len", "384", "--cache-size", cacheSize,
+        List<String> flags = new ArrayList<>(driver());
+        flags.addAll(List.of("--max-num-batched-tokens", "256", "--max-num-seqs", "3", "--max-model-len", "384", "--cache-size", cacheSize,
                 "--host-cache-size", "16MiB"));
         flags.addAll(List.of(more));
         return flags.toArray(String[]::new);
+    }
+
+    /// What stands for the GPU, and no bounds.
+    public static List<String> driver() {
+        return List.of("--engine-warpgroups=false", "--cuda-driver", FOLDER.resolve("libcuda.so.1").toString(), "--cuda-kernels",
+                FOLDER.toString());
     }
 
     /// An environment in which a call into the driver fails, once `file` is there.

@@ -4,7 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import java.util.ArrayList;
 import java.util.List;
 
-/// What the only choice of a chat answer says, whether it came whole or as a stream: for comparing answers to the same request.
+/// What a choice of a chat answer says, the only one unless told otherwise, whether it came whole or as a stream: for comparing answers to the same request.
 ///
 /// Ids of calls are left out, since each is drawn anew.
 ///
@@ -15,8 +15,14 @@ public record Reply(String content, List<String> calls, String finish, List<Inte
 
     /// Of an answer that came whole.
     public static Reply of(JsonNode answer) {
+        return of(answer, 0);
+    }
+
+    /// Of one choice of an answer that came whole.
+    public static Reply of(JsonNode answer, int choice) {
         var builder = new Builder();
-        builder.add(answer.at("/choices/0"), answer.at("/choices/0/message"));
+        JsonNode said = answer.path("choices").path(choice);
+        builder.add(said, said.path("message"));
         return builder.reply();
     }
 
