@@ -44,6 +44,9 @@ struct WideE4m3 {
     static float element(uint32_t word, int i) { return to_float(e4m3{static_cast<uint8_t>(word >> (8 * i))}); }
 };
 
+// A row of a result.
+typedef float Columns __attribute__((vector_size(32)));
+
 // The whole 16 x 8 x K product, once, by the lane that arrived last. Products are exact in fp32; they are added in fp32
 // in ascending k, beginning with the accumulator. The order inside a tensor core is not documented.
 template <typename Format>
@@ -71,13 +74,19 @@ inline void multiply_fragments(emulator::Slot* slots, uint32_t, const void*) {
         d[group + 8][2 * position] = mine.d[2];
         d[group + 8][2 * position + 1] = mine.d[3];
     }
-    for (int row = 0; row < 16; row++) {
+    // Four rows at a time, each in a register: said so, since g++ multiplies the plain loops one number at a time (680 ns for
+    // K = 16, in place of 63, with the same bits).
+    for (int first = 0; first < 16; first += 4) {
+        Columns sums[4];
+        memcpy(sums, d[first], sizeof(sums));
         for (int k = 0; k < K; k++) {
-            float left = a[row][k];
-            for (int column = 0; column < 8; column++) {
-                d[row][column] += left * b[k][column];
+            Columns right;
+            memcpy(&right, b[k], sizeof(right));
+            for (int row = 0; row < 4; row++) {
+                sums[row] += a[first + row][k] * right;
             }
         }
+        memcpy(d[first], sums, sizeof(sums));
     }
     for (int lane = 0; lane < 32; lane++) {
         Fragments& mine = *reinterpret_cast<Fragments*>(slots[lane].bytes);
