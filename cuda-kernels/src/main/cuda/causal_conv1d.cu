@@ -14,13 +14,16 @@
 //   bias            fp32 [channels]               in; may be null
 //   time_step_bias  fp32 [heads]                  in
 //   start           int32 [sequences + 1]         in; first row of each sequence
-//   position        int32 [sequences]             in; position of that row, a multiple of 128
+//   position        int32 [sequences]             in; position of that row: a multiple of 128, or inside a block of 128 at
+//                                                 whose end the piece ends at the latest
 //   slot            int32 [sequences]             in; -1: the sequence's rows are neither read nor written
-//   snapshot        int64 [sequences, snapshot_pitch]  in; may be null. Entry k: where the state after token 128 (k + 1) of
-//                                                 this piece goes (an address laid out like a slot), 0: nowhere
+//   kept_start      int32 [sequences + 1]         in; may be null: nothing is kept. First entry of each sequence in the two below
+//   kept_position   int32 [entries]               in; tokens of the sequence: a multiple of 128
+//   kept_slot       int32 [entries]               in; slot that gets the state behind so many tokens, besides the sequence's
+//                                                 own; -1: none. A position that the piece does not reach is passed over
 //
 // State of a sequence: fp32 [taps - 1, channels], oldest first, at state + slot * slot_stride + layer_offset.
-// No two sequences share a slot or a snapshot.
+// No two sequences share a slot, and none is kept in a slot that another sequence or another entry has.
 //
 // Grid: x over channels, and one more that makes the time steps; y over tiles of tile_rows rows that begin anew with every
 // sequence (tile_rows divides 128 and is at least taps - 1): rows / tile_rows + sequences bound their number, blocks
@@ -47,7 +50,7 @@ struct ConvArguments {
     const int* start;
     const int* position;
     const int* slot;
-    const long long* snapshot;
+    KeptStates kept;
     long long slot_stride;
     long long layer_offset;
     int sequences;
@@ -57,7 +60,6 @@ struct ConvArguments {
     int channels;
     int heads;
     int row_width;
-    int snapshot_pitch;
 };
 
 struct Tile {
@@ -98,19 +100,20 @@ __device__ __forceinline__ bool find_tile(const ConvArguments& a, int number, Ti
     return false;
 }
 
-__device__ __forceinline__ float* state_of(const ConvArguments& a, const Tile& tile) {
-    return reinterpret_cast<float*>(a.state + a.slot[tile.sequence] * a.slot_stride + a.layer_offset);
+__device__ __forceinline__ float* state_in(const ConvArguments& a, int slot) {
+    return reinterpret_cast<float*>(a.state + slot * a.slot_stride + a.layer_offset);
 }
 
-// Where the state at the end of this tile is to be kept as well, or null.
-__device__ __forceinline__ float* snapshot_of(const ConvArguments& a, const Tile& tile) {
+__device__ __forceinline__ float* state_of(const ConvArguments& a, const Tile& tile) {
+    return state_in(a, a.slot[tile.sequence]);
+}
+
+// Where the state at the end of this tile is to be kept as well; null: nowhere. Tiles of a piece that begins on the grid
+// end on it, and a piece that does not ends there at the latest.
+__device__ __forceinline__ float* kept_state_of(const ConvArguments& a, const Tile& tile) {
     const int done = tile.first + tile.rows - tile.piece_first;
-    if (a.snapshot == nullptr || done % GRID_TOKENS != 0) {
-        return nullptr;
-    }
-    const long long address =
-        a.snapshot[(size_t) tile.sequence * a.snapshot_pitch + done / GRID_TOKENS - 1];
-    return address == 0 ? nullptr : reinterpret_cast<float*>(address + a.layer_offset);
+    const int kept_slot = a.kept.slot_behind(tile.sequence, a.position[tile.sequence] + done);
+    return kept_slot < 0 ? nullptr : state_in(a, kept_slot);
 }
 
 template <typename T>
@@ -190,7 +193,7 @@ __device__ __forceinline__ void convolve_eight(const ConvArguments& a, const Til
             store_eight(state + (size_t) age * a.channels + channel, last);
         }
     }
-    if (float* keep = snapshot_of(a, tile)) {
+    if (float* keep = kept_state_of(a, tile)) {
 #pragma unroll
         for (int age = 0; age < 3; age++) {
             store_eight(keep + (size_t) age * a.channels + channel, past[age]);
@@ -225,7 +228,7 @@ __device__ __forceinline__ void convolve_one(const ConvArguments& a, const Tile&
         }
         out.store((size_t) (tile.piece_first + row) * a.channels + channel, silu(sum));
     }
-    if (float* keep = snapshot_of(a, tile)) {
+    if (float* keep = kept_state_of(a, tile)) {
         for (int age = 0; age < past; age++) {
             keep[(size_t) age * a.channels + channel] =
                 raw_input(a, tile, raw, state, fresh, offset + tile.rows - past + age, channel);
@@ -266,12 +269,14 @@ __device__ __forceinline__ void causal_conv1d_body(const ConvArguments& a, const
     extern "C" __global__ __launch_bounds__(CONV_THREADS) void NAME(                                                  \
         bf16* high, bf16* low, float* time_step, char* state, const T* projected, const float* weight,                \
         const float* bias, const float* time_step_bias, const int* start, const int* position, const int* slot,       \
-        const long long* snapshot, long long slot_stride, long long layer_offset, int sequences, int tile_rows,       \
-        int taps, int inner, int channels, int heads, int row_width, int snapshot_pitch) {                            \
-        const ConvArguments arguments = {high,      low,           time_step,    state,     weight,    bias,          \
-                                         time_step_bias, start,    position,     slot,      snapshot,  slot_stride,   \
-                                         layer_offset, sequences,  tile_rows,    taps,      inner,     channels,      \
-                                         heads,     row_width,     snapshot_pitch};                                   \
+        const int* kept_start, const int* kept_position, const int* kept_slot, long long slot_stride,                 \
+        long long layer_offset, int sequences, int tile_rows, int taps, int inner, int channels, int heads,           \
+        int row_width) {                                                                                              \
+        const KeptStates kept = {kept_start, kept_position, kept_slot};                                               \
+        const ConvArguments arguments = {high,           low,       time_step, state, weight, bias,                   \
+                                         time_step_bias, start,     position,  slot,  kept,   slot_stride,            \
+                                         layer_offset,   sequences, tile_rows, taps,  inner,  channels,               \
+                                         heads,          row_width};                                                  \
         causal_conv1d_body<T, PLAIN>(arguments, projected);                                                           \
     }                                                                                                                 \
     KERNEL(NAME);

@@ -1,4 +1,5 @@
-// mamba.cuh: what the four Mamba-2 families share: element access, the two non-linear functions, output forms.
+// mamba.cuh: what the four Mamba-2 families share: element access, the two non-linear functions, output forms, and where
+// states are kept on the way.
 //
 // A row of the input projection ("projected") is z | x | B | C | dt: the gate [inner], the convolution channels
 // [inner + 2 groups state_dim], the raw time steps [heads]; inner = heads x head_dim. Source: model-spec §3.3.
@@ -51,6 +52,27 @@ __device__ __forceinline__ float bf16_rest(float value, bf16 high) {
     const float rest = value - to_float(high);
     return rest == rest ? rest : 0.0f;
 }
+
+// The states that pieces of prompts leave on their way, besides the one at their end: see the headers of the two kernels.
+struct KeptStates {
+    const int* start;  // null: none
+    const int* position;
+    const int* slot;
+
+    // The slot that gets the state behind so many tokens of a sequence; -1: none.
+    __device__ __forceinline__ int slot_behind(int sequence, int tokens) const {
+        if (start == nullptr || tokens % GRID_TOKENS != 0) {
+            return -1;
+        }
+        const int end = start[sequence + 1];
+        for (int i = start[sequence]; i < end; i++) {
+            if (position[i] == tokens) {
+                return slot[i];
+            }
+        }
+        return -1;
+    }
+};
 
 // Activations on their way into a product: bf16, bf16 with a second bf16 for the rest, or e4m3 with one static scale.
 struct ActivationOut {

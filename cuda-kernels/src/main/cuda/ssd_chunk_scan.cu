@@ -13,13 +13,15 @@
 //   decay_rate  fp32 [heads]                   in; A = -exp(A_log)
 //   skip        fp32 [heads]                   in; D
 //   start       int32 [sequences + 1]          in; first row of each sequence
-//   position    int32 [sequences]              in; position of that row, a multiple of 128; 0: the state is zero
+//   position    int32 [sequences]              in; position of that row, see below; 0: the state is zero
 //   slot        int32 [sequences]              in; -1: the sequence's rows are neither read nor written
-//   snapshot    int64 [sequences, snapshot_pitch]  in; may be null. Entry k: where the state after token 128 (k + 1) of
-//                                              this piece goes (an address laid out like a slot), 0: nowhere
+//   kept_start     int32 [sequences + 1]       in; may be null: nothing is kept. First entry of each sequence in the two below
+//   kept_position  int32 [entries]             in; tokens of the sequence: a multiple of 128
+//   kept_slot      int32 [entries]             in; slot that gets the state behind so many tokens, besides the sequence's
+//                                              own; -1: none. A position that the piece does not reach is passed over
 //
 // State of a sequence: fp32 [heads, head_dim, state_dim] at state + slot * slot_stride + layer_offset. No two sequences
-// share a slot or a snapshot.
+// share a slot, and none is kept in a slot that another sequence or another entry has.
 //
 // Two forms of the arithmetic, both with fp32 accumulation and the state in fp32 between chunks:
 //   single  operands of the products rounded to bf16 (G after masking and decay, the decayed x, S); y bf16. The error
@@ -27,10 +29,15 @@
 //   pair    every operand as high + low, three products for one: errors near 2^-16 of the values; y fp32.
 // The plain kernels walk token by token in fp32, for any head_dim and state_dim, and serve as a yardstick.
 //
-// Chunks of 64 begin at the first row of a sequence's piece. Pieces begin on the grid of 128, and the state goes from
-// chunk to chunk as the same fp32 values whether through registers or through the slot: what a token computes does not
-// depend, to the bit, on how its prompt was cut, on ROWS, or on the other sequences. A token computed by
-// selective_state_update differs from the same token computed here in the last bits.
+// Chunks of 64 begin at the first row of a sequence's piece. Pieces begin on the grid of 128, or inside a block of it and
+// then end where it ends at the latest (a session goes on wherever it stopped); so a multiple of 128 is the end of a chunk
+// or of the piece. The state goes from chunk to chunk as the same fp32 values whether through registers or through the
+// slot, and what is kept on the way are these values: what a token computes, and what is kept, does not depend, to the
+// bit, on how its prompt was cut, on ROWS, or on the other sequences. A token computed by selective_state_update differs
+// from the same token computed here in the last bits.
+//
+// A kept state costs its writes, 2 MiB a layer at 64 heads of 64 x 128 (0.7 us), out of registers while the other blocks
+// go on. To end the prompt's piece there instead costs a step more: all weights are read again.
 //
 // Why 64 and one kernel: FLOP for a token and head at head_dim 64, state 128, tiles above the diagonal left out:
 //   chunk 64:  G 10.2k (recomputed by every head), masked G X 5.1k, C S 16.4k, state 16.4k = 48k
@@ -64,33 +71,30 @@ struct ScanArguments {
     const int* start;
     const int* position;
     const int* slot;
-    const long long* snapshot;
+    KeptStates kept;
     long long slot_stride;
     long long layer_offset;
     int heads;
     int head_dim;
     int groups;
     int state_dim;
-    int snapshot_pitch;
 
     __device__ __forceinline__ int inner() const { return heads * head_dim; }
     __device__ __forceinline__ int channels() const { return inner() + 2 * groups * state_dim; }
     __device__ __forceinline__ int group_of(int head) const { return head / (heads / groups); }
 
-    // First element of a head's state in the slot of a sequence.
-    __device__ __forceinline__ float* state_of(int sequence, int head) const {
-        return reinterpret_cast<float*>(state + slot[sequence] * slot_stride + layer_offset) +
-               (size_t) head * head_dim * state_dim;
+    // First element of a head's state in a slot.
+    __device__ __forceinline__ float* state_in(int slot, int head) const {
+        return reinterpret_cast<float*>(state + slot * slot_stride + layer_offset) + (size_t) head * head_dim * state_dim;
     }
 
-    // Where the head's state after `done` tokens of the piece is to be kept as well, or null.
-    __device__ __forceinline__ float* snapshot_of(int sequence, int head, int done) const {
-        if (snapshot == nullptr || done % GRID_TOKENS != 0) {
-            return nullptr;
-        }
-        const long long address = snapshot[(size_t) sequence * snapshot_pitch + done / GRID_TOKENS - 1];
-        return address == 0 ? nullptr
-                            : reinterpret_cast<float*>(address + layer_offset) + (size_t) head * head_dim * state_dim;
+    // In the slot of a sequence.
+    __device__ __forceinline__ float* state_of(int sequence, int head) const { return state_in(slot[sequence], head); }
+
+    // In the slot where the state after `done` tokens of the piece is to be kept as well; null: nowhere.
+    __device__ __forceinline__ float* kept_state_of(int sequence, int head, int done) const {
+        const int kept_slot = kept.slot_behind(sequence, position[sequence] + done);
+        return kept_slot < 0 ? nullptr : state_in(kept_slot, head);
     }
 };
 
@@ -489,10 +493,8 @@ struct ChunkScan {
             const Stage& stage = shared.stage[chunk % 2];
             mix(stage, chunk, y);
             advance(stage, log_decay);
-            if ((chunk + 1) * CHUNK <= rows) {
-                if (float* keep = a.snapshot_of(sequence, head, (chunk + 1) * CHUNK)) {
-                    save_state(keep);
-                }
+            if (float* keep = a.kept_state_of(sequence, head, min((chunk + 1) * CHUNK, rows))) {
+                save_state(keep);
             }
             // every warp has read the old state
             __syncthreads();
@@ -557,7 +559,7 @@ __device__ __forceinline__ void ssd_chunk_scan_plain_body(const ScanArguments& a
             if (lane == 0) {
                 store_element(y + row * a.inner() + head * a.head_dim + p, fmaf(a.skip[head], x, sum));
             }
-            if (float* keep = a.snapshot_of(sequence, head, token + 1)) {
+            if (float* keep = a.kept_state_of(sequence, head, token + 1)) {
                 for (int n = lane; n < a.state_dim; n += WARP) {
                     keep[p * a.state_dim + n] = state[p * a.state_dim + n];
                 }
@@ -572,12 +574,13 @@ __device__ __forceinline__ void ssd_chunk_scan_plain_body(const ScanArguments& a
 #define SSD_CHUNK_SCAN(NAME, Y, BODY)                                                                                 \
     extern "C" __global__ __launch_bounds__(SCAN_THREADS) void NAME(                                                  \
         Y* y, char* state, const bf16* high, const bf16* low, const float* time_step, const float* decay_rate,        \
-        const float* skip, const int* start, const int* position, const int* slot, const long long* snapshot,         \
-        long long slot_stride, long long layer_offset, int heads, int head_dim, int groups, int state_dim,            \
-        int snapshot_pitch) {                                                                                         \
-        const ScanArguments arguments = {state,    high, low,      time_step,   decay_rate,   skip,                   \
-                                         start,    position, slot, snapshot,    slot_stride,  layer_offset,           \
-                                         heads,    head_dim, groups, state_dim, snapshot_pitch};                      \
+        const float* skip, const int* start, const int* position, const int* slot, const int* kept_start,             \
+        const int* kept_position, const int* kept_slot, long long slot_stride, long long layer_offset, int heads,     \
+        int head_dim, int groups, int state_dim) {                                                                    \
+        const KeptStates kept = {kept_start, kept_position, kept_slot};                                               \
+        const ScanArguments arguments = {state,    high, low,  time_step,   decay_rate,   skip,  start,               \
+                                         position, slot, kept, slot_stride, layer_offset, heads, head_dim,            \
+                                         groups,   state_dim};                                                        \
         BODY(arguments, y);                                                                                           \
     }                                                                                                                 \
     KERNEL(NAME);

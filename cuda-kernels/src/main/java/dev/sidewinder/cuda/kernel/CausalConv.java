@@ -47,7 +47,7 @@ public final class CausalConv {
         }
     }
 
-    /// Runs the pieces of `sequences` and moves their convolution states on. Asynchronous.
+    /// Runs the pieces of `sequences`, moves their convolution states on, and writes those that are kept on the way. Asynchronous.
     public void run(Stream stream, Activations activations, Weights weights, MambaState state, PromptSequences sequences) {
         run(stream, activations, weights, state, sequences, tileRows(sequences.rows()));
     }
@@ -64,9 +64,10 @@ public final class CausalConv {
                 .pointer(state.base()).pointer(activations.projected())
                 .pointer(weights.weight()).pointer(weights.bias()).pointer(weights.timeStepBias())
                 .pointer(sequences.start()).pointer(sequences.position()).pointer(sequences.slot())
-                .pointer(sequences.snapshot()).int64(state.slotStride()).int64(state.historyOffset())
+                .pointer(sequences.kept().start()).pointer(sequences.kept().position()).pointer(sequences.kept().slot())
+                .int64(state.slotStride()).int64(state.historyOffset())
                 .int32(sequences.count()).int32(tileRows).int32(shape.taps()).int32(shape.innerDim())
-                .int32(shape.channels()).int32(shape.heads()).int32(shape.rowWidth()).int32(sequences.snapshotPitch())
+                .int32(shape.channels()).int32(shape.heads()).int32(shape.rowWidth())
                 .launch(stream, grid);
     }
 

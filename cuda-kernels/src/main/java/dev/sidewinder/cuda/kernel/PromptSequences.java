@@ -2,18 +2,17 @@ package dev.sidewinder.cuda.kernel;
 
 /// The pieces of prompts in a step: device addresses of what changes from step to step.
 ///
-/// | address    | shape                   | type                                                              |
-/// |------------|-------------------------|-------------------------------------------------------------------|
-/// | `start`    | `[count + 1]`           | int32, first row of each sequence in the batch                    |
-/// | `position` | `[count]`               | int32, position of that row: a multiple of 128, or in a block to whose end the piece goes at most |
-/// | `slot`     | `[count]`               | int32, -1: the rows are neither read nor written                  |
-/// | `snapshot` | `[count, snapshotPitch]`| int64; entry k: a slot-like address that also gets the state after token 128 (k + 1) of the piece, 0: none |
+/// | address    | shape         | type                                                                                        |
+/// |------------|---------------|---------------------------------------------------------------------------------------------|
+/// | `start`    | `[count + 1]` | int32, first row of each sequence in the batch                                              |
+/// | `position` | `[count]`     | int32, position of that row: a multiple of 128, or in a block to whose end the piece goes at most |
+/// | `slot`     | `[count]`     | int32, -1: the rows are neither read nor written                                            |
 ///
-/// No two sequences share a slot or a snapshot.
+/// No two sequences share a slot.
 ///
-/// @param rows     of all sequences together, or more: sizes the grid
-/// @param snapshot 0 when no snapshot is wanted
-public record PromptSequences(long start, long position, long slot, int count, int rows, long snapshot, int snapshotPitch) {
+/// @param rows of all sequences together, or more: sizes the grid
+/// @param kept states that are kept on the way
+public record PromptSequences(long start, long position, long slot, int count, int rows, KeptStates kept) {
 
     public PromptSequences {
         if (count < 1 || rows < 1) {
@@ -21,8 +20,8 @@ public record PromptSequences(long start, long position, long slot, int count, i
         }
     }
 
-    /// Without snapshots.
+    /// With nothing kept on the way.
     public PromptSequences(long start, long position, long slot, int count, int rows) {
-        this(start, position, slot, count, rows, 0, 0);
+        this(start, position, slot, count, rows, KeptStates.NONE);
     }
 }

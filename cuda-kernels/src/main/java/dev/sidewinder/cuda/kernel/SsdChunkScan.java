@@ -70,8 +70,9 @@ public final class SsdChunkScan {
         }
     }
 
-    /// Runs the pieces of `sequences` and moves their recurrent states on. Asynchronous. A token's bits depend on its
-    /// sequence alone: neither on the other sequences nor on how its prompt was cut into pieces.
+    /// Runs the pieces of `sequences`, moves their recurrent states on, and writes those that are kept on the way. Asynchronous. The
+    /// bits of a token and of a state depend on their sequence alone: neither on the other sequences nor on how its prompt was cut
+    /// into pieces.
     public void run(Stream stream, Activations activations, Weights weights, MambaState state, PromptSequences sequences) {
         if (kernels.isEmpty()) {
             runPlain(stream, activations, weights, state, sequences);
@@ -127,9 +128,9 @@ public final class SsdChunkScan {
                 .pointer(form == Form.PAIR ? activations.low() : 0).pointer(activations.timeStep())
                 .pointer(weights.decayRate()).pointer(weights.skip())
                 .pointer(sequences.start()).pointer(sequences.position()).pointer(sequences.slot())
-                .pointer(sequences.snapshot()).int64(state.slotStride()).int64(state.recurrentOffset())
+                .pointer(sequences.kept().start()).pointer(sequences.kept().position()).pointer(sequences.kept().slot())
+                .int64(state.slotStride()).int64(state.recurrentOffset())
                 .int32(shape.heads()).int32(shape.headDim()).int32(shape.groups()).int32(shape.stateDim())
-                .int32(sequences.snapshotPitch())
                 .launch(stream, grid);
     }
 }

@@ -30,8 +30,8 @@ final class CausalConvCheck {
         }
     }
 
-    /// What a run left behind, by sequence.
-    record Result(float[][] values, float[][] timeSteps, float[][] histories) {}
+    /// What a run left behind, by sequence, and what it kept on the way.
+    record Result(float[][] values, float[][] timeSteps, float[][] histories, float[][] kept) {}
 
     CausalConvCheck(Device device, Kernels kernels) {
         this.device = device;
@@ -50,7 +50,7 @@ final class CausalConvCheck {
         int sequences = c.lengths().length;
         MambaWeights weights = MambaWeights.random(shape, c.bias(), random);
         try (DeviceArrays arrays = new DeviceArrays(device)) {
-            MambaSlots slots = new MambaSlots(arrays, shape, sequences, random);
+            MambaSlots slots = new MambaSlots(arrays, shape, sequences, KeptOnTheWay.slots(c.lengths()), random);
             Sequences all = new Sequences(c, weights, slots, random, arrays);
             CausalConv convolution = new CausalConv(kernels, shape);
             CausalConv.Weights onDevice = weights.convolution(arrays);
@@ -72,7 +72,7 @@ final class CausalConvCheck {
         long timeStep = arrays.unwritten(4L * rows * shape.heads());
         long projected = arrays.of(c.format(), pieces.pack(all.projected, shape.rowWidth()));
         CausalConv.Activations activations = new CausalConv.Activations(high, low, timeStep, projected, c.format());
-        PromptSequences sequences = pieces.upload(arrays, slots, all.basePosition, all.snapshots);
+        PromptSequences sequences = pieces.upload(arrays, slots, all.basePosition, all.kept);
         if (c.tileRows() == 0) {
             convolution.run(device.stream(), activations, weights, slots.state(), sequences);
         } else {
@@ -111,7 +111,7 @@ final class CausalConvCheck {
         final float[][] timeSteps;
         final float[][] carried;
         final int[] basePosition;
-        final long[][] snapshots;
+        final KeptOnTheWay kept;
 
         Sequences(Case c, MambaWeights weights, MambaSlots slots, Random random, DeviceArrays arrays) {
             this.c = c;
@@ -123,7 +123,8 @@ final class CausalConvCheck {
             timeSteps = new float[count][];
             carried = new float[count][];
             basePosition = new int[count];
-            snapshots = new long[count][];
+            // apart from the data, which stays as it is whatever is kept
+            Random places = new Random(c.seed() + 1);
             for (int s = 0; s < count; s++) {
                 int length = c.lengths()[s];
                 projected[s] = weights.projectedRows(length, random);
@@ -135,15 +136,18 @@ final class CausalConvCheck {
                 values[s] = new float[length * shape.channels()];
                 timeSteps[s] = new float[length * shape.heads()];
                 if (s % 2 == 1) {
-                    basePosition[s] = BLOCK_TOKENS * (1 + random.nextInt(9));
+                    basePosition[s] = BLOCK_TOKENS * (1 + random.nextInt(9)) + insideABlock(length, places);
                     carried[s] = MambaWeights.gaussian((int) (shape.historyBytes() / 4), 1, random);
                     slots.set(s, carried[s], new float[0]);
                 }
-                snapshots[s] = new long[length / BLOCK_TOKENS];
-                for (int block = 0; block < snapshots[s].length; block++) {
-                    snapshots[s][block] = random.nextBoolean() ? slots.snapshotAddress() : 0;
-                }
             }
+            kept = new KeptOnTheWay(slots, basePosition, c.lengths(), places);
+        }
+
+        /// One in three of those that fit begins inside a block, and ends where it ends, or before.
+        private static int insideABlock(int length, Random random) {
+            int most = BLOCK_TOKENS - length;
+            return most < 1 || random.nextInt(3) > 0 ? 0 : random.nextBoolean() ? most : 1 + random.nextInt(most);
         }
 
         Result compare(MambaSlots slots) {
@@ -160,9 +164,9 @@ final class CausalConvCheck {
                     int at = token * shape.rowWidth();
                     System.arraycopy(reference.convolve(projected[s], at), 0, expected, token * shape.channels(), shape.channels());
                     System.arraycopy(reference.timeSteps(projected[s], at), 0, steps, token * shape.heads(), shape.heads());
-                    int block = token / BLOCK_TOKENS;
-                    if ((token + 1) % BLOCK_TOKENS == 0 && snapshots[s][block] != 0) {
-                        Closeness.check(what + ", snapshot " + block, slots.historyAt(snapshots[s][block]), reference.history(), 0);
+                    int keptSlot = kept.slotBehind(s, basePosition[s] + token + 1);
+                    if (keptSlot >= 0) {
+                        Closeness.check(what + ", kept behind " + (token + 1), slots.historyIn(keptSlot), reference.history(), 0);
                     }
                 }
                 Closeness.check(what, values[s], expected, c.low() ? TOLERANCE_PAIR : TOLERANCE_BF16);
@@ -174,7 +178,7 @@ final class CausalConvCheck {
                 }
             }
             slots.checkTheRestUnwritten();
-            return new Result(values, timeSteps, histories);
+            return new Result(values, timeSteps, histories, kept.read(slots::historyIn));
         }
     }
 }

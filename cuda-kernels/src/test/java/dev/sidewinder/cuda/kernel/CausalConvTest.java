@@ -83,6 +83,9 @@ class CausalConvTest {
                     Closeness.checkSameBits("time steps " + s, found.timeSteps()[s], expected.timeSteps()[s]);
                     Closeness.checkSameBits("state " + s, found.histories()[s], expected.histories()[s]);
                 }
+                for (int i = 0; i < expected.kept().length; i++) {
+                    Closeness.checkSameBits("kept state " + i, found.kept()[i], expected.kept()[i]);
+                }
             }
         }
     }

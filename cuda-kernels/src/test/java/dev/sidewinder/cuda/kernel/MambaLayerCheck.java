@@ -109,7 +109,7 @@ final class MambaLayerCheck {
             long timeStep = arrays.unwritten(4L * rows * shape.heads());
             long y = arrays.unwritten((long) c.form().output().bytes() * rows * shape.innerDim());
             long rowsOnDevice = arrays.of(c.projected(), pieces.pack(projected, shape.rowWidth()));
-            PromptSequences sequences = pieces.upload(arrays, slots, new int[c.prompts().length], null);
+            PromptSequences sequences = pieces.upload(arrays, slots, new int[c.prompts().length]);
             convolution.run(device.stream(), new CausalConv.Activations(high, low, timeStep, rowsOnDevice, c.projected()),
                     convolutionWeights, slots.state(), sequences);
             scan.run(device.stream(), new SsdChunkScan.Activations(y, high, low, timeStep), scanWeights, slots.state(), sequences);

@@ -1,7 +1,9 @@
 package dev.sidewinder.cuda.kernel;
 
 import java.util.Arrays;
+import java.util.BitSet;
 import java.util.Random;
+import java.util.stream.IntStream;
 
 /// State slots on a device, most of them never written: sequences lie in them in random order.
 final class MambaSlots {
@@ -14,22 +16,32 @@ final class MambaSlots {
     private final int slots;
     private final MambaState state;
     private final int[] slotOfSequence;
+    private final int[] spareSlots;
+    private final BitSet mayBeWritten = new BitSet();
+    private int sparesTaken;
 
     MambaSlots(DeviceArrays arrays, MambaShape shape, int sequences, Random random) {
+        this(arrays, shape, sequences, 0, random);
+    }
+
+    /// @param spares slots besides those of the sequences that [#takeSpare] gives out
+    MambaSlots(DeviceArrays arrays, MambaShape shape, int sequences, int spares, Random random) {
         this.arrays = arrays;
         this.shape = shape;
-        slots = sequences + 2;
+        slots = sequences + spares + 2;
         long historyOffset = GAP_BYTES;
         long recurrentOffset = align(historyOffset + shape.historyBytes() + GAP_BYTES);
         long stride = align(recurrentOffset + shape.stateBytes() + GAP_BYTES);
         state = new MambaState(arrays.unwritten(stride * slots), stride, historyOffset, recurrentOffset);
-        int[] order = random.ints(0, 1 << 30).distinct().limit(slots).toArray();
+        // the data that is drawn next does not depend on how many spares there are
+        int[] order = IntStream.concat(random.ints(sequences + 2, 0, 1 << 30), new Random(spares).ints(0, 1 << 30)).distinct()
+                .limit(slots).toArray();
         int[] sorted = order.clone();
         Arrays.sort(sorted);
-        slotOfSequence = new int[sequences];
-        for (int i = 0; i < sequences; i++) {
-            slotOfSequence[i] = Arrays.binarySearch(sorted, order[i]);
-        }
+        int[] shuffled = Arrays.stream(order).map(each -> Arrays.binarySearch(sorted, each)).toArray();
+        slotOfSequence = Arrays.copyOf(shuffled, sequences);
+        spareSlots = Arrays.copyOfRange(shuffled, sequences, sequences + spares);
+        Arrays.stream(slotOfSequence).forEach(mayBeWritten::set);
     }
 
     private static long align(long bytes) {
@@ -44,6 +56,15 @@ final class MambaSlots {
         return slotOfSequence[sequence];
     }
 
+    /// A slot of nobody.
+    ///
+    /// @param written whether a kernel may write there
+    int takeSpare(boolean written) {
+        int slot = spareSlots[sparesTaken++];
+        mayBeWritten.set(slot, written);
+        return slot;
+    }
+
     private long slotAddress(int sequence) {
         return state.base() + slotOfSequence[sequence] * state.slotStride();
     }
@@ -54,33 +75,26 @@ final class MambaSlots {
     }
 
     float[] history(int sequence) {
-        return historyAt(slotAddress(sequence));
+        return historyIn(slotOfSequence[sequence]);
     }
 
     float[] recurrent(int sequence) {
-        return recurrentAt(slotAddress(sequence));
+        return recurrentIn(slotOfSequence[sequence]);
     }
 
-    /// Room for a snapshot, laid out like a slot.
-    long snapshotAddress() {
-        return arrays.unwritten(state.slotStride());
+    float[] historyIn(int slot) {
+        return arrays.readFloats(state.base() + slot * state.slotStride() + state.historyOffset(), (int) (shape.historyBytes() / 4));
     }
 
-    float[] historyAt(long slotLike) {
-        return arrays.readFloats(slotLike + state.historyOffset(), (int) (shape.historyBytes() / 4));
+    float[] recurrentIn(int slot) {
+        return arrays.readFloats(state.base() + slot * state.slotStride() + state.recurrentOffset(), (int) (shape.stateBytes() / 4));
     }
 
-    float[] recurrentAt(long slotLike) {
-        return arrays.readFloats(slotLike + state.recurrentOffset(), (int) (shape.stateBytes() / 4));
-    }
-
-    /// Slots without a sequence and the gaps of all slots have to be as they were.
+    /// Slots that nobody may write and the gaps of all slots have to be as they were.
     void checkTheRestUnwritten() {
         for (int slot = 0; slot < slots; slot++) {
             long base = state.base() + slot * state.slotStride();
-            int owner = slot;
-            boolean used = Arrays.stream(slotOfSequence).anyMatch(taken -> taken == owner);
-            if (!used) {
+            if (!mayBeWritten.get(slot)) {
                 checkUnwritten("slot " + slot + " of nobody", base, state.slotStride());
                 continue;
             }

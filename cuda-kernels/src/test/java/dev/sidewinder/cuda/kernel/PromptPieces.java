@@ -7,12 +7,17 @@ import java.util.List;
 final class PromptPieces {
 
     private static final int PADDED = -1;
-    private static final int PADDED_ROWS = 3;
-    private static final int GRID_TOKENS = 128;
+    /// As many as a state would be kept behind.
+    private static final int PADDED_ROWS = 128;
 
     /// @param sequence -1: padded
     /// @param from     its first token in this launch
-    record Piece(int sequence, int from, int rows, int firstRow) {}
+    record Piece(int sequence, int from, int rows, int firstRow) {
+
+        boolean isPadded() {
+            return sequence == PADDED;
+        }
+    }
 
     private final List<Piece> pieces = new ArrayList<>();
     private final int rows;
@@ -44,7 +49,7 @@ final class PromptPieces {
         float[] packed = new float[rows * width];
         for (Piece piece : pieces) {
             for (int i = 0; i < piece.rows() * width; i++) {
-                packed[piece.firstRow() * width + i] = piece.sequence() == PADDED
+                packed[piece.firstRow() * width + i] = piece.isPadded()
                         ? Float.NaN
                         : ofSequence[piece.sequence()][piece.from() * width + i];
             }
@@ -55,7 +60,7 @@ final class PromptPieces {
     /// Puts the rows of a launch back to their sequences.
     void unpack(float[] packed, float[][] ofSequence, int width) {
         for (Piece piece : pieces) {
-            if (piece.sequence() != PADDED) {
+            if (!piece.isPadded()) {
                 System.arraycopy(packed, piece.firstRow() * width, ofSequence[piece.sequence()], piece.from() * width,
                         piece.rows() * width);
             }
@@ -66,7 +71,7 @@ final class PromptPieces {
     float[] padded(float[] packed, int width) {
         float[] found = new float[PADDED_ROWS * width];
         for (Piece piece : pieces) {
-            if (piece.sequence() == PADDED) {
+            if (piece.isPadded()) {
                 System.arraycopy(packed, piece.firstRow() * width, found, 0, found.length);
             }
         }
@@ -74,24 +79,26 @@ final class PromptPieces {
     }
 
     /// @param basePosition of each sequence's token 0
-    /// @param snapshots    per sequence, by number of the 128-token block in the whole sequence: an address or 0; null: none
-    PromptSequences upload(DeviceArrays arrays, MambaSlots slots, int[] basePosition, long[][] snapshots) {
+    PromptSequences upload(DeviceArrays arrays, MambaSlots slots, int[] basePosition) {
+        return upload(arrays, slots, basePosition, KeptStates.NONE);
+    }
+
+    /// With states that are kept on the way.
+    PromptSequences upload(DeviceArrays arrays, MambaSlots slots, int[] basePosition, KeptOnTheWay kept) {
+        return upload(arrays, slots, basePosition, kept.upload(arrays, pieces));
+    }
+
+    private PromptSequences upload(DeviceArrays arrays, MambaSlots slots, int[] basePosition, KeptStates kept) {
         int count = pieces.size();
         int[] start = new int[count + 1];
         int[] position = new int[count];
         int[] slot = new int[count];
-        int pitch = 1 + pieces.stream().mapToInt(Piece::rows).max().orElseThrow() / GRID_TOKENS;
-        long[] snapshot = new long[count * pitch];
         for (int i = 0; i < count; i++) {
             Piece piece = pieces.get(i);
             start[i + 1] = piece.firstRow() + piece.rows();
-            slot[i] = piece.sequence() == PADDED ? -1 : slots.slotOf(piece.sequence());
-            position[i] = piece.sequence() == PADDED ? 0 : basePosition[piece.sequence()] + piece.from();
-            for (int block = 0; snapshots != null && piece.sequence() != PADDED && block < piece.rows() / GRID_TOKENS; block++) {
-                snapshot[i * pitch + block] = snapshots[piece.sequence()][piece.from() / GRID_TOKENS + block];
-            }
+            slot[i] = piece.isPadded() ? -1 : slots.slotOf(piece.sequence());
+            position[i] = piece.isPadded() ? 0 : basePosition[piece.sequence()] + piece.from();
         }
-        return new PromptSequences(arrays.ints(start), arrays.ints(position), arrays.ints(slot), count, rows,
-                snapshots == null ? 0 : arrays.longs(snapshot), pitch);
+        return new PromptSequences(arrays.ints(start), arrays.ints(position), arrays.ints(slot), count, rows, kept);
     }
 }

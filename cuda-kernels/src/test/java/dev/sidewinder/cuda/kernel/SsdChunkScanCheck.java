@@ -54,11 +54,11 @@ final class SsdChunkScanCheck {
         }
     }
 
-    /// What a run left behind, by sequence; `error` is the largest relative error of a sequence's outputs.
+    /// What a run left behind, by sequence, and what it kept on the way; `error` is the largest relative error of a sequence's outputs.
     ///
     /// @param inputError the relative error that the form's rounding of x, B and C makes in the outputs of the sequence
     ///     where it makes the largest, by itself: the recurrence in doubles on both
-    record Result(float[][] y, float[][] states, double error, DoubleSupplier inputError) {}
+    record Result(float[][] y, float[][] states, float[][] kept, double error, DoubleSupplier inputError) {}
 
     SsdChunkScanCheck(Device device, Kernels kernels) {
         this.device = device;
@@ -76,7 +76,7 @@ final class SsdChunkScanCheck {
         int sequences = c.lengths().length;
         MambaWeights weights = MambaWeights.random(c.shape(), true, random);
         try (DeviceArrays arrays = new DeviceArrays(device)) {
-            MambaSlots slots = new MambaSlots(arrays, c.shape(), sequences, random);
+            MambaSlots slots = new MambaSlots(arrays, c.shape(), sequences, KeptOnTheWay.slots(c.lengths()), random);
             Sequences all = new Sequences(c, weights, slots, random);
             SsdChunkScan scan = new SsdChunkScan(kernels, c.shape(), c.form());
             SsdChunkScan.Weights onDevice = weights.scan(arrays);
@@ -98,7 +98,7 @@ final class SsdChunkScanCheck {
         SsdChunkScan.Activations activations = new SsdChunkScan.Activations(y,
                 arrays.bf16(pieces.pack(all.high, shape.channels())), arrays.bf16(pieces.pack(all.low, shape.channels())),
                 arrays.floats(pieces.pack(all.timeSteps, shape.heads())));
-        PromptSequences sequences = pieces.upload(arrays, slots, all.basePosition, all.snapshots);
+        PromptSequences sequences = pieces.upload(arrays, slots, all.basePosition, all.kept);
         switch (c.blockRows()) {
             case PLAIN -> scan.runPlain(device.stream(), activations, weights, slots.state(), sequences);
             case CHOSEN -> scan.run(device.stream(), activations, weights, slots.state(), sequences);
@@ -125,7 +125,7 @@ final class SsdChunkScanCheck {
         final float[][] y;
         final float[][] carried;
         final int[] basePosition;
-        final long[][] snapshots;
+        final KeptOnTheWay kept;
 
         Sequences(Case c, MambaWeights weights, MambaSlots slots, Random random) {
             this.c = c;
@@ -139,7 +139,8 @@ final class SsdChunkScanCheck {
             y = new float[count][];
             carried = new float[count][];
             basePosition = new int[count];
-            snapshots = new long[count][];
+            // apart from the data, which stays as it is whatever is kept
+            Random places = new Random(c.seed() + 1);
             for (int s = 0; s < count; s++) {
                 int length = c.lengths()[s];
                 unrounded[s] = convolved(shape, length, random);
@@ -155,15 +156,18 @@ final class SsdChunkScanCheck {
                 }
                 y[s] = new float[length * shape.innerDim()];
                 if (s % 2 == 1) {
-                    basePosition[s] = BLOCK_TOKENS * (1 + random.nextInt(9));
+                    basePosition[s] = BLOCK_TOKENS * (1 + random.nextInt(9)) + insideABlock(length, places);
                     carried[s] = MambaWeights.gaussian(shape.innerDim() * shape.stateDim(), 1, random);
                     slots.set(s, new float[0], carried[s]);
                 }
-                snapshots[s] = new long[length / BLOCK_TOKENS];
-                for (int block = 0; block < snapshots[s].length; block++) {
-                    snapshots[s][block] = random.nextBoolean() ? slots.snapshotAddress() : 0;
-                }
             }
+            kept = new KeptOnTheWay(slots, basePosition, c.lengths(), places);
+        }
+
+        /// One in three of those that fit begins inside a block, and ends where it ends, or before.
+        private static int insideABlock(int length, Random random) {
+            int most = BLOCK_TOKENS - length;
+            return most < 1 || random.nextInt(3) > 0 ? 0 : random.nextBoolean() ? most : 1 + random.nextInt(most);
         }
 
         /// As SiLU leaves them.
@@ -200,7 +204,7 @@ final class SsdChunkScanCheck {
                 }
             }
             slots.checkTheRestUnwritten();
-            return new Result(y, states, error, () -> IntStream.range(0, expectedOf.length)
+            return new Result(y, states, kept.read(slots::recurrentIn), error, () -> IntStream.range(0, expectedOf.length)
                     .mapToDouble(s -> inputError(s, expectedOf[s])).max().orElse(0));
         }
 
@@ -217,10 +221,10 @@ final class SsdChunkScanCheck {
             for (int token = 0; token < c.lengths()[sequence]; token++) {
                 double[] row = reference.recur(row(sequence, token), timeStepRow(sequence, token));
                 System.arraycopy(row, 0, expected, token * shape.innerDim(), shape.innerDim());
-                int block = token / BLOCK_TOKENS;
-                if ((token + 1) % BLOCK_TOKENS == 0 && snapshots[sequence][block] != 0) {
-                    Closeness.check(what + ", snapshot " + block, slots.recurrentAt(snapshots[sequence][block]),
-                            reference.recurrent(), c.stateTolerance());
+                int keptSlot = kept.slotBehind(sequence, basePosition[sequence] + token + 1);
+                if (keptSlot >= 0) {
+                    Closeness.check(what + ", kept behind " + (token + 1), slots.recurrentIn(keptSlot), reference.recurrent(),
+                            c.stateTolerance());
                 }
             }
             return expected;

@@ -109,7 +109,30 @@ class SsdChunkScanTest {
                     Closeness.checkSameBits("sequence " + s, found.y()[s], expected.y()[s]);
                     Closeness.checkSameBits("state " + s, found.states()[s], expected.states()[s]);
                 }
+                checkSameKept(found, expected);
             }
+        }
+    }
+
+    /// A state written on the way is the one that a piece ending there leaves.
+    @Test
+    void whatIsKeptOnTheWayIsWhatAPieceThatEndsThereLeaves() {
+        int[] lengths = {640, 129, 513, 256};
+        int[][] everyBlock = {{128, 128, 128, 128}, {256, 129, 256, 256}, {384, 129, 384, 256}, {512, 129, 512, 256}, lengths};
+        for (Form form : Form.values()) {
+            for (MambaShape shape : new MambaShape[] {new MambaShape(2, 64, 1, 64, 4), GOLDEN}) {
+                SsdChunkScanCheck.Case c = new SsdChunkScanCheck.Case(shape, form, CHOSEN, lengths, SEED);
+                SsdChunkScanCheck.Result onTheWay = check.check(c);
+                assertThat(onTheWay.kept().length).isGreaterThan(5);
+                checkSameKept(onTheWay, check.run(c, everyBlock));
+            }
+        }
+    }
+
+    private static void checkSameKept(SsdChunkScanCheck.Result found, SsdChunkScanCheck.Result expected) {
+        assertThat(found.kept()).hasDimensions(expected.kept().length, expected.kept()[0].length);
+        for (int i = 0; i < expected.kept().length; i++) {
+            Closeness.checkSameBits("kept state " + i, found.kept()[i], expected.kept()[i]);
         }
     }
 
