@@ -59,8 +59,9 @@ public interface Backend extends AutoCloseable {
         throw new UnsupportedOperationException("the blocks of this backend are of no use elsewhere: " + description());
     }
 
-    /// Runs every entry of the batch, advances its state and KV, and returns the wanted rows of logits. What the batch says of
-    /// memory is copied with it, in the order that [dev.sidewinder.kvcache.MemoryWork] names.
+    /// Runs every entry of the batch, advances its state and KV, writes the states that it names on the way, bit for bit those that
+    /// pieces ending there would leave, and returns the wanted rows of logits. What the batch says of memory is copied with it, in
+    /// the order that [dev.sidewinder.kvcache.MemoryWork] names.
     ///
     /// The result is valid until the next call; no step may be under way. A row depends only on the tokens of its own
     /// sequence, never on what else is in the batch or how the sequence was cut into pieces (on the 128-token grid).

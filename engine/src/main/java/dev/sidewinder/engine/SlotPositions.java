@@ -4,6 +4,7 @@ import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.kvcache.HostCopy;
 import dev.sidewinder.kvcache.MemoryWork;
 import dev.sidewinder.kvcache.StateCopy;
+import dev.sidewinder.kvcache.StateWrite;
 import dev.sidewinder.scheduler.Batch;
 import dev.sidewinder.scheduler.BatchEntry;
 import dev.sidewinder.scheduler.TokenSource;
@@ -75,6 +76,13 @@ public final class SlotPositions {
             throw new IllegalArgumentException(
                     "sequence " + entry.sequence() + ": slot " + slot + " of " + cache.slots());
         }
+        for (StateWrite write : entry.writes()) {
+            if (write.slot() >= cache.slots() || write.slot() == slot) {
+                throw new IllegalArgumentException("sequence " + entry.sequence() + " in slot " + slot + ": its state after "
+                        + write.position() + " tokens is to go to slot " + write.slot() + " of " + cache.slots()
+                        + ", which has to be another one");
+            }
+        }
         if (entry.from() > 0 && !goesOn(entry, slot)) {
             throw new IllegalStateException("sequence " + entry.sequence() + " goes on at token " + entry.from()
                     + "; slot " + slot + " holds " + tokens[slot] + " tokens of "
@@ -92,11 +100,15 @@ public final class SlotPositions {
                 && (sequences[slot] == entry.sequence() || sequences[slot] == COPY);
     }
 
-    /// Notes that a batch has run, or will before any other, and what is copied after it.
+    /// Notes that a batch has run, or will before any other, with the states that it writes, and what is copied after it.
     public void advance(Batch batch) {
         for (BatchEntry entry : batch.entries()) {
             tokens[entry.allocation().slot()] = entry.from() + entry.count();
             sequences[entry.allocation().slot()] = entry.sequence();
+            for (StateWrite write : entry.writes()) {
+                tokens[write.slot()] = write.position();
+                sequences[write.slot()] = COPY;
+            }
         }
         batch.memory().stores().forEach(this::copy);
     }

@@ -99,7 +99,7 @@ final class AheadBackend implements Backend {
                     tokens[entry.from()] = NO_TOKEN;
                 }
                 entries.add(new BatchEntry(entry.sequence(), tokens, entry.from(), entry.count(), entry.source(), entry.logits(),
-                        Memory.of(entry.allocation())));
+                        Memory.of(entry.allocation()), entry.writes()));
             }
         }
 

@@ -10,6 +10,7 @@ import dev.sidewinder.kvcache.HostCopy;
 import dev.sidewinder.kvcache.HostShape;
 import dev.sidewinder.kvcache.MemoryWork;
 import dev.sidewinder.kvcache.StateCopy;
+import dev.sidewinder.kvcache.StateWrite;
 import dev.sidewinder.scheduler.Batch;
 import dev.sidewinder.scheduler.BatchEntry;
 import dev.sidewinder.scheduler.LogitRows;
@@ -291,6 +292,11 @@ public class FakeBackend implements Backend {
         blockWriters[block][place] = writer;
     }
 
+    /// Tokens of the sequence after which a state is written that it asks for.
+    protected int writtenAt(StateWrite write) {
+        return write.position();
+    }
+
     private int run(BatchEntry entry, float[] values, int row) {
         int slot = entry.allocation().slot();
         int end = entry.from() + entry.count();
@@ -309,6 +315,11 @@ public class FakeBackend implements Backend {
             writeState(slot, ownState ? state : mix(state, GARBAGE), entry.sequence());
             write(entry.allocation().block(position / CacheShape.BLOCK_TOKENS), position % CacheShape.BLOCK_TOKENS, mix(state, position),
                     entry.sequence());
+            for (StateWrite write : entry.writes()) {
+                if (position + 1 == writtenAt(write)) {
+                    writeState(write.slot(), slotContents[slot], COPY);
+                }
+            }
             computedTokens++;
             boolean wanted = entry.logits() == LogitRows.ALL || entry.logits() == LogitRows.LAST && position == end - 1;
             if (wanted) {

@@ -9,11 +9,13 @@ import dev.sidewinder.kvcache.MemoryWish;
 import dev.sidewinder.kvcache.Partition;
 import dev.sidewinder.kvcache.ReuseEstimate;
 import dev.sidewinder.kvcache.SequenceMemory;
+import dev.sidewinder.kvcache.StateWrite;
 import dev.sidewinder.kvcache.SuspendedMemory;
 import dev.sidewinder.scheduler.Batch;
 import dev.sidewinder.scheduler.BatchEntry;
 import dev.sidewinder.scheduler.LogitRows;
 import dev.sidewinder.scheduler.TokenSource;
+import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -76,9 +78,14 @@ public final class FrameRunner {
 
     /// Tokens of one sequence in a step.
     ///
-    /// @param keep why the state behind them is to be kept, if it is
-    /// @param must whether there has to be a frame for it
-    public record Piece(Run run, int count, Optional<CheckpointPoint> keep, boolean must) {
+    /// @param onTheWay positions before their end where the state is to be kept, too, which must be in the prompt
+    /// @param keep     why the state behind them is to be kept, if it is
+    /// @param must     whether there have to be frames for all of them
+    public record Piece(Run run, int count, List<Integer> onTheWay, Optional<CheckpointPoint> keep, boolean must) {
+        public Piece(Run run, int count, Optional<CheckpointPoint> keep, boolean must) {
+            this(run, count, List.of(), keep, must);
+        }
+
         public Piece(Run run, int count, Optional<CheckpointPoint> keep) {
             this(run, count, keep, true);
         }
@@ -145,6 +152,16 @@ public final class FrameRunner {
         run.suspended = null;
     }
 
+    /// The bytes of a sequence's state. Its memory lies elsewhere then.
+    public byte[] state(Run run) {
+        suspend(run);
+        step();
+        byte[] bytes = backend.hostState(run.suspended.statePlace()).toArray(ValueLayout.JAVA_BYTE);
+        resume(run);
+        step();
+        return bytes;
+    }
+
     public void close(Run run) {
         if (run.suspended != null) {
             run.suspended.close();
@@ -153,9 +170,15 @@ public final class FrameRunner {
         }
     }
 
+    /// Runs the rest of a prompt in one piece, with the state kept at these positions on the way.
+    public void prefill(Run run, int... keepAt) {
+        List<Integer> onTheWay = Arrays.stream(keepAt).filter(position -> position > run.done).boxed().toList();
+        step(new Piece(run, run.promptLeft(), onTheWay, Optional.empty(), true));
+    }
+
     /// Runs the rest of a prompt in pieces that end at these positions, with the state kept at each, and behind the last one
     /// what is left of it.
-    public void prefill(Run run, int... keepAt) {
+    public void prefillInPieces(Run run, int... keepAt) {
         for (int position : keepAt) {
             if (position > run.done) {
                 step(new Piece(run, position - run.done, Optional.of(CheckpointPoint.INTERVAL)));
@@ -199,13 +222,28 @@ public final class FrameRunner {
         if (growth != Growth.GRANTED) {
             throw new AssertionError("no blocks for " + end + " tokens: " + growth);
         }
-        piece.keep.ifPresent(point -> {
-            if (!run.memory.checkpoint(end, point) && piece.must) {
-                throw new AssertionError("no frame for the state behind " + end + " tokens");
-            }
-        });
-        TokenSource source = run.done < run.promptTokens ? TokenSource.PROMPT : TokenSource.GENERATED;
-        return new BatchEntry(run.id, run.tokens, run.done, piece.count, source, LogitRows.ALL, run.memory);
+        boolean inPrompt = run.done < run.promptTokens;
+        List<StateWrite> writes = new ArrayList<>();
+        for (int position : piece.onTheWay) {
+            write(piece, position, CheckpointPoint.INTERVAL, writes);
+        }
+        if (piece.keep.isPresent() && inPrompt) {
+            write(piece, end, piece.keep.get(), writes);
+        } else if (piece.keep.isPresent() && !run.memory.checkpointLatest(end, piece.keep.get())) {
+            requireNoMust(piece, end);
+        }
+        TokenSource source = inPrompt ? TokenSource.PROMPT : TokenSource.GENERATED;
+        return new BatchEntry(run.id, run.tokens, run.done, piece.count, source, LogitRows.ALL, run.memory, writes);
+    }
+
+    private static void write(Piece piece, int position, CheckpointPoint point, List<StateWrite> writes) {
+        piece.run.memory.checkpoint(position, point).ifPresentOrElse(writes::add, () -> requireNoMust(piece, position));
+    }
+
+    private static void requireNoMust(Piece piece, int position) {
+        if (piece.must) {
+            throw new AssertionError("no frame for the state behind " + position + " tokens");
+        }
     }
 
     private void takeRows(Piece[] pieces, Logits logits) {

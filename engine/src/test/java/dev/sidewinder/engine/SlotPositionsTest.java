@@ -1,6 +1,7 @@
 package dev.sidewinder.engine;
 
 import static org.assertj.core.api.Assertions.assertThatCode;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 
 import dev.sidewinder.kvcache.Allocation;
@@ -8,6 +9,7 @@ import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.kvcache.HostCopy;
 import dev.sidewinder.kvcache.MemoryWork;
 import dev.sidewinder.kvcache.StateCopy;
+import dev.sidewinder.kvcache.StateWrite;
 import dev.sidewinder.scheduler.Batch;
 import dev.sidewinder.scheduler.BatchEntry;
 import dev.sidewinder.scheduler.LogitRows;
@@ -46,6 +48,28 @@ class SlotPositionsTest {
         // and once it has, the slot is its own
         run(entry(9, 2, 128, 4), MemoryWork.NONE);
         assertRefused(entry(8, 2, 132, 1), "sequence 9");
+    }
+
+    @Test
+    void aStateWrittenOnTheWayServesAnySequenceAtItsPosition() {
+        // given a piece that leaves its state at 128 tokens in slot 3, on its way to 200
+        run(entry(1, 0, 0, 200, new StateWrite(128, 3)), MemoryWork.NONE);
+
+        // when another sequence gets it
+        positions.before(work(List.of(), List.of(new StateCopy(3, 2)), List.of(), List.of()));
+
+        // then that one goes on at 128, and the first where it stood
+        assertGoesOn(entry(9, 2, 128, 4));
+        assertRefused(entry(9, 2, 200, 4), "holds 128 tokens of a copied state");
+        assertGoesOn(entry(1, 0, 200, 4));
+    }
+
+    @Test
+    void aStateGoesToASlotOfItsOwn() {
+        for (int slot : new int[] {0, 4}) {
+            assertThatIllegalArgumentException().isThrownBy(() -> positions.check(entry(1, 0, 0, 200, new StateWrite(128, slot)), SHAPE))
+                    .withMessageContaining("to go to slot " + slot + " of 4");
+        }
     }
 
     @Test
@@ -90,7 +114,7 @@ class SlotPositionsTest {
         return new MemoryWork(ins, List.of(), restores, outs, stores);
     }
 
-    private static BatchEntry entry(long sequence, int slot, int from, int count) {
+    private static BatchEntry entry(long sequence, int slot, int from, int count, StateWrite... writes) {
         return new BatchEntry(sequence, new int[256], from, count, TokenSource.PROMPT, LogitRows.NONE, new Allocation() {
             @Override
             public int slot() {
@@ -106,6 +130,6 @@ class SlotPositionsTest {
             public int block(int i) {
                 return i;
             }
-        });
+        }, List.of(writes));
     }
 }

@@ -222,35 +222,54 @@ public final class FrameCache {
         return Growth.GRANTED;
     }
 
-    boolean keep(SequenceMemory memory, int position, CheckpointPoint point, boolean latest) {
-        int slot = canCommit(0) ? slotToKeep(memory, position, point, latest) : NONE;
+    /// A slot for a state of a sequence; [#NONE] when there is none that it would be worth.
+    ///
+    /// @param latest whether it takes the place of the one that was kept so before
+    int slotToKeep(SequenceMemory memory, int position, CheckpointPoint point, boolean latest) {
+        int slot = canCommit(0) ? chooseSlot(memory, position, point, latest) : NONE;
         if (slot == NONE) {
             tally.refused(point);
-            return false;
         }
-        work.store(memory.slot(), slot);
-        memory.pending().addLast(new SequenceMemory.Pending(position, slot, point, latest));
-        return true;
+        return slot;
     }
 
     /// A free frame, or where there is none that of the state which the new one would take the place of, or of one that is worth less.
-    private int slotToKeep(SequenceMemory memory, int position, CheckpointPoint point, boolean latest) {
+    private int chooseSlot(SequenceMemory memory, int position, CheckpointPoint point, boolean latest) {
         if (latest && memory.latestPosition() > 0 && pool.freeFrames() == 0) {
             int before = supply.takeOverUnlessShared(ancestor(memory, memory.latestPosition()), point);
             if (before != NONE) {
                 return before;
             }
         }
-        return supply.slotToKeep(worth(memory.node(), position, point));
+        return supply.slotToKeep(worth(memory, position, point));
     }
 
     private int ancestor(SequenceMemory memory, int position) {
         return index.ancestor(memory.node(), position / CacheShape.BLOCK_TOKENS);
     }
 
-    private double worth(int node, int position, CheckpointPoint point) {
-        int base = index.hasState(node) ? index.depth(node) : index.baseDepth(node);
+    /// The step to come writes a state.
+    void writeInStep(int slot) {
+        work.writeInStep(slot);
+    }
+
+    /// A state is copied when the step to come has run.
+    void copyBehindStep(int from, int to) {
+        work.store(from, to);
+    }
+
+    /// Without it a sequence would fall back to the state before, which may be one that is about to be kept.
+    private double worth(SequenceMemory memory, int position, CheckpointPoint point) {
+        int base = baseOf(memory);
         return index.checkpoints().worth(point, position / CacheShape.BLOCK_TOKENS, base).value();
+    }
+
+    private int baseOf(SequenceMemory memory) {
+        if (!memory.pending().isEmpty()) {
+            return memory.pending().getLast().position() / CacheShape.BLOCK_TOKENS;
+        }
+        int node = memory.node();
+        return index.hasState(node) ? index.depth(node) : index.baseDepth(node);
     }
 
     /// Leads a sequence on in the tree, to a depth or deeper.
@@ -404,7 +423,7 @@ public final class FrameCache {
 
     /// Takes a sequence out whose slot and blocks somebody else gives back.
     private void withdraw(SequenceMemory memory) {
-        // A copy that is queued still runs, for nothing: both slots are marked as touched by the step to come.
+        // A copy that is queued still runs, for nothing, and so does a step that writes: the slots are marked as touched by it.
         for (SequenceMemory.Pending pending : memory.pending()) {
             pool.giveBackSlot(pending.slot());
         }
@@ -429,7 +448,7 @@ public final class FrameCache {
         }
     }
 
-    /// Whether copies are queued that no step has been launched with.
+    /// Whether copies are queued, or states to be written, that no step has been launched with.
     public boolean hasWork() {
         return !work.isEmpty() || !suspensions.traffic().isEmpty();
     }

@@ -99,30 +99,53 @@ public final class SequenceMemory implements Allocation, AutoCloseable {
         return missing <= 0 ? Growth.GRANTED : cache.grow(this, missing);
     }
 
-    /// Has the state kept that the sequence will have reached at the end of the next step.
+    /// Has the state kept that the sequence passes in the next step, or has reached at its end. The step itself writes it; it serves
+    /// others when that step has completed ([#computed]).
     ///
     /// @param position tokens of the sequence then: a multiple of 128, above those that are kept already
-    /// @return whether it will be: there may be no frame that it would be worth, and a sequence without a partition keeps
-    ///         nothing
-    public boolean checkpoint(int position, CheckpointPoint point) {
-        return checkpoint(position, point, false);
+    /// @return what the step has to write, which must be part of the next one launched; empty when the state is not kept: there may
+    ///         be no frame that it would be worth, and a sequence without a partition keeps nothing
+    public Optional<StateWrite> checkpoint(int position, CheckpointPoint point) {
+        requireAbove(position);
+        int slot = node == PrefixNodes.NONE ? PrefixNodes.NONE : cache.slotToKeep(this, position, point, false);
+        if (slot == PrefixNodes.NONE) {
+            return Optional.empty();
+        }
+        cache.writeInStep(slot);
+        pending.addLast(new Pending(position, slot, point, false));
+        return Optional.of(new StateWrite(position, slot));
     }
 
-    /// The same for a state of which only the latest is of use: when it is kept, the one goes that was kept so before, unless other
-    /// sequences have gone on from there.
+    /// Has the state copied behind the next step that the sequence will have reached then, where only the latest such state is of
+    /// use: when it is kept, the one goes that was kept so before, unless other sequences have gone on from there.
+    ///
+    /// @return whether it will be kept, as for [#checkpoint]
     public boolean checkpointLatest(int position, CheckpointPoint point) {
-        return checkpoint(position, point, true);
+        requireAbove(position);
+        int kept = node == PrefixNodes.NONE ? PrefixNodes.NONE : cache.slotToKeep(this, position, point, true);
+        if (kept == PrefixNodes.NONE) {
+            return false;
+        }
+        cache.copyBehindStep(slot, kept);
+        pending.addLast(new Pending(position, kept, point, true));
+        return true;
     }
 
-    private boolean checkpoint(int position, CheckpointPoint point, boolean latest) {
+    private void requireAbove(int position) {
         requireOpen("kept a state of");
-        int kept = node == PrefixNodes.NONE ? 0 : cache.depth(node) * CacheShape.BLOCK_TOKENS;
-        int last = pending.isEmpty() ? kept : pending.getLast().position();
+        int last = keptTokens();
         if (position % CacheShape.BLOCK_TOKENS != 0 || position <= last) {
             throw new IllegalArgumentException("a state at " + position + " tokens, where one at " + last + " is kept; it has to be a"
                     + " multiple of " + CacheShape.BLOCK_TOKENS + " above");
         }
-        return node != PrefixNodes.NONE && cache.keep(this, position, point, latest);
+    }
+
+    /// Where the last of its states stands that is kept or about to be.
+    private int keptTokens() {
+        if (!pending.isEmpty()) {
+            return pending.getLast().position();
+        }
+        return node == PrefixNodes.NONE ? 0 : cache.depth(node) * CacheShape.BLOCK_TOKENS;
     }
 
     /// Notes that steps of the sequence have completed: what it was asked to keep becomes part of the prefix tree.

@@ -3,8 +3,9 @@ package dev.sidewinder.kvcache;
 import java.util.ArrayList;
 import java.util.List;
 
-/// Copies that wait for a step. What a queued copy reads or writes counts as touched by the step to come, so that it is not
-/// given out to others before that has completed, whoever lets go of it in the meantime.
+/// Copies that wait for a step, and whether it writes states itself. What a queued copy reads or writes, and where the step writes
+/// a state, counts as touched by the step to come, so that it is not given out to others before that has completed, whoever lets go
+/// of it in the meantime.
 final class WorkQueue {
 
     private final FramePool pool;
@@ -14,6 +15,8 @@ final class WorkQueue {
     private final List<StateCopy> restores = new ArrayList<>();
     private final List<HostCopy> outs = new ArrayList<>();
     private final List<StateCopy> stores = new ArrayList<>();
+    /// Whether the step to come was asked to write states: somebody may wait for their slots, so it has to be launched.
+    private boolean writes;
 
     WorkQueue(FramePool pool, StepFence fence) {
         this.pool = pool;
@@ -48,6 +51,12 @@ final class WorkQueue {
         copyState(stores, from, to);
     }
 
+    /// By the step itself.
+    void writeInStep(int slot) {
+        writes = true;
+        pool.touchSlot(slot, nextStep());
+    }
+
     private void copyState(List<StateCopy> queue, int from, int to) {
         queue.add(new StateCopy(from, to));
         pool.touchSlot(from, nextStep());
@@ -65,12 +74,17 @@ final class WorkQueue {
     }
 
     boolean isEmpty() {
-        return ins.isEmpty() && blocks.isEmpty() && restores.isEmpty() && outs.isEmpty() && stores.isEmpty();
+        return !writes && !copies();
+    }
+
+    private boolean copies() {
+        return !(ins.isEmpty() && blocks.isEmpty() && restores.isEmpty() && outs.isEmpty() && stores.isEmpty());
     }
 
     /// Hands everything out.
     MemoryWork take() {
-        if (isEmpty()) {
+        writes = false;
+        if (!copies()) {
             return MemoryWork.NONE;
         }
         var work = new MemoryWork(ins, blocks, restores, outs, stores);

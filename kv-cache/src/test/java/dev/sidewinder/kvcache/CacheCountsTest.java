@@ -106,7 +106,7 @@ class CacheCountsTest {
         SequenceMemory memory = ((Granted) full.admit(wish(ALICE, prompt))).memory();
         memory.reserve(0, 256);
 
-        assertThat(memory.checkpoint(256, CheckpointPoint.INTERVAL)).isFalse();
+        assertThat(memory.checkpoint(256, CheckpointPoint.INTERVAL)).isEmpty();
 
         assertThat(full.counts().statesByPoint().get(CheckpointPoint.INTERVAL)).isEqualTo(new StateCounts(0, 0, 0, 1));
         assertThat(full.counts().refusedStates()).isEqualTo(1);

@@ -16,7 +16,9 @@ import java.util.stream.Stream;
 final class FakeMemory {
 
     /// A run of tokens of one sequence in a step, with places as of the launch.
-    record Run(long secret, int[] tokens, int from, int count, int slot, int[] blocks) {}
+    ///
+    /// @param writes states that it writes on its way
+    record Run(long secret, int[] tokens, int from, int count, int slot, int[] blocks, List<StateWrite> writes) {}
 
     private record Step(long number, MemoryWork work, List<Run> runs, Set<Integer> places, Set<Integer> slots) {}
 
@@ -27,6 +29,8 @@ final class FakeMemory {
         SLOT_NOT_ZEROED,
         /// a kept state is the one from before the step instead of after it
         STATE_OF_ANOTHER_BOUNDARY,
+        /// a state that a step writes on its way is the one a block earlier
+        STATE_WRITTEN_EARLY,
         /// a fork's unfinished block is the parent's own
         FORK_WITHOUT_COPY,
         /// states are not copied to who goes on from them
@@ -68,6 +72,7 @@ final class FakeMemory {
                 .forEach(copy -> (copy.kind() == HostCopy.Kind.STATE ? slots : places).add(copy.device()));
         for (Run run : runs) {
             slots.add(run.slot());
+            run.writes().forEach(write -> slots.add(write.slot()));
             Arrays.stream(run.blocks()).forEach(places::add);
         }
         underWay.add(new Step(number, work, runs, places, slots));
@@ -162,6 +167,12 @@ final class FakeMemory {
             state = mix(state, run.tokens()[i] + run.secret());
             write(run.blocks()[i / BLOCK_TOKENS], i % BLOCK_TOKENS, mix(state, i));
             writeState(run.slot(), state);
+            int early = fault == Fault.STATE_WRITTEN_EARLY ? BLOCK_TOKENS : 0;
+            for (StateWrite write : run.writes()) {
+                if (write.position() == i + 1 + early) {
+                    writeState(write.slot(), state);
+                }
+            }
         }
     }
 

@@ -34,6 +34,7 @@ class FrameCacheRandomTest {
         long takenOver = 0;
         long moved = 0;
         long resumed = 0;
+        long statesOnTheWay = 0;
         for (long seed = 100; seed < 100 + MOST_TRACES; seed++) {
             var trace = new FrameCacheTrace(seed, Fault.NONE, false);
             trace.play(1000);
@@ -41,6 +42,7 @@ class FrameCacheRandomTest {
             evicted += trace.cache().counts().evictedStates();
             takenOver += trace.cache().counts().takenOverStates();
             resumed += trace.resumed;
+            statesOnTheWay += trace.statesOnTheWay;
             moved += trace.cache().pool().use().movedBlocks();
         }
         assertThat(reused).isPositive();
@@ -48,6 +50,7 @@ class FrameCacheRandomTest {
         assertThat(takenOver).isPositive();
         assertThat(moved).isPositive();
         assertThat(resumed).isPositive();
+        assertThat(statesOnTheWay).isPositive();
     }
 
     @ParameterizedTest

@@ -14,6 +14,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Random;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -56,7 +57,7 @@ class FrameCacheTest {
     private void run(SequenceMemory memory, int[] tokens, int from, int to, boolean keep) {
         assertThat(memory.reserve(from, to)).isEqualTo(Growth.GRANTED);
         if (keep && to % BLOCK_TOKENS == 0) {
-            assertThat(memory.checkpoint(to, CheckpointPoint.TURN_START)).isTrue();
+            assertThat(memory.checkpoint(to, CheckpointPoint.TURN_START)).isPresent();
         }
         cache.launch(++step);
         cache.stepCompleted(step);
@@ -127,7 +128,7 @@ class FrameCacheTest {
         SequenceMemory alone = admit(null, prompt);
         assertThat(alone.reusedTokens()).isZero();
         assertThat(alone.reserve(0, 256)).isEqualTo(Growth.GRANTED);
-        assertThat(alone.checkpoint(256, CheckpointPoint.SYSTEM)).isFalse();
+        assertThat(alone.checkpoint(256, CheckpointPoint.SYSTEM)).isEmpty();
         alone.computed(prompt, 256);
         alone.close();
 
@@ -352,11 +353,142 @@ class FrameCacheTest {
     }
 
     @Test
-    void forgetsAStateWhoseSequenceEndedBeforeItsStepDid() {
+    void keepsEveryStateThatAStepWritesOnItsWayOnceTheStepHasCompleted() {
+        // given a prompt in one piece, with three states on its way
+        int[] prompt = tokens(500);
+        SequenceMemory memory = admit(ALICE, prompt);
+        memory.reserve(0, 500);
+        List<StateWrite> writes = Stream.of(128, 256, 384).map(at -> memory.checkpoint(at, CheckpointPoint.TURN_START).orElseThrow()).toList();
+
+        // when the step is under way
+        MemoryWork work = cache.launch(++step);
+
+        // then nothing is copied, each has a slot of its own, and nobody finds them yet
+        assertThat(work.isEmpty()).isTrue();
+        assertThat(writes).extracting(StateWrite::position).containsExactly(128, 256, 384);
+        assertThat(writes).extracting(StateWrite::slot).doesNotHaveDuplicates().doesNotContain(memory.slot());
+        assertThat(cache.reusableTokens(ALICE, prompt, 500)).isZero();
+
+        // and when it has completed, all are there
+        cache.stepCompleted(step);
+        assertThat(cache.reusableTokens(ALICE, prompt, 500)).as("completed, and its sequence was not told yet").isZero();
+        memory.computed(prompt, 500);
+        assertThat(cache.keptStateList()).extracting(KeptState::tokens).containsExactlyInAnyOrder(128, 256, 384);
+        assertThat(cache.reusableTokens(ALICE, prompt, 500)).isEqualTo(384);
+        memory.close();
+    }
+
+    @Test
+    void forgetsStatesWhoseSequenceEndedBeforeTheirStepWasLaunched() {
+        int[] prompt = tokens(400);
+        SequenceMemory memory = admit(ALICE, prompt);
+        memory.reserve(0, 400);
+        assertThat(memory.checkpoint(128, CheckpointPoint.SYSTEM)).isPresent();
+        assertThat(memory.checkpoint(256, CheckpointPoint.TURN_START)).isPresent();
+        memory.close();
+
+        // the next step counts as writing them, whether it does or not
+        assertThat(cache.hasWork()).as("a step has to be launched").isTrue();
+        assertThat(cache.launch(++step).isEmpty()).isTrue();
+        assertThat(cache.hasWork()).isFalse();
+        assertThat(cache.pool().use().fencedStates()).as("two that are kept").isEqualTo(2);
+        cache.stepCompleted(step);
+
+        assertThat(cache.keptStates()).isZero();
+        assertThat(cache.pool().freeFrames()).isEqualTo(16);
+    }
+
+    @Test
+    void fencesTheStatesOfASequenceThatEndsWhileItsStepWritesThem() {
+        // given a pool with as many frames as a sequence and the states of its step take
+        cache = cache(4, 4);
+        int[] prompt = tokens(400);
+        SequenceMemory memory = admit(ALICE, prompt);
+        memory.reserve(0, 400);
+        assertThat(memory.checkpoint(128, CheckpointPoint.SYSTEM)).isPresent();
+        assertThat(memory.checkpoint(256, CheckpointPoint.TURN_START)).isPresent();
+        cache.launch(++step);
+
+        // when it ends while the step is under way
+        memory.close();
+
+        // then nobody gets them before that has completed
+        assertThat(ask(BOB, tokens(100), 100)).isInstanceOf(WaitForSteps.class);
+        cache.stepCompleted(step);
+        assertThat(cache.keptStates()).isZero();
+        assertThat(cache.reusableTokens(ALICE, prompt, 400)).isZero();
+        assertThat(cache.pool().freeFrames()).isEqualTo(4);
+    }
+
+    @Test
+    void keepsNothingOfAStepWhoseSequenceIsDiscarded() {
+        int[] prompt = tokens(400);
+        SequenceMemory memory = admit(ALICE, prompt);
+        run(memory, prompt, 0, 128, true);
+        memory.reserve(128, 400);
+        assertThat(memory.checkpoint(256, CheckpointPoint.TURN_START)).isPresent();
+        assertThat(memory.checkpoint(384, CheckpointPoint.TURN_START)).isPresent();
+        cache.launch(++step);
+
+        memory.discard();
+        cache.stepCompleted(step);
+
+        assertThat(cache.keptStates()).as("neither what was kept before nor what that step wrote").isZero();
+        assertThat(cache.pool().freeFrames()).isEqualTo(16);
+    }
+
+    @Test
+    void aStateThatSomebodyElseHasKeptInTheMeantimeIsGivenBack() {
+        // given two sequences with the same prompt, a step of each under way, and the same state in both
+        int[] prompt = tokens(300);
+        SequenceMemory one = admit(ALICE, prompt);
+        SequenceMemory other = admit(ALICE, prompt);
+        for (SequenceMemory each : List.of(one, other)) {
+            each.reserve(0, 300);
+            assertThat(each.checkpoint(256, CheckpointPoint.TURN_START)).isPresent();
+        }
+        cache.launch(++step);
+        cache.stepCompleted(step);
+
+        // when both are told
+        one.computed(prompt, 300);
+        other.computed(prompt, 300);
+
+        // then it is there once
+        assertThat(cache.keptStates()).isEqualTo(1);
+        assertThat(cache.reusableTokens(ALICE, prompt, 300)).isEqualTo(256);
+        one.close();
+        other.close();
+        cache.evictAll();
+        assertThat(cache.pool().freeFrames()).isEqualTo(16);
+    }
+
+    @Test
+    void keepsAsManyStatesOfAPieceAsThereAreFrames() {
+        // given room for two states beside a sequence
+        cache = cache(4, 4);
+        int[] prompt = tokens(500);
+        SequenceMemory memory = admit(ALICE, prompt);
+        memory.reserve(0, 500);
+
+        assertThat(memory.checkpoint(128, CheckpointPoint.SYSTEM)).isPresent();
+        assertThat(memory.checkpoint(256, CheckpointPoint.TURN_START)).isPresent();
+        assertThat(memory.checkpoint(384, CheckpointPoint.TURN_START)).isEmpty();
+
+        assertThat(cache.counts().refusedStates()).isEqualTo(1);
+        cache.launch(++step);
+        cache.stepCompleted(step);
+        memory.computed(prompt, 500);
+        assertThat(cache.reusableTokens(ALICE, prompt, 500)).isEqualTo(256);
+        memory.close();
+    }
+
+    @Test
+    void copiesTheLatestStateOfASequenceThatEndedBeforeItsStepForNothing() {
         int[] prompt = tokens(256);
         SequenceMemory memory = admit(ALICE, prompt);
         memory.reserve(0, 128);
-        assertThat(memory.checkpoint(128, CheckpointPoint.SYSTEM)).isTrue();
+        assertThat(memory.checkpointLatest(128, CheckpointPoint.TURN_END)).isTrue();
         memory.close();
         assertThat(cache.hasWork()).as("the copy is queued still").isTrue();
         MemoryWork work = cache.launch(++step);
@@ -500,7 +632,7 @@ class FrameCacheTest {
         assertThat(other.reserve(0, 128)).isEqualTo(Growth.GRANTED);
         assertThat(cache.pool().freeFrames()).isZero();
 
-        assertThat(other.checkpoint(128, CheckpointPoint.INTERVAL)).isFalse();
+        assertThat(other.checkpoint(128, CheckpointPoint.INTERVAL)).isEmpty();
 
         assertThat(cache.counts().refusedStates()).isEqualTo(1);
         assertThat(cache.reusableTokens(ALICE, deep, 513)).isEqualTo(512);

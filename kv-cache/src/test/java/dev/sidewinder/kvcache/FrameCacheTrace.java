@@ -62,6 +62,8 @@ final class FrameCacheTrace {
     int forks;
     int reuses;
     int resumed;
+    /// States that steps were to write before their end.
+    long statesOnTheWay;
 
     FrameCacheTrace(long seed, FakeMemory.Fault fault, boolean completesEarly) {
         // Neighbouring seeds of Random begin alike.
@@ -112,7 +114,7 @@ final class FrameCacheTrace {
 
     private void drain() {
         while (cache.hasWork()) {
-            launchNow(List.of(), List.of());
+            launchNow(List.of(), List.of(), List.of());
             while (memory.stepsUnderWay() > 1) {
                 complete();
             }
@@ -251,16 +253,17 @@ final class FrameCacheTrace {
         }
         List<Live> chosen = new ArrayList<>();
         List<Integer> counts = new ArrayList<>();
+        List<List<StateWrite>> writes = new ArrayList<>();
         for (Live sequence : live) {
             int count = random.nextInt(3) == 0 ? 0 : nextCount(sequence);
             if (count > 0 && reserve(sequence, sequence.launched, sequence.launched + count)) {
                 chosen.add(sequence);
                 counts.add(count);
-                keepState(sequence, sequence.launched + count);
+                writes.add(keepStates(sequence, sequence.launched + count));
             }
         }
         if (!chosen.isEmpty() || cache.hasWork()) {
-            launchNow(chosen, counts);
+            launchNow(chosen, counts, writes);
         }
     }
 
@@ -300,16 +303,32 @@ final class FrameCacheTrace {
         return false;
     }
 
-    private void keepState(Live sequence, int end) {
-        if (end % BLOCK_TOKENS == 0 && random.nextInt(3) > 0 && end > sequence.memory.reusedTokens()) {
+    /// Has some of the states kept that the next step passes, and that at its end, which may also be copied behind it.
+    private List<StateWrite> keepStates(Live sequence, int end) {
+        List<StateWrite> writes = new ArrayList<>();
+        int first = Math.max(sequence.launched, sequence.memory.reusedTokens()) / BLOCK_TOKENS + 1;
+        // In few steps, or there would always be another state to evict.
+        boolean keepsOnTheWay = random.nextInt(4) == 0;
+        for (int position = first * BLOCK_TOKENS; position <= end; position += BLOCK_TOKENS) {
             CheckpointPoint point = CheckpointPoint.values()[random.nextInt(CheckpointPoint.values().length)];
-            boolean latest = point == CheckpointPoint.TURN_END;
-            boolean kept = latest ? sequence.memory.checkpointLatest(end, point) : sequence.memory.checkpoint(end, point);
+            boolean kept = false;
+            if (random.nextInt(3) == 0 || position < end && !keepsOnTheWay) {
+                continue;
+            } else if (position == end && point == CheckpointPoint.TURN_END) {
+                kept = sequence.memory.checkpointLatest(end, point);
+            } else {
+                Optional<StateWrite> write = sequence.memory.checkpoint(position, point);
+                write.ifPresent(each -> memory.giveOutSlot(each.slot()));
+                write.ifPresent(writes::add);
+                kept = write.isPresent();
+            }
             assertThat(sequence.shares || !kept).as("nothing is kept of who shares nothing").isTrue();
         }
+        statesOnTheWay += writes.stream().filter(write -> write.position() < end).count();
+        return writes;
     }
 
-    private void launchNow(List<Live> chosen, List<Integer> counts) {
+    private void launchNow(List<Live> chosen, List<Integer> counts, List<List<StateWrite>> writes) {
         MemoryWork work = cache.launch(++step);
         if (fault == FakeMemory.Fault.FORK_WITHOUT_COPY) {
             work = new MemoryWork(work.ins(), List.of(), work.restores(), work.outs(), work.stores());
@@ -323,7 +342,8 @@ final class FrameCacheTrace {
             for (int b = 0; b < blocks.length; b++) {
                 blocks[b] = sequence.memory.block(b);
             }
-            runs.add(new FakeMemory.Run(1000L * sequence.partition, sequence.tokens.clone(), sequence.launched, count, sequence.memory.slot(), blocks));
+            runs.add(new FakeMemory.Run(1000L * sequence.partition, sequence.tokens.clone(), sequence.launched, count, sequence.memory.slot(), blocks,
+                    writes.get(i)));
             sequence.launched += count;
             ran.add(new Ran(sequence, sequence.launched));
         }

@@ -3,7 +3,7 @@ package dev.sidewinder.scheduler;
 import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.kvcache.CheckpointPoint;
 import java.util.List;
-import java.util.Map;
+import java.util.SortedMap;
 import java.util.TreeMap;
 
 /// Where in one prompt its state is worth keeping: on the grid, and below the prompt's last token, so that the same prompt can
@@ -50,15 +50,9 @@ final class KeepingPlan {
         }
     }
 
-    /// The first behind `from` and not behind `to`; null when there is none.
-    Map.Entry<Integer, CheckpointPoint> next(int from, int to) {
-        Map.Entry<Integer, CheckpointPoint> next = positions.higherEntry(from);
-        return next == null || next.getKey() > to ? null : next;
-    }
-
-    /// It is not kept after all.
-    void forget(int position) {
-        positions.remove(position);
+    /// Those behind `from` and not behind `to`, the first in front.
+    SortedMap<Integer, CheckpointPoint> between(int from, int to) {
+        return positions.subMap(from, false, to, true);
     }
 
     private static int onGrid(int position) {

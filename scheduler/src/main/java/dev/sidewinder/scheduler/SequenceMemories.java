@@ -10,8 +10,10 @@ import dev.sidewinder.kvcache.Growth;
 import dev.sidewinder.kvcache.MemoryAdmission;
 import dev.sidewinder.kvcache.MemoryWish;
 import dev.sidewinder.kvcache.Partition;
+import dev.sidewinder.kvcache.StateWrite;
 import dev.sidewinder.kvcache.SuspendedMemory;
-import java.util.Map;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 
 /// What sequences ask of the cache, from admission to their end: memory, what there is of their prompt, and that states of
@@ -117,31 +119,30 @@ final class SequenceMemories {
         return plan;
     }
 
-    /// Has a state kept that the sequence passes in its next run, which is to end there.
+    /// Has the states kept that a sequence passes in its next run, or has reached at its end. Where there is no frame for one, that
+    /// one is not kept.
     ///
     /// @param count tokens of the run, whose blocks are there
-    /// @return tokens of the run as it is now
-    int keepOnTheWay(Sequence<?> sequence, int count) {
-        if (sequence.keeping != null && sequence.inPrompt()) {
-            return keepInPrompt(sequence, count);
+    /// @return those that the run writes on its way
+    List<StateWrite> keepOnTheWay(Sequence<?> sequence, int count) {
+        if (sequence.keeping == null) {
+            return List.of();
         }
         int end = sequence.launched + count;
-        if (sequence.keeping != null && sequence.prefixes().keepsAnswer() && decoded == DecodedStates.SERVE_ANYBODY
-                && end % CacheShape.BLOCK_TOKENS == 0) {
+        if (sequence.inPrompt()) {
+            return keepInPrompt(sequence, end);
+        }
+        if (sequence.prefixes().keepsAnswer() && decoded == DecodedStates.SERVE_ANYBODY && end % CacheShape.BLOCK_TOKENS == 0) {
             sequence.memory.checkpointLatest(end, CheckpointPoint.TURN_END);
         }
-        return count;
+        return List.of();
     }
 
-    private static int keepInPrompt(Sequence<?> sequence, int count) {
-        Map.Entry<Integer, CheckpointPoint> next;
-        while ((next = sequence.keeping.next(sequence.launched, sequence.launched + count)) != null) {
-            if (sequence.memory.checkpoint(next.getKey(), next.getValue())) {
-                return next.getKey() - sequence.launched;
-            }
-            sequence.keeping.forget(next.getKey());
-        }
-        return count;
+    private static List<StateWrite> keepInPrompt(Sequence<?> sequence, int end) {
+        List<StateWrite> writes = new ArrayList<>();
+        sequence.keeping.between(sequence.launched, end)
+                .forEach((position, point) -> sequence.memory.checkpoint(position, point).ifPresent(writes::add));
+        return writes;
     }
 
     /// Sees to blocks for the tokens that a sequence runs next.

@@ -1,6 +1,7 @@
 package dev.sidewinder.scheduler;
 
 import dev.sidewinder.kvcache.CacheShape;
+import dev.sidewinder.kvcache.StateWrite;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -129,25 +130,26 @@ final class StepComposer<O> {
     }
 
     /// Puts a sequence into the step, unless its blocks come free with the steps under way: then it is left out of this one.
-    private boolean take(Sequence<O> sequence, int most) {
+    ///
+    /// @param count tokens of it
+    private boolean take(Sequence<O> sequence, int count) {
         // Another one that was taken before it may have had it suspended.
         if (sequence.leaving || sequence.state != Sequence.State.RUNNING) {
             return false;
         }
-        switch (memories.cover(sequence, most)) {
+        switch (memories.cover(sequence, count)) {
             case GRANTED -> {
             }
             case AFTER_STEPS -> {
                 return false;
             }
             case NO_ROOM -> {
-                return residents.makeRoom(sequence) && take(sequence, most);
+                return residents.makeRoom(sequence) && take(sequence, count);
             }
         }
-        int count = memories.keepOnTheWay(sequence, most);
-        int end = sequence.launched + count;
+        List<StateWrite> writes = memories.keepOnTheWay(sequence, count);
         entries.add(new BatchEntry(sequence.id(), sequence.tokens(), sequence.launched, count, sequence.nextSource(),
-                rows(sequence, end), sequence.memory));
+                rows(sequence, sequence.launched + count), sequence.memory, writes));
         scheduled.add(sequence);
         if (sequence.inPrompt()) {
             budget.takePiece(sequence.launched, count);

@@ -6,7 +6,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.sidewinder.kvcache.CheckpointPoint;
 import java.util.List;
 import java.util.Map;
-import java.util.TreeMap;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -19,13 +18,7 @@ class KeepingPlanTest {
 
     /// All that is kept behind a position.
     private static Map<Integer, CheckpointPoint> kept(KeepingPlan plan, int from) {
-        Map<Integer, CheckpointPoint> all = new TreeMap<>();
-        Map.Entry<Integer, CheckpointPoint> next;
-        while ((next = plan.next(from, Integer.MAX_VALUE)) != null) {
-            all.put(next.getKey(), next.getValue());
-            from = next.getKey();
-        }
-        return all;
+        return plan.between(from, Integer.MAX_VALUE);
     }
 
     @ParameterizedTest
@@ -74,20 +67,11 @@ class KeepingPlanTest {
     void findsWhatLiesBehindOneEndAndUpToTheOther() {
         KeepingPlan plan = plan(1000, new Mark(128, CheckpointPoint.SYSTEM), new Mark(512, CheckpointPoint.TURN_START));
 
-        assertThat(plan.next(0, 127)).isNull();
-        assertThat(plan.next(0, 128)).isEqualTo(Map.entry(128, CheckpointPoint.SYSTEM));
-        assertThat(plan.next(128, 511)).as("where a piece begins there is nothing to keep").isNull();
-        assertThat(plan.next(127, 1000)).isEqualTo(Map.entry(128, CheckpointPoint.SYSTEM));
-        assertThat(plan.next(512, 1000)).isNull();
-    }
-
-    @Test
-    void doesNotNameAgainWhatWasForgotten() {
-        KeepingPlan plan = plan(1000, new Mark(128, CheckpointPoint.SYSTEM), new Mark(512, CheckpointPoint.TURN_START));
-
-        plan.forget(128);
-
-        assertThat(plan.next(0, 1000)).isEqualTo(Map.entry(512, CheckpointPoint.TURN_START));
+        assertThat(plan.between(0, 127)).isEmpty();
+        assertThat(plan.between(0, 128)).containsExactly(Map.entry(128, CheckpointPoint.SYSTEM));
+        assertThat(plan.between(128, 511)).as("where a piece begins there is nothing to keep").isEmpty();
+        assertThat(plan.between(127, 1000)).containsExactly(Map.entry(128, CheckpointPoint.SYSTEM), Map.entry(512, CheckpointPoint.TURN_START));
+        assertThat(plan.between(512, 1000)).isEmpty();
     }
 
     /// Half an interval is left behind the last one at least: below the prompt's last token, on the grid.

@@ -14,7 +14,8 @@ import java.util.List;
 ///
 /// A step has up to two passes, as in the CUDA backend: one over all generated tokens and one over all pieces of prompts;
 /// each reads the weights. A pass takes the longer of moving and computing for its matrices, and beside these its attention
-/// and its recurrences, which are other kernels. Copies run before and after, on the same stream.
+/// and its recurrences, which are other kernels; states that a piece leaves on its way are written by these. Copies run before and
+/// after, on the same stream.
 ///
 /// What is left out: how evenly experts are chosen in truth (evenly is assumed), padded rows of a graph, the cache on the chip.
 final class StepTimer {
@@ -136,7 +137,7 @@ final class StepTimer {
             if (entry.source() == TokenSource.PROMPT) {
                 tokens += entry.count();
                 logits += entry.logitRows();
-                scan += micros(arithmetic.scan(entry.count()));
+                scan += micros(arithmetic.scan(entry.count())) + entry.writes().size() * stateBytes / rates.bytesPerSecond() * 1e6;
                 StepCost attention = arithmetic.pieceAttention(entry.from(), entry.count());
                 bytes += attention.bytes();
                 flops += attention.flops();

@@ -9,6 +9,7 @@ import dev.sidewinder.kvcache.BlockCopy;
 import dev.sidewinder.kvcache.HostCopy;
 import dev.sidewinder.kvcache.MemoryWork;
 import dev.sidewinder.kvcache.StateCopy;
+import dev.sidewinder.kvcache.StateWrite;
 import dev.sidewinder.scheduler.Batch;
 import dev.sidewinder.scheduler.BatchEntry;
 import dev.sidewinder.scheduler.LogitRows;
@@ -100,6 +101,18 @@ class StepTimerTest {
         IntStream.range(0, 64).forEach(i -> outs.add(new HostCopy(HostCopy.Kind.BLOCK, i, i)));
         var suspension = new MemoryWork(List.of(), List.of(), List.of(), outs, List.of());
         assertThat(copyMicros(suspension)).isCloseTo((stateBytes + 64 * 393_216) / 50e9 * 1e6 + 65 * 2, within(0.01));
+    }
+
+    /// Written by the scan, once, and by no launch of its own.
+    @Test
+    void countsStatesThatAPieceLeavesOnItsWay() {
+        BatchEntry piece = prompts(piece(0, 1000)).entries().getFirst();
+        var writes = List.of(new StateWrite(128, 1), new StateWrite(640, 2));
+        var keeping = new BatchEntry(0, piece.tokens(), 0, 1000, TokenSource.PROMPT, LogitRows.NONE, piece.allocation(), writes);
+
+        double added = floor.time(new Batch(1, List.of(keeping))).promptMicros() - floor.time(prompts(piece(0, 1000))).promptMicros();
+
+        assertThat(added).isCloseTo(2 * NANO.stateBytes() / 3.0e12 * 1e6, within(0.01));
     }
 
     private double copyMicros(MemoryWork work) {

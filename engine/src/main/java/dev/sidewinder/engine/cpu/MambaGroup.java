@@ -2,9 +2,11 @@ package dev.sidewinder.engine.cpu;
 
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 
+import dev.sidewinder.kvcache.StateWrite;
 import dev.sidewinder.model.checkpoint.LayerWeights;
 import dev.sidewinder.model.checkpoint.WeightReader;
 import dev.sidewinder.model.config.LayerSpec;
+import dev.sidewinder.scheduler.BatchEntry;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 
@@ -133,28 +135,44 @@ final class MambaGroup {
         return mine;
     }
 
-    /// Runs `count` tokens of one sequence and advances the state in `slot`.
+    /// Runs the tokens of an entry, advances the state in its slot, and leaves states on the way where the entry says so.
     ///
-    /// @param projected  output of the input projection, `[rows, projectionDim]`
-    /// @param fresh      whether the sequence begins here: its state is zero whatever the slot holds
-    /// @param result     receives this group's columns of the rows that go into the output projection
-    void run(float[] projected, int firstRow, int count, boolean fresh, int slot, SourceRows result, int worker) {
+    /// @param projected output of the input projection, `[rows, projectionDim]`
+    /// @param entry     a sequence that begins with it has a zero state, whatever its slot holds
+    /// @param result    receives this group's columns of the rows that go into the output projection
+    void run(float[] projected, int firstRow, BatchEntry entry, SourceRows result, int worker) {
         Scratch mine = scratch[worker];
-        long historyAt = cache.slotAt(slot) + historyOffset;
-        long stateAt = cache.slotAt(slot) + recurrentOffset;
-        if (fresh) {
+        long historyAt = cache.slotAt(entry.allocation().slot()) + historyOffset;
+        long stateAt = cache.slotAt(entry.allocation().slot()) + recurrentOffset;
+        if (entry.from() == 0) {
             states.asSlice(historyAt, historyBytes()).fill((byte) 0);
             states.asSlice(stateAt, stateBytes()).fill((byte) 0);
         }
         MemorySegment.copy(states, JAVA_FLOAT, historyAt, mine.window, 0, pastTokens * channels);
-        for (int done = 0; done < count; done += CHUNK) {
-            int tokens = Math.min(CHUNK, count - done);
-            convolve(projected, firstRow + done, tokens, mine);
-            recur(projected, firstRow + done, tokens, stateAt, mine);
-            gateAndNormalise(projected, firstRow + done, tokens, result, mine);
+        int done = 0;
+        for (StateWrite write : entry.writes()) {
+            run(projected, firstRow + done, firstRow + write.position() - entry.from(), stateAt, mine, result);
+            done = write.position() - entry.from();
+            MemorySegment.copy(states, stateAt, states, cache.slotAt(write.slot()) + recurrentOffset, stateBytes());
+            saveHistory(mine, cache.slotAt(write.slot()) + historyOffset);
+        }
+        run(projected, firstRow + done, firstRow + entry.count(), stateAt, mine, result);
+        saveHistory(mine, historyAt);
+    }
+
+    private void saveHistory(Scratch mine, long at) {
+        MemorySegment.copy(mine.window, 0, states, JAVA_FLOAT, at, pastTokens * channels);
+    }
+
+    /// Token by token: what a token computes does not depend on how the rows are cut.
+    private void run(float[] projected, int firstRow, int endRow, long stateAt, Scratch mine, SourceRows result) {
+        for (int row = firstRow; row < endRow; row += CHUNK) {
+            int tokens = Math.min(CHUNK, endRow - row);
+            convolve(projected, row, tokens, mine);
+            recur(projected, row, tokens, stateAt, mine);
+            gateAndNormalise(projected, row, tokens, result, mine);
             System.arraycopy(mine.window, tokens * channels, mine.window, 0, pastTokens * channels);
         }
-        MemorySegment.copy(mine.window, 0, states, JAVA_FLOAT, historyAt, pastTokens * channels);
     }
 
     private void convolve(float[] projected, int firstRow, int tokens, Scratch mine) {

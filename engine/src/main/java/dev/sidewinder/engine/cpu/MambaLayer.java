@@ -47,8 +47,7 @@ final class MambaLayer implements Layer {
         runtime.pool().run(step.entries().size() * groups.length, (unit, worker) -> {
             int entry = unit / groups.length;
             BatchEntry run = step.entries().get(entry);
-            groups[unit % groups.length].run(projected, step.firstRow()[entry], run.count(), run.from() == 0,
-                    run.allocation().slot(), inner, worker);
+            groups[unit % groups.length].run(projected, step.firstRow()[entry], run, inner, worker);
         });
         products.addAdd(outProjection, inner, 0, step.rows(), step.residual(), 0);
         products.run();

@@ -1,5 +1,6 @@
 package dev.sidewinder.engine.cuda;
 
+import dev.sidewinder.cuda.kernel.KeptStates;
 import dev.sidewinder.cuda.kernel.PromptSequences;
 import dev.sidewinder.cuda.kernel.SelectiveStateUpdate;
 import dev.sidewinder.cuda.kernel.StepSequences;
@@ -21,11 +22,13 @@ sealed interface Pass {
         }
     }
 
-    /// Pieces of prompts, each from a multiple of 128 on; no row is padded.
-    record Prompt(StepSequences sequences, int rows) implements Pass {
+    /// Pieces of prompts, each from a multiple of 128 on, or within a block; no row is padded.
+    ///
+    /// @param kept states that they leave on their way
+    record Prompt(StepSequences sequences, int rows, KeptStates kept) implements Pass {
 
         PromptSequences pieces() {
-            return new PromptSequences(sequences.start(), sequences.position(), sequences.slot(), sequences.sequences(), rows);
+            return new PromptSequences(sequences.start(), sequences.position(), sequences.slot(), sequences.sequences(), rows, kept);
         }
     }
 

@@ -104,7 +104,7 @@ final class StepPasses {
         }
         if (prompts.sequences() > 0) {
             prompts.upload(stream);
-            var pass = new Pass.Prompt(prompts.prompts(), prompts.rows());
+            var pass = new Pass.Prompt(prompts.prompts(), prompts.rows(), prompts.kept());
             memory.network().launch(pass, prompts.tokens());
             stream.copyToHost(spoiled, memory.network().findSpoiled(pass), (long) pieces() * Integer.BYTES);
         }

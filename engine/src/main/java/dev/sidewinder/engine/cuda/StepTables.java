@@ -5,21 +5,27 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import dev.sidewinder.cuda.device.Device;
 import dev.sidewinder.cuda.device.PinnedMemory;
 import dev.sidewinder.cuda.device.Stream;
+import dev.sidewinder.cuda.kernel.KeptStates;
 import dev.sidewinder.cuda.kernel.StepSequences;
 import dev.sidewinder.kvcache.CacheShape;
+import dev.sidewinder.kvcache.StateWrite;
 import dev.sidewinder.scheduler.BatchEntry;
+import java.util.List;
 
 /// What changes from step to step, on the device at addresses that never change: written to pinned memory on the host and
 /// brought over in one copy (block tables apart, see [BlockTable]). All int32:
 ///
-/// | part       | shape              | what                                                                  |
-/// |------------|--------------------|-----------------------------------------------------------------------|
-/// | start      | `[sequences + 1]`  | first row of each sequence                                            |
-/// | position   | `[sequences]`      | position of that row                                                  |
-/// | slot       | `[sequences]`      | state slot; -1: padding                                               |
-/// | source     | `[sequences]`      | row of the step before whose token this one runs; -1: the host knew it |
-/// | logitRow   | `[rows]`           | rows of which logits are wanted                                       |
-/// | token      | `[rows]`           | token id; -1: padding                                                 |
+/// | part         | shape             | what                                                                   |
+/// |--------------|-------------------|------------------------------------------------------------------------|
+/// | start        | `[sequences + 1]` | first row of each sequence                                             |
+/// | position     | `[sequences]`     | position of that row                                                   |
+/// | slot         | `[sequences]`     | state slot; -1: padding                                                |
+/// | source       | `[sequences]`     | row of the step before whose token this one runs; -1: the host knew it |
+/// | keptStart    | `[sequences + 1]` | first entry of each sequence in the next two                           |
+/// | keptPosition | `[kept]`          | tokens of the sequence behind which its state is written on the way    |
+/// | keptSlot     | `[kept]`          | slot that gets it                                                      |
+/// | logitRow     | `[rows]`          | rows of which logits are wanted                                        |
+/// | token        | `[rows]`          | token id; -1: padding                                                  |
 ///
 /// Two buffers on the host take turns, so that a step may be written while the copy of the one before waits for its turn. The
 /// copy of the step before that must have been made: a step is written when that one has been awaited.
@@ -51,8 +57,25 @@ final class StepTables implements AutoCloseable {
             return slot() + sequences;
         }
 
-        private int logitRow() {
+        private int keptStart() {
             return source() + sequences;
+        }
+
+        private int keptPosition() {
+            return keptStart() + sequences + 1;
+        }
+
+        private int keptSlot() {
+            return keptPosition() + kept();
+        }
+
+        /// Multiples of 128 that pieces with all rows together pass, one at the end of a block for each of them included.
+        private int kept() {
+            return rows / CacheShape.BLOCK_TOKENS + sequences;
+        }
+
+        private int logitRow() {
+            return keptSlot() + kept();
         }
 
         private int token() {
@@ -76,6 +99,7 @@ final class StepTables implements AutoCloseable {
     private final BlockTable blocks;
     private int rows;
     private int sequences;
+    private int kept;
     private int logitRows;
     private boolean hasSources;
 
@@ -89,11 +113,13 @@ final class StepTables implements AutoCloseable {
 
     /// Begins a step.
     void clear() {
+        turn ^= 1;
         rows = 0;
         sequences = 0;
+        kept = 0;
+        set(size.keptStart(), 0);
         logitRows = 0;
         hasSources = false;
-        turn ^= 1;
     }
 
     /// Adds the tokens of an entry.
@@ -112,6 +138,7 @@ final class StepTables implements AutoCloseable {
         hasSources |= source != KNOWN;
         blocks.set(sequences, entry.allocation(), CacheShape.blocksFor(entry.from() + entry.count()));
         sequences++;
+        keep(entry.writes());
         for (int i = 0; i < entry.count(); i++) {
             set(size.token() + rows++, source == KNOWN ? checked(entry.tokens()[entry.from() + i], vocabSize) : PADDED);
         }
@@ -119,6 +146,15 @@ final class StepTables implements AutoCloseable {
         for (int row = rows - entry.logitRows(); row < rows; row++) {
             set(size.logitRow() + logitRows++, row);
         }
+    }
+
+    private void keep(List<StateWrite> writes) {
+        for (StateWrite write : writes) {
+            set(size.keptPosition() + kept, write.position());
+            set(size.keptSlot() + kept, write.slot());
+            kept++;
+        }
+        set(size.keptStart() + sequences, kept);
     }
 
     private static int checked(int token, int vocabSize) {
@@ -191,6 +227,11 @@ final class StepTables implements AutoCloseable {
     /// One row each, of `count` sequences: what a decode step sees.
     StepSequences decode(int count) {
         return new StepSequences(0, at(size.position()), at(size.slot()), blocks.address(), count, blocks.maxBlocks());
+    }
+
+    /// The states that pieces of prompts leave on their way.
+    KeptStates kept() {
+        return kept == 0 ? KeptStates.NONE : new KeptStates(at(size.keptStart()), at(size.keptPosition()), at(size.keptSlot()));
     }
 
     /// What a pass over pieces of prompts sees.

@@ -126,9 +126,13 @@ public final class StubBackend implements Backend {
         int slot = entry.allocation().slot();
         long hash = entry.from() == 0 ? 0 : hashes[slot];
         int rows = 0;
+        int written = 0;
         int end = entry.from() + entry.count();
         for (int position = entry.from(); position < end; position++) {
             hash = mix(hash, entry.tokens()[position]);
+            if (written < entry.writes().size() && entry.writes().get(written).position() == position + 1) {
+                hashes[entry.writes().get(written++).slot()] = hash;
+            }
             if (entry.logits() == LogitRows.ALL || entry.logits() == LogitRows.LAST && position == end - 1) {
                 int peak = (firstRow + rows++) * shape.vocabSize() + tokenOf(hash, shape.vocabSize());
                 values[peak] = PEAK;

@@ -7,6 +7,7 @@ import dev.sidewinder.engine.FrameRunner;
 import dev.sidewinder.engine.FrameRunner.Piece;
 import dev.sidewinder.engine.FrameRunner.Run;
 import dev.sidewinder.engine.LoadProgress;
+import dev.sidewinder.engine.StateParts;
 import dev.sidewinder.kvcache.CheckpointPoint;
 import dev.sidewinder.kvcache.FrameShape;
 import dev.sidewinder.kvcache.HostShape;
@@ -125,6 +126,56 @@ class CpuReuseTest {
             runner.close(second);
             runner.cache().evictAll();
         }
+    }
+
+    /// Several in one piece, at the first and the last edge that it passes and at its end, and with others in the same step.
+    @Test
+    void aStateWrittenOnTheWayIsTheOneThatAPieceEndingThereLeaves() {
+        // given a prompt in one piece that keeps its state at three positions, beside one that keeps none
+        Run run = runner.admit(Optional.of(PARTITION), first(390), 390);
+        Run other = runner.admit(Optional.empty(), first(100), 100);
+        runner.step(Piece.of(other, 99), new Piece(run, 384, List.of(128, 256), Optional.of(CheckpointPoint.SYSTEM), true));
+        runner.step(Piece.of(run, 6), Piece.of(other, 1));
+        assertSame(0, run, cold, "with states kept on the way");
+        assertSame(0, other, cold, "beside it");
+        runner.close(run);
+        runner.close(other);
+
+        for (int position : new int[] {128, 256, 384}) {
+            // when one goes on from each, and another one runs as far
+            Run resumed = runner.admit(Optional.of(PARTITION), first(position + 5), position + 5);
+            assertThat(resumed.reusedTokens()).isEqualTo(position);
+            Run ended = runner.admit(Optional.empty(), first(position + 5), position + 5);
+            runner.step(Piece.of(ended, position));
+
+            // then both have the same state, bit for bit
+            assertSameState(resumed, ended, "behind " + position);
+            runner.close(resumed);
+            runner.close(ended);
+        }
+    }
+
+    /// A piece that begins inside a block, as that of a session does, and ends where the block does.
+    @Test
+    void aStateIsWrittenAtTheEndOfABlockThatAPieceBeginsIn() {
+        for (int begin : new int[] {1, 100, 126, 127}) {
+            Run run = runner.admit(Optional.of(PARTITION), first(200), 200);
+            runner.step(Piece.of(run, begin));
+            runner.step(new Piece(run, 128 - begin, Optional.of(CheckpointPoint.TURN_START)));
+            Run resumed = runner.admit(Optional.of(PARTITION), first(200), 200);
+            assertThat(resumed.reusedTokens()).isEqualTo(128);
+            assertSameState(resumed, run, "from " + begin);
+            runner.close(run);
+            runner.close(resumed);
+            runner.cache().evictAll();
+        }
+    }
+
+    private void assertSameState(Run one, Run other, String what) {
+        CpuCacheLayout layout = CpuCacheLayout.of(model.config(), variant.arithmetic());
+        List<byte[]> expected = StateParts.of(runner.state(other), model.config(), layout.recurrentOffset(), layout.historyOffset());
+        assertThat(StateParts.of(runner.state(one), model.config(), layout.recurrentOffset(), layout.historyOffset())).as(what)
+                .isNotEmpty().containsExactlyElementsOf(expected);
     }
 
     @Test
@@ -263,7 +314,8 @@ class CpuReuseTest {
         }
         int count = run.promptLeft() <= 0 ? 1 : Math.min(run.promptLeft(), 128 * (1 + random.nextInt(2)));
         boolean edge = (run.done() + count) % 128 == 0;
-        runner.step(new Piece(run, count, edge ? Optional.of(CheckpointPoint.INTERVAL) : Optional.empty(), false));
+        List<Integer> onTheWay = count > 128 && random.nextBoolean() ? List.of(run.done() + 128) : List.of();
+        runner.step(new Piece(run, count, onTheWay, edge ? Optional.of(CheckpointPoint.INTERVAL) : Optional.empty(), false));
         return true;
     }
 

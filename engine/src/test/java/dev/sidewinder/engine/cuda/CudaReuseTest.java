@@ -10,6 +10,7 @@ import dev.sidewinder.engine.BackendMemory;
 import dev.sidewinder.engine.FrameRunner;
 import dev.sidewinder.engine.FrameRunner.Piece;
 import dev.sidewinder.engine.FrameRunner.Run;
+import dev.sidewinder.engine.StateParts;
 import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.kvcache.CheckpointPoint;
 import dev.sidewinder.kvcache.FrameShape;
@@ -31,7 +32,7 @@ import org.junit.jupiter.params.ParameterizedClass;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /// Cold and cached, suspended and never suspended, forked and copied: the same bits, in batch-invariant mode, around the edges of
-/// blocks. States are taken where a piece of a prompt ends; behind the prompt a scan sums in another order than single tokens.
+/// blocks. States are written on the way through prompts; behind the prompt a scan sums in another order than single tokens.
 ///
 /// With `-Dsidewinder.long=true` the plain kernels run too, which take the emulator minutes.
 @Timeout(900)
@@ -40,6 +41,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 class CudaReuseTest {
 
     private static final Partition PARTITION = new Partition(1, 2);
+    private static final Partition OTHER_PARTITION = new Partition(1, 3);
     private static final int GENERATED = 3;
     private static final int LONGEST = 257 + GENERATED;
     private static final CacheShape SHAPE = new CacheShape(12, 6);
@@ -119,6 +121,62 @@ class CudaReuseTest {
             runner.close(second);
             runner.cache().evictAll();
         }
+    }
+
+    /// Several in one piece, one at its end, and with others in the same step.
+    @Test
+    void aStateWrittenOnTheWayIsTheOneThatAPieceEndingThereLeaves() {
+        // given a prompt in one piece that keeps its state at two positions, between two that keep others or none
+        float[][] expected = cold(prompt(257), 257);
+        Run run = runner.admit(Optional.of(PARTITION), prompt(257), 257);
+        Run none = runner.admit(Optional.empty(), prompt(100), 100);
+        Run other = runner.admit(Optional.of(OTHER_PARTITION), prompt(150), 150);
+        runner.step(Piece.of(none, 100), new Piece(run, 256, List.of(128), Optional.of(CheckpointPoint.SYSTEM), true),
+                new Piece(other, 150, List.of(128), Optional.empty(), true));
+        runner.step(Piece.of(run, 1), Piece.of(none, 1));
+        assertSameFrom(0, run, expected, "with states kept on the way");
+        assertSameFrom(0, other, expected, "beside it");
+        for (Run each : List.of(run, none, other)) {
+            runner.close(each);
+        }
+        assertGoesOn(PARTITION, 256);
+        assertGoesOn(PARTITION, 128);
+        assertGoesOn(OTHER_PARTITION, 128);
+    }
+
+    /// A piece that begins inside a block, as that of a session does, and ends where the block does, at no multiple of a chunk.
+    @Test
+    void aStateIsWrittenAtTheEndOfABlockThatAPieceBeginsIn() {
+        for (int begin : new int[] {100, 127}) {
+            Run run = runner.admit(Optional.of(PARTITION), prompt(130), 130);
+            runner.step(Piece.of(run, begin));
+            runner.step(new Piece(run, 128 - begin, Optional.of(CheckpointPoint.TURN_START)));
+            Run resumed = runner.admit(Optional.of(PARTITION), prompt(130), 130);
+            assertThat(resumed.reusedTokens()).isEqualTo(128);
+            assertSameState(resumed, run, "from " + begin);
+            runner.close(run);
+            runner.close(resumed);
+            runner.cache().evictAll();
+        }
+    }
+
+    /// What goes on from a kept state has the state of what has run as far, bit for bit.
+    private void assertGoesOn(Partition partition, int position) {
+        int[] tokens = prompt(position + 1);
+        Run resumed = runner.admit(Optional.of(partition), tokens, position + 1);
+        assertThat(resumed.reusedTokens()).isEqualTo(position);
+        Run ended = runner.admit(Optional.empty(), tokens, position + 1);
+        runner.step(Piece.of(ended, position));
+        assertSameState(resumed, ended, "behind " + position);
+        runner.close(resumed);
+        runner.close(ended);
+    }
+
+    private void assertSameState(Run one, Run other, String what) {
+        CacheLayout layout = CacheLayout.of(model.config(), EmulatedBackend.options(512, SHAPE).kvFormat());
+        List<byte[]> expected = StateParts.of(runner.state(other), model.config(), layout.recurrentOffset(), layout.historyOffset());
+        assertThat(StateParts.of(runner.state(one), model.config(), layout.recurrentOffset(), layout.historyOffset())).as(what)
+                .isNotEmpty().containsExactlyElementsOf(expected);
     }
 
     /// Another question behind the same beginning: what the first prompt wrote behind the state must not show.

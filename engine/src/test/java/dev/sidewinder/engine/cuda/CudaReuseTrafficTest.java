@@ -131,7 +131,8 @@ class CudaReuseTrafficTest {
                 int left = run.promptLeft();
                 int count = left <= 0 ? 1 : Math.min(left, 128 * (1 + random.nextInt(2)));
                 boolean edge = left > 0 && (run.done() + count) % CacheShape.BLOCK_TOKENS == 0;
-                pieces.add(new Piece(run, count, edge ? Optional.of(CheckpointPoint.INTERVAL) : Optional.empty(), false));
+                List<Integer> onTheWay = count > 128 && random.nextBoolean() ? List.of(run.done() + 128) : List.of();
+                pieces.add(new Piece(run, count, onTheWay, edge ? Optional.of(CheckpointPoint.INTERVAL) : Optional.empty(), false));
             }
         }
         runner.step(pieces.toArray(Piece[]::new));

@@ -7,16 +7,20 @@ import dev.sidewinder.cuda.device.DeviceBuffer;
 import dev.sidewinder.cuda.device.Stream;
 import dev.sidewinder.cuda.emulator.EmulatorExtension;
 import dev.sidewinder.cuda.emulator.EmulatorSettings;
+import dev.sidewinder.cuda.kernel.KeptStates;
 import dev.sidewinder.cuda.kernel.StepSequences;
 import dev.sidewinder.engine.cpu.TestSequence;
 import dev.sidewinder.kvcache.CacheShape;
+import dev.sidewinder.kvcache.StateWrite;
 import dev.sidewinder.scheduler.BatchEntry;
 import dev.sidewinder.scheduler.LogitRows;
 import dev.sidewinder.scheduler.TokenSource;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -65,6 +69,53 @@ class StepTablesTest {
         assertThat(ints(tables.logitRow(1), 3)).containsExactly(1, 2, 134);
         assertThat(ints(prompts.blockTable(), 1)).containsExactly(7);
         assertThat(ints(prompts.blockTable() + 4 * 5, 3)).containsExactly(5, 1, 9);
+    }
+
+    @Test
+    void sayWhichStatesAreKeptOnTheWay() {
+        var none = new TestSequence(3, new int[] {7, 2}, new int[] {10, 11, 12});
+        var two = new TestSequence(0, new int[] {5, 1, 9}, new int[280]);
+        tables.clear();
+        tables.add(none.next(3, LogitRows.NONE), 100, StepTables.KNOWN);
+        assertThat(tables.kept()).as("nothing is kept").isEqualTo(KeptStates.NONE);
+        BatchEntry entry = two.next(280, LogitRows.NONE);
+        tables.add(new BatchEntry(entry.sequence(), entry.tokens(), 0, 280, entry.source(), entry.logits(), entry.allocation(),
+                List.of(new StateWrite(128, 2), new StateWrite(256, 1))), 100, StepTables.KNOWN);
+        tables.add(new TestSequence(4, new int[] {4}, new int[] {8}).next(1, LogitRows.LAST), 100, StepTables.KNOWN);
+        tables.upload(emulator.device().stream());
+
+        assertThat(ints(tables.kept().start(), 4)).containsExactly(0, 0, 2, 2);
+        assertThat(ints(tables.kept().position(), 2)).containsExactly(128, 256);
+        assertThat(ints(tables.kept().slot(), 2)).containsExactly(2, 1);
+        assertThat(ints(tables.tokens(), 1)).containsExactly(10);
+        tables.clear();
+        assertThat(tables.kept()).isEqualTo(KeptStates.NONE);
+    }
+
+    /// Pieces inside a block that end with it, one for each sequence, and whole blocks: more states cannot be asked for.
+    @Test
+    void holdAsManyStatesAsPiecesCanPass() {
+        tables.clear();
+        for (int s = 0; s < 3; s++) {
+            var sequence = new TestSequence(s, new int[] {s}, new int[128]);
+            sequence.next(127, LogitRows.NONE);
+            tables.add(keeping(sequence.next(1, LogitRows.NONE), 10 + s), 10, StepTables.KNOWN);
+        }
+        tables.add(keeping(new TestSequence(3, new int[] {3, 4, 5}, new int[256]).next(256, LogitRows.NONE), 13, 14), 10, StepTables.KNOWN);
+        tables.upload(emulator.device().stream());
+
+        assertThat(ints(tables.kept().start(), 5)).containsExactly(0, 1, 2, 3, 5);
+        assertThat(ints(tables.kept().position(), 5)).containsExactly(128, 128, 128, 128, 256);
+        assertThat(ints(tables.kept().slot(), 5)).containsExactly(10, 11, 12, 13, 14);
+    }
+
+    private static BatchEntry keeping(BatchEntry entry, int... slots) {
+        List<StateWrite> writes = new ArrayList<>();
+        for (int i = 0; i < slots.length; i++) {
+            writes.add(new StateWrite(CacheShape.BLOCK_TOKENS * (i + 1), slots[i]));
+        }
+        return new BatchEntry(entry.sequence(), entry.tokens(), entry.from(), entry.count(), entry.source(), entry.logits(),
+                entry.allocation(), writes);
     }
 
     @Test
