@@ -3,8 +3,9 @@
 // Lengths are known on the device only (a captured graph replays with other lengths), so who does what is settled there.
 // A cell is the smallest piece of work that has an owner:
 //
-//   prompt     a tile of query tokens. The grid of 128 tokens from the start of the sequence is cut into tiles of
-//              `tile_tokens`, the last of each 128 being shorter where that does not divide 128. One block owns one cell.
+//   prompt     a tile of query tokens, one KV head, and a part of the context: see prompt_cells.cuh. The grid of 128 tokens
+//              from the start of the sequence is cut into tiles of `tile_tokens`, the last of each 128 being shorter where
+//              that does not divide 128. Blocks take cells one after another.
 //   balanced   a KV block of a decoded token (throughput). The flat list of all cells of all sequences and head tiles
 //              is cut evenly among the workers, whatever the lengths: see paged_attention_decode.cu.
 //   invariant  a run of KV blocks of a decoded token, of max(chunk_blocks, blocks / most_chunks) blocks: cuts depend on the
@@ -12,6 +13,7 @@
 //
 //   plan       int32 [2 + sequences + 1 + most_workers]: workers in use, cells, cells before each sequence (the
 //              last entry: of all), the sequence where each worker begins                                    out
+//              prompt: int32 [2 + 2 * (sequences + 1)], PromptPlan of prompt_cells.cuh                       out
 //   start      int32 [sequences + 1], first row of each sequence (prompt only)                               in
 //   position   int32 [sequences], position of the first row                                                  in
 //   slot       int32 [sequences]; -1: no cells                                                               in
@@ -23,10 +25,15 @@
 // merging and 0.1 us for each partial result merged in a row; the q from the smallest possible one on that makes the
 // longest sequence finish first is taken. The three figures are estimates, not yet measured.
 //
+// Prompt: parts of 2^k segments of the context, the same k for all sequences. Blocks take cells as they come free, so a step
+// takes about (all work) / workers and at worst the longest cell on top; a cell of a split tile costs a node written (a
+// quarter of the time of 128 tokens), the last one to arrive reads as many as there are parts. The k with the least sum is
+// taken, among those whose nodes find room in the slots; the one at which nothing is split always does. Many tiles need no
+// split, few tiles behind long contexts get as many blocks as there are.
+//
 // Grid: one block of 256 threads. Needs sm_80 or later.
 
-#include "paged_cache.cuh"
-#include "attention_plan.cuh"
+#include "prompt_cells.cuh"
 
 constexpr int THREADS = 256;
 constexpr int WARPS = THREADS / WARP;
@@ -71,39 +78,52 @@ __device__ __forceinline__ int cells_a_worker(int64_t cells, int longest, int mo
     return candidate - lane + __ffs(static_cast<int>(winners)) - 1;
 }
 
-// `cells_of(sequence)` says how many cells a sequence has.
-template <bool BALANCED, typename CellsOf>
-__device__ __forceinline__ void plan_work(int* plan, int sequences, int units, int most_workers, CellsOf cells_of) {
+// before[s] = what `count_of` says of the sequences before s, all together; before[sequences]: of all, also returned.
+template <typename CountOf>
+__device__ __forceinline__ int sum_before(int* before, int sequences, CountOf count_of) {
     __shared__ int warp_totals[WARPS];
     __shared__ int chunk_total;
-    __shared__ int longest;
-    __shared__ int used;
-    AttentionPlan target{plan, sequences};
     int total = 0;
-    if (threadIdx.x == 0) {
-        longest = 0;  // seen by all behind the barrier of the first scan
-    }
     for (int first = 0; first < sequences; first += THREADS) {
         int sequence = first + static_cast<int>(threadIdx.x);
-        int mine = sequence < sequences ? cells_of(sequence) : 0;
+        int mine = sequence < sequences ? count_of(sequence) : 0;
         int through = block_scan(mine, warp_totals);
         if (sequence < sequences) {
-            target.before()[sequence] = total + through - mine;
+            before[sequence] = total + through - mine;
         }
-        atomicMax(&longest, mine);
         if (threadIdx.x == THREADS - 1) {
             chunk_total = through;
         }
         __syncthreads();
         total += chunk_total;  // written again only behind the barrier of the next scan
     }
+    if (threadIdx.x == 0) {
+        before[sequences] = total;
+    }
+    return total;
+}
+
+// `cells_of(sequence)` says how many cells a sequence has.
+template <bool BALANCED, typename CellsOf>
+__device__ __forceinline__ void plan_work(int* plan, int sequences, int units, int most_workers, CellsOf cells_of) {
+    __shared__ int longest;
+    __shared__ int used;
+    AttentionPlan target{plan, sequences};
+    if (threadIdx.x == 0) {
+        longest = 0;
+    }
+    __syncthreads();
+    int total = sum_before(target.before(), sequences, [&](int sequence) {
+        int cells = cells_of(sequence);
+        atomicMax(&longest, cells);
+        return cells;
+    });
     int64_t cells = static_cast<int64_t>(total) * units;
     if (threadIdx.x < WARP) {
         int share = BALANCED && cells > 0 ? cells_a_worker(cells, longest, most_workers) : 1;
         if (threadIdx.x == 0) {
             int64_t wanted = (cells + share - 1) / share;
             used = static_cast<int>(wanted < most_workers ? wanted : most_workers);
-            target.before()[sequences] = total;
             target.workers() = used;
             target.cells() = total;
         }
@@ -125,18 +145,100 @@ __device__ __forceinline__ void plan_work(int* plan, int sequences, int units, i
     }
 }
 
-extern "C" __global__ __launch_bounds__(THREADS)
-void attention_plan_prompt(int* plan, const int* start, const int* position, const int* slot, int sequences,
-                           int most_workers, int tile_tokens) {
-    grid_dependency_wait();
-    plan_work<false>(plan, sequences, 1, most_workers, [&](int sequence) {
+// ---- prompts -----------------------------------------------------------------------------------------------------------
+
+constexpr int LEVELS = 25;  // 2^31 tokens in segments of 128 are one part of 2^24
+
+// A sequence's piece in a step: tiles of all KV heads, and tokens of the context; no tiles where there is nothing to do.
+struct PromptPiece {
+    int tiles;
+    int tokens;
+
+    static __device__ __forceinline__ PromptPiece of(const int* start, const int* position, const int* slot, int sequence,
+                                                     int kv_heads, int tile_tokens) {
         int count = start[sequence + 1] - start[sequence];
         if (slot[sequence] < 0 || count <= 0) {
-            return 0;
+            return {0, 1};
         }
-        QueryTiles tiles{tile_tokens};
-        return tiles.index_of(position[sequence] + count - 1) + 1 - tiles.index_of(position[sequence]);
+        QueryTiles cut{tile_tokens};
+        int from = position[sequence];
+        return {(cut.index_of(from + count - 1) + 1 - cut.index_of(from)) * kv_heads, from + count};
+    }
+};
+
+// What a plan is chosen by: sums over all pieces.
+struct PromptTotals {
+    unsigned long long work;                 // tiles * blocks of 128 tokens
+    unsigned long long split_cells[LEVELS];  // cells of tiles that have several parts
+    int longest;                             // blocks of the longest context
+};
+
+// log2 of the segments of a part: see the head of this file. By one thread.
+__device__ __forceinline__ int choose_level(const PromptTotals& totals, int workers, int slots, int segment_tokens) {
+    int segment_blocks = segment_tokens / BLOCK_TOKENS;
+    int segments = ceil_div(totals.longest, segment_blocks);
+    int best = 0;
+    unsigned long long best_cost = ~0ull;
+    for (int level = 0; level < LEVELS; level++) {
+        int parts = segments == 0 ? 1 : ((segments - 1) >> level) + 1;
+        unsigned long long cells = totals.split_cells[level];
+        unsigned long long span = static_cast<unsigned long long>(segment_blocks) << level;
+        unsigned long long longest = static_cast<unsigned long long>(totals.longest);
+        unsigned long long cost = 4 * (totals.work / workers + (span < longest ? span : longest));
+        cost += parts > 1 ? parts + cells / workers : 0;
+        if (cells <= static_cast<unsigned long long>(slots) && cost < best_cost) {
+            best = level;
+            best_cost = cost;
+        }
+        if (parts == 1) {
+            break;
+        }
+    }
+    return best;
+}
+
+extern "C" __global__ __launch_bounds__(THREADS)
+void attention_plan_prompt(int* plan, const int* start, const int* position, const int* slot, int sequences, int kv_heads,
+                           int workers, int slots, int tile_tokens, int segment_tokens) {
+    __shared__ PromptTotals totals;
+    __shared__ int level;
+    grid_dependency_wait();
+    if (threadIdx.x == 0) {
+        totals = {};
+    }
+    __syncthreads();
+    auto piece = [&](int sequence) { return PromptPiece::of(start, position, slot, sequence, kv_heads, tile_tokens); };
+    for (int sequence = threadIdx.x; sequence < sequences; sequence += THREADS) {
+        auto [tiles, tokens] = piece(sequence);
+        if (tiles > 0) {
+            unsigned long long each = static_cast<unsigned long long>(tiles);
+            int blocks = (tokens - 1) / BLOCK_TOKENS + 1;
+            atomicMax(&totals.longest, blocks);
+            atomicAdd(&totals.work, each * blocks);
+            for (int k = 0; parts_of(tokens, segment_tokens, k) > 1; k++) {
+                atomicAdd(&totals.split_cells[k], each * parts_of(tokens, segment_tokens, k));
+            }
+        }
+    }
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        level = choose_level(totals, workers, slots, segment_tokens);
+    }
+    __syncthreads();
+    PromptPlan target{plan, sequences};
+    int cells = sum_before(target.before(), sequences, [&](int sequence) {
+        auto [tiles, tokens] = piece(sequence);
+        return tiles * parts_of(tokens, segment_tokens, level);
     });
+    sum_before(target.slots_before(), sequences, [&](int sequence) {
+        auto [tiles, tokens] = piece(sequence);
+        int parts = parts_of(tokens, segment_tokens, level);
+        return parts > 1 ? tiles * parts : 0;
+    });
+    if (threadIdx.x == 0) {
+        target.cells() = cells;
+        target.level() = level;
+    }
 }
 KERNEL(attention_plan_prompt);
 

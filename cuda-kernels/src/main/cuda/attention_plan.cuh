@@ -7,7 +7,7 @@
 // Partial results are merged in groups of this many, then the groups: nobody reads more than 8 + parts / 8 in a row.
 constexpr int MERGE_GROUP = 8;
 
-// The plan in memory: see attention_plan.cu.
+// The plan of a decode step in memory: see attention_plan.cu.
 struct AttentionPlan {
     int* data;
     int sequences;
@@ -48,3 +48,19 @@ struct QueryTiles {
         return min(first + tokens, first / BLOCK_TOKENS * BLOCK_TOKENS + BLOCK_TOKENS);
     }
 };
+
+// Says whether this block is the last of `expected` to come here. What the others wrote before is then visible.
+__device__ __forceinline__ bool last_to_arrive(int* counter, int expected) {
+    __shared__ bool last;
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        __threadfence();
+        last = atomicAdd(counter, 1) == expected - 1;
+        if (last) {
+            *counter = 0;  // armed for the next launch
+        }
+        __threadfence();
+    }
+    __syncthreads();
+    return last;
+}

@@ -1,4 +1,4 @@
-// common.cuh: sums and maxima over a warp and a block, and small vectors. Nothing else.
+// common.cuh: sums and maxima over a warp, sums over a block. Nothing else.
 
 #pragma once
 
@@ -42,24 +42,6 @@ __device__ __forceinline__ float block_sum(float value, float* scratch) {
     float total = 0.0f;
     for (int warp = 0; warp < warps; warp++) {
         total += scratch[warp];
-    }
-    return total;
-}
-
-// Maximum over the block, in every thread; `scratch` as in block_sum.
-__device__ __forceinline__ float block_max(float value, float* scratch) {
-    float maximum = warp_max(value);
-    int warps = static_cast<int>(blockDim.x) / WARP;
-    if (warps == 1) {
-        return maximum;
-    }
-    if (threadIdx.x % WARP == 0) {
-        scratch[threadIdx.x / WARP] = maximum;
-    }
-    __syncthreads();
-    float total = scratch[0];
-    for (int warp = 1; warp < warps; warp++) {
-        total = fmaxf(total, scratch[warp]);
     }
     return total;
 }

@@ -308,22 +308,6 @@ __device__ __forceinline__ Merged merge(int count, int head, int column, At at) 
     return merged;
 }
 
-// Says whether this block is the last of `expected` to come here. What the others wrote before is then visible.
-__device__ __forceinline__ bool last_to_arrive(int* counter, int expected) {
-    __shared__ bool last;
-    __syncthreads();
-    if (threadIdx.x == 0) {
-        __threadfence();
-        last = atomicAdd(counter, 1) == expected - 1;
-        if (last) {
-            *counter = 0;  // armed for the next launch
-        }
-        __threadfence();
-    }
-    __syncthreads();
-    return last;
-}
-
 // Merges `count` partial results and hands each thread's columns to `take(head, column, merged)`. Every thread has read
 // what it needs of its columns before `take` sees them, and nothing of a head's maxima and sums is written here.
 template <int HEAD_DIM, typename At, typename Take>

@@ -8,16 +8,21 @@
 //   quantised    e4m3 of out / quantised_scale, same shape; null: none                                   out
 //   query        bf16 or fp32 [rows, query_heads * head_dim], `query_stride` elements from row to row    in
 //   cache        bf16 or e4m3, layout in paged_cache.cuh; the piece's own tokens are already in it       in
-//   plan         from attention_plan_prompt with the same tile_tokens                                    in
+//   nodes        fp32: `slots` nodes, then `depth` for each block of the grid (prompt_cells.cuh)         scratch
+//   counters     int32 [2 + slots]: zero before the first launch, zero again after each                  scratch
+//   plan         from attention_plan_prompt with the same tile_tokens, segment_tokens and slots          in
 //   start, position, slot, block_table   int32 [sequences + 1], [sequences], [sequences], [sequences, max_blocks]   in
 //
 // Rows of sequences in slot -1 and rows behind start[sequences] are neither read nor written.
 //
 // The 128 rows of a tile are (token, head) pairs: all heads of a KV head times 128 / heads tokens, so the keys are read
 // once for all of them, and a short piece still fills its tile. Tiles start at fixed places of the grid of 128 tokens.
-// Each of 4 warps owns 32 rows, two fragments of 16, and walks the context from its first token on, 64 tokens at a time,
-// with one online softmax. So the bits of a row depend on its own sequence up to its own position, neither on where the
-// prompt was cut nor on other rows; blocks that end a tile begin the list, since they have the longest walk.
+// Each of 4 warps owns 32 rows, two fragments of 16, and walks the context 64 tokens at a time, with one online softmax for
+// each segment; segments are merged as prompt_cells.cuh says, whoever has walked them. So the bits of a row depend on its own
+// sequence up to its own position, neither on where the prompt was cut nor on other rows, nor on how many blocks shared its
+// context. Warps that have no rows of a short piece copy and do nothing else.
+//
+// Grid: as many blocks as the device holds at once, or fewer; they take the plan's cells one after another.
 //
 // Two stages of 64 tokens through cp.async. An e4m3 cache is widened to f16 on the way from a stage to the tile that the
 // products read, by all threads, once for all rows. Products are bf16 x bf16 or f16 x f16 with fp32 sums.
@@ -31,8 +36,9 @@
 // 790 TFLOP/s; this form is bound by mma.sync and shared memory, about half of that. Shared memory D 128: 102 KiB, two
 // blocks a multiprocessor.
 //
-// ptxas, sm_80 to sm_90a: 255 registers at D 128, 236 to 254 below, no spills. Two things keep it so: rounds of 32 tokens
-// at D 128 (see ROUND_TOKENS) and results that leave through shared memory.
+// ptxas, sm_80 to sm_90a: 252 to 255 registers at D 128, 175 to 255 below, no spills. What keeps it so: rounds of 32 tokens at D
+// 128 (see ROUND_TOKENS), results that leave through shared memory, nodes that are merged in memory, the cell in shared
+// memory, and thread_index_here() where something would be kept in registers around the loop over cells.
 //
 // The plain kernels take any head_dim up to 256 and any number of heads: a warp a query row and head, fp32 products in the
 // order of columns and tokens, one online softmax in steps of 128 tokens. They serve decode steps too, with the same bits;
@@ -40,7 +46,7 @@
 //
 // Needs sm_80 or later. Source: Dao 2023 (arXiv:2307.08691), algorithm 1.
 
-#include "attention_plan.cuh"
+#include "prompt_cells.cuh"
 
 constexpr int WARPS = 4;
 constexpr int THREADS = WARPS * WARP;
@@ -77,27 +83,19 @@ struct PromptArguments {
     float value_scale;
 };
 
-// A tile of query tokens: rows r of the tile are token r / heads, head r % heads.
-struct QueryTile {
-    int sequence;
-    int first_position;
-    int tokens;
-    int first_row;
-    int heads;  // query heads of a KV head
-
-    __device__ __forceinline__ bool has(int row) const { return row < tokens * heads; }
-    __device__ __forceinline__ int position(int row) const { return first_position + row / heads; }
-    __device__ __forceinline__ int64_t source_row(int row) const { return first_row + row / heads; }
-    __device__ __forceinline__ int head(int row) const { return static_cast<int>(blockIdx.y) * heads + row % heads; }
-    __device__ __forceinline__ int end_position() const { return first_position + tokens; }
+// Where nodes lie: slots of the parts of tiles, behind them each block's stack.
+struct PromptNodes {
+    float* slots;
+    float* stacks;
+    int depth;  // nodes of a stack
 };
 
 // Each thread brings one row into shared memory, as bf16 or as f16 times a power of two, which it undoes in `scale`.
 template <int HEAD_DIM, typename Element>
 __device__ __forceinline__ void load_queries(uint8_t* queries, float* scale, const PromptArguments& arguments,
-                                             const QueryTile& tile) {
+                                             const PromptCell& tile) {
     using Shape = PromptShape<HEAD_DIM, Element>;
-    int row = static_cast<int>(threadIdx.x);
+    int row = thread_index_here();
     bool present = tile.has(row);
     int64_t source = present ? tile.source_row(row) : 0;
     int column = present ? tile.head(row) * HEAD_DIM : 0;
@@ -126,20 +124,25 @@ __device__ __forceinline__ void load_queries(uint8_t* queries, float* scale, con
 // Starts the copy of a step's keys and values. Tokens behind the tile's last one become zeros and are never read: what lies
 // there may be NaN, and a probability of zero would not silence it.
 template <int HEAD_DIM, typename Element>
-__device__ __forceinline__ void copy_step(uint8_t* target, const PagedCache& cache, const QueryTile& tile, int step) {
+__device__ __forceinline__ void copy_step(uint8_t* target, const PagedCache& cache, const PromptCell& tile, int step) {
     using Shape = PromptShape<HEAD_DIM, Element>;
     constexpr int PITCH = Shape::WIDE ? Shape::PITCH : Shape::ROW_BYTES;
     int first = step * STEP_TOKENS;
-    const uint8_t* keys = cache.keys(cache.block(tile.sequence, first / BLOCK_TOKENS), static_cast<int>(blockIdx.y), Shape::ROW_BYTES) +
+    const uint8_t* keys = cache.keys(cache.block(tile.sequence, first / BLOCK_TOKENS), tile.kv_head, Shape::ROW_BYTES) +
                           first % BLOCK_TOKENS * Shape::ROW_BYTES;
     int64_t values_offset = cache.values_offset(Shape::ROW_BYTES);
+    constexpr int COUNT = STEP_TOKENS * Shape::CHUNKS;
+    int thread = thread_index_here();
 #pragma unroll
-    for (int chunk = static_cast<int>(threadIdx.x); chunk < STEP_TOKENS * Shape::CHUNKS; chunk += THREADS) {
+    for (int i = 0; i < ceil_div(COUNT, THREADS); i++) {  // a bound that the compiler knows
+        int chunk = thread + i * THREADS;
         int token = chunk / Shape::CHUNKS;
         uint8_t* place = target + token * PITCH + chunk % Shape::CHUNKS * 16;
-        bool valid = first + token < tile.end_position();
-        cp_async_16(place, keys + chunk * 16, valid);
-        cp_async_16(place + STEP_TOKENS * PITCH, keys + values_offset + chunk * 16, valid);
+        bool valid = first + token < tile.end_token;
+        if (COUNT % THREADS == 0 || chunk < COUNT) {
+            cp_async_16(place, keys + chunk * 16, valid);
+            cp_async_16(place + STEP_TOKENS * PITCH, keys + values_offset + chunk * 16, valid);
+        }
     }
 }
 
@@ -147,7 +150,7 @@ __device__ __forceinline__ void copy_step(uint8_t* target, const PagedCache& cac
 template <int HEAD_DIM>
 __device__ __forceinline__ void widen_step(uint8_t* target, const uint8_t* raw) {
     using Shape = PromptShape<HEAD_DIM, e4m3>;
-    for (int chunk = threadIdx.x; chunk < 2 * STEP_TOKENS * Shape::CHUNKS; chunk += THREADS) {
+    for (int chunk = thread_index_here(); chunk < 2 * STEP_TOKENS * Shape::CHUNKS; chunk += THREADS) {
         uint4 bytes = *reinterpret_cast<const uint4*>(raw + chunk * 16);
         uint32_t words[4] = {bytes.x, bytes.y, bytes.z, bytes.w};
         uint4* place = reinterpret_cast<uint4*>(target + chunk / Shape::CHUNKS * Shape::PITCH + chunk % Shape::CHUNKS * 32);
@@ -165,9 +168,42 @@ __device__ __forceinline__ void widen_step(uint8_t* target, const uint8_t* raw) 
 // What a warp keeps of its 32 rows while it walks: fragment f, rows 16f + lane / 4 and 16f + lane / 4 + 8.
 template <int HEAD_DIM>
 struct WarpRows {
+    using Saved = Node<THREADS, 2, HEAD_DIM / 8>;
+
     float weighted[2][HEAD_DIM / 8][4];
     float maximum[2][2];
     float sum[2][2];
+
+    __device__ __forceinline__ void save(const Saved& node) const {
+#pragma unroll
+        for (int f = 0; f < 2; f++) {
+#pragma unroll
+            for (int n = 0; n < HEAD_DIM / 8; n++) {
+                const float(&four)[4] = weighted[f][n];
+                node.values(f, n) = make_float4(four[0], four[1], four[2], four[3]);
+            }
+            node.rows(f) = make_float4(maximum[f][0], maximum[f][1], sum[f][0], sum[f][1]);
+        }
+    }
+
+    __device__ __forceinline__ void load(const Saved& node) {
+#pragma unroll
+        for (int f = 0; f < 2; f++) {
+#pragma unroll
+            for (int n = 0; n < HEAD_DIM / 8; n++) {
+                float4 four = node.values(f, n);
+                weighted[f][n][0] = four.x;
+                weighted[f][n][1] = four.y;
+                weighted[f][n][2] = four.z;
+                weighted[f][n][3] = four.w;
+            }
+            float4 rows = node.rows(f);
+            maximum[f][0] = rows.x;
+            maximum[f][1] = rows.y;
+            sum[f][0] = rows.z;
+            sum[f][1] = rows.w;
+        }
+    }
 };
 
 // scores[f] of 16 rows and TILES * 8 tokens: tile n holds tokens 8n to 8n + 7.
@@ -228,11 +264,12 @@ __device__ __forceinline__ void add_values(WarpRows<HEAD_DIM>& mine, const float
 
 // One round of tokens from position `first` on for the warp's rows.
 template <int HEAD_DIM, typename Element>
-__device__ __forceinline__ void take_round(WarpRows<HEAD_DIM>& mine, const QueryTile& tile, int first, const uint8_t* queries,
+__device__ __forceinline__ void take_round(WarpRows<HEAD_DIM>& mine, const PromptCell& tile, int first, const uint8_t* queries,
                                            const float* scales, const uint8_t* keys, const uint8_t* values) {
     using Shape = PromptShape<HEAD_DIM, Element>;
-    int lane = threadIdx.x % WARP;
-    int warp_row = threadIdx.x / WARP * 32;
+    int thread = thread_index_here();
+    int lane = thread % WARP;
+    int warp_row = thread / WARP * 32;
     float scores[2][Shape::SCORE_TILES][4] = {};
     multiply_keys<HEAD_DIM, Element>(scores, queries + warp_row * Shape::PITCH, keys);
     if (first + Shape::ROUND_TOKENS > tile.first_position + 1) {  // some row of the tile must not see all of the round
@@ -269,11 +306,12 @@ __device__ __forceinline__ void take_round(WarpRows<HEAD_DIM>& mine, const Query
 
 // Divides by the sums and writes the rows out, through shared memory: whole lines to the device, and few registers here.
 template <int HEAD_DIM>
-__device__ __forceinline__ void store_rows(const PromptArguments& arguments, const QueryTile& tile,
+__device__ __forceinline__ void store_rows(const PromptArguments& arguments, const PromptCell& tile,
                                            const WarpRows<HEAD_DIM>& mine, float* shared) {
     constexpr int PITCH = HEAD_DIM + 4;
-    int lane = threadIdx.x % WARP;
-    int warp_row = threadIdx.x / WARP * 32;
+    int thread = thread_index_here();
+    int lane = thread % WARP;
+    int warp_row = thread / WARP * 32;
     float* rows = shared + warp_row * PITCH;
     __syncthreads();  // all have done with queries, keys and values
 #pragma unroll
@@ -304,87 +342,126 @@ __device__ __forceinline__ void store_rows(const PromptArguments& arguments, con
     }
 }
 
-// The tile of this block, from the end of the plan's list: late tiles have the longest walk.
-__device__ __forceinline__ QueryTile tile_of_block(const AttentionPlan& plan, const int* start, const int* position, int heads,
-                                                   int tile_tokens) {
-    int cell = plan.cells() - 1 - static_cast<int>(blockIdx.x);
-    QueryTile tile;
-    tile.sequence = plan.owner()[cell];
-    int from = position[tile.sequence];
-    int to = from + start[tile.sequence + 1] - start[tile.sequence];
-    QueryTiles tiles{tile_tokens};
-    int index = tiles.index_of(from) + cell - plan.before()[tile.sequence];
-    tile.first_position = max(from, tiles.first_position(index));
-    tile.tokens = min(to, tiles.end_position(index)) - tile.first_position;
-    tile.first_row = start[tile.sequence] + tile.first_position - from;
-    tile.heads = heads;
-    return tile;
+// Whether this warp has rows of the tile.
+__device__ __forceinline__ bool is_busy(const PromptCell& cell) { return cell.has(thread_index_here() / WARP * 32); }
+
+// Whether more than one segment makes the tile's result.
+__device__ __forceinline__ bool has_nodes(const PromptCell& cell, const PromptWork& work) {
+    return cell.parts > 1 || cell.end_token - cell.first_token > work.segment_tokens;
 }
 
+// Walks the steps of a segment from `step` on, which is under way, with one online softmax. Returns the next step.
 template <int HEAD_DIM, typename Element>
-__device__ __forceinline__ void attend(const PromptArguments& arguments, const AttentionPlan& plan, const int* start,
-                                       const int* position, int tile_tokens) {
+__device__ __forceinline__ int walk(WarpRows<HEAD_DIM>& mine, const PromptArguments& arguments, const PromptCell& cell,
+                                    int step, int segment_steps, uint8_t* shared, const float* scales) {
     using Shape = PromptShape<HEAD_DIM, Element>;
-    DYN_SMEM(uint8_t, shared);
-    __shared__ float scales[TILE_ROWS];
-    QueryTile tile = tile_of_block(plan, start, position, arguments.heads, tile_tokens);
     uint8_t* products = shared + Shape::QUERY_BYTES;
     uint8_t* stages = Shape::WIDE ? products : products + Shape::TILE_BYTES;
     constexpr int STAGE_BYTES = Shape::WIDE ? Shape::TILE_BYTES : Shape::RAW_BYTES;
-    int steps = ceil_div(tile.end_position(), STEP_TOKENS);
-
-    copy_step<HEAD_DIM, Element>(stages, arguments.cache, tile, 0);
-    cp_async_commit();
-    load_queries<HEAD_DIM, Element>(shared, scales, arguments, tile);
-    WarpRows<HEAD_DIM> mine = {};
+    mine = {};
 #pragma unroll
     for (int f = 0; f < 2; f++) {
         mine.maximum[f][0] = -INFINITY;
         mine.maximum[f][1] = -INFINITY;
     }
-
-    for (int step = 0; step < steps; step++) {
+#pragma unroll 1
+    do {
+        int first = step * STEP_TOKENS;
+        step++;
         cp_async_wait<0>();
         __syncthreads();  // the step is there for all, and all have done with what is filled next
-        if (step + 1 < steps) {
-            copy_step<HEAD_DIM, Element>(stages + (step + 1) % STAGES * STAGE_BYTES, arguments.cache, tile, step + 1);
+        if (step * STEP_TOKENS < cell.end_token) {
+            copy_step<HEAD_DIM, Element>(stages + step % STAGES * STAGE_BYTES, arguments.cache, cell, step);
         }
         cp_async_commit();
-        const uint8_t* keys = stages + step % STAGES * STAGE_BYTES;
+        const uint8_t* keys = stages + (step - 1) % STAGES * STAGE_BYTES;
         if constexpr (!Shape::WIDE) {
             widen_step<HEAD_DIM>(products, keys);
             __syncthreads();
             keys = products;
         }
-        int visible = min(STEP_TOKENS, tile.end_position() - step * STEP_TOKENS);
+        int visible = is_busy(cell) ? min(STEP_TOKENS, cell.end_token - first) : 0;
 #pragma unroll 1
         for (int token = 0; token < visible; token += Shape::ROUND_TOKENS) {
             const uint8_t* round = keys + token * Shape::PITCH;
-            take_round<HEAD_DIM, Element>(mine, tile, step * STEP_TOKENS + token, shared, scales, round,
-                                          round + Shape::HALF_BYTES);
+            take_round<HEAD_DIM, Element>(mine, cell, first + token, shared, scales, round, round + Shape::HALF_BYTES);
         }
+    } while (step * STEP_TOKENS < cell.end_token && (step & (segment_steps - 1)) != 0);
+    return step;
+}
+
+template <int HEAD_DIM, typename Element>
+__device__ __forceinline__ void attend(const PromptArguments& arguments, const PromptWork& work, const PromptNodes& nodes) {
+    using Shape = PromptShape<HEAD_DIM, Element>;
+    using Saved = typename WarpRows<HEAD_DIM>::Saved;
+    DYN_SMEM(uint8_t, shared);
+    __shared__ float scales[TILE_ROWS];
+    __shared__ PromptCell cell;
+    __shared__ int resting[WARPS];  // the warps' next steps while nodes are merged: a register less, and none spills
+    auto slot = [&](int part) { return Saved::at(nodes.slots, cell.slot + part, thread_index_here()); };
+    // Nodes of this block's walk; the one that is left in the end lies where others look for it.
+    auto kept = [&](int segment) {
+        if (segment == 0 && cell.parts > 1) {
+            return slot(cell.part);
+        }
+        return Saved::at(nodes.stacks, static_cast<int>(blockIdx.x) * nodes.depth + __popc(segment), thread_index_here());
+    };
+    while (next_cell(&cell, work)) {
+        if (cell.first_token == cell.end_token) {
+            continue;
+        }
+        WarpRows<HEAD_DIM> mine;
+        int step = cell.first_token / STEP_TOKENS;
+        uint8_t* stages = shared + Shape::QUERY_BYTES + (Shape::WIDE ? 0 : Shape::TILE_BYTES);
+        copy_step<HEAD_DIM, Element>(stages, arguments.cache, cell, step);  // into stage 0: parts begin with an even step
+        cp_async_commit();
+        load_queries<HEAD_DIM, Element>(shared, scales, arguments, cell);
+#pragma unroll 1
+        for (bool last = false; !last;) {
+            step = walk<HEAD_DIM, Element>(mine, arguments, cell, step, work.segment_tokens / STEP_TOKENS, shared, scales);
+            last = step * STEP_TOKENS >= cell.end_token;
+            if (is_busy(cell) && has_nodes(cell, work)) {
+                resting[thread_index_here() / WARP] = step;
+                int segment = cell.segment_before(step * STEP_TOKENS, work.segment_tokens);
+                mine.save(kept(segment));
+                add_leaf(segment, last, kept);
+                step = resting[thread_index_here() / WARP];
+            }
+        }
+        if (cell.parts > 1) {
+            if (!last_to_arrive(arrivals(work, cell), cell.parts)) {
+                continue;
+            }
+            for (int part = 1; is_busy(cell) && part < cell.parts; part++) {
+                add_leaf(part, part + 1 == cell.parts, slot);
+            }
+        }
+        if (is_busy(cell) && has_nodes(cell, work)) {
+            mine.load(cell.parts > 1 ? slot(0) : kept(0));
+        }
+        store_rows(arguments, cell, mine, reinterpret_cast<float*>(shared));
     }
-    store_rows(arguments, tile, mine, reinterpret_cast<float*>(shared));
+    leave_cells(work);
 }
 
 #define PAGED_ATTENTION_PROMPT(name, HEAD_DIM, Element)                                                                   \
     extern "C" __global__ __launch_bounds__(THREADS) void name(                                                           \
-        bf16* out, e4m3* quantised, const void* query, const uint8_t* cache, int* plan, const int* start,                 \
-        const int* position, const int* block_table, int64_t block_stride, int64_t layer_offset, int64_t query_stride,    \
-        int sequences, int max_blocks, int kv_heads, int heads, int query_is_float, int tile_tokens,                      \
-        float score_scale, float key_scale, float value_scale, float quantised_scale) {                                   \
+        bf16* out, e4m3* quantised, float* nodes, int* counters, const void* query, const uint8_t* cache, int* plan,      \
+        const int* start, const int* position, const int* block_table, int64_t block_stride, int64_t layer_offset,        \
+        int64_t query_stride, int sequences, int max_blocks, int kv_heads, int heads, int query_is_float,                 \
+        int tile_tokens, int segment_tokens, int slots, int depth, float score_scale, float key_scale,                   \
+        float value_scale, float quantised_scale) {                                                                       \
         grid_dependency_launch();                                                                                         \
         grid_dependency_wait();                                                                                           \
-        AttentionPlan cut{plan, sequences};                                                                               \
-        if (static_cast<int>(blockIdx.x) >= cut.cells()) {                                                                \
-            return;                                                                                                       \
-        }                                                                                                                 \
         PromptArguments arguments{                                                                                        \
             AttentionOutput{out, quantised, quantised_scale, static_cast<int64_t>(kv_heads) * heads * HEAD_DIM},          \
             QueryRows{query, query_stride, query_is_float != 0},                                                          \
             PagedCache{cache, block_table, block_stride, layer_offset, max_blocks, kv_heads}, heads,                      \
             score_scale * key_scale * LOG2_E, value_scale};                                                               \
-        attend<HEAD_DIM, Element>(arguments, cut, start, position, tile_tokens);                                          \
+        PromptWork work{PromptPlan{plan, sequences}, start, position, counters, kv_heads, heads, tile_tokens,             \
+                        segment_tokens};                                                                                  \
+        int64_t behind_slots = static_cast<int64_t>(slots) * WarpRows<HEAD_DIM>::Saved::FLOATS;                           \
+        attend<HEAD_DIM, Element>(arguments, work, PromptNodes{nodes, nodes + behind_slots, depth});                      \
     }                                                                                                                     \
     KERNEL(name)
 

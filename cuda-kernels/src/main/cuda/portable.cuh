@@ -368,6 +368,15 @@ __device__ __forceinline__ void prefetch_l2(const void* pointer, uint32_t bytes)
 #endif
 }
 
+// ---- over a block ----------------------------------------------------------------------------------------------------
+
+// threadIdx.x, read where it is written: the compiler keeps nothing that follows from it in registers around a loop.
+__device__ __forceinline__ int thread_index_here() {
+    int index;
+    asm volatile("mov.u32 %0, %%tid.x;" : "=r"(index));
+    return index;
+}
+
 // ---- over a warp ----------------------------------------------------------------------------------------------------
 
 __device__ __forceinline__ uint32_t warp_max(uint32_t value) { return __reduce_max_sync(0xffffffffu, value); }

@@ -237,6 +237,10 @@ inline void prefetch_l2(const void* pointer, uint32_t bytes, EMULATOR_SITE_PARAM
     }
 }
 
+// ---- over a block ----------------------------------------------------------------------------------------------------
+
+inline int thread_index_here() { return static_cast<int>(threadIdx.x); }
+
 // ---- over a warp ----------------------------------------------------------------------------------------------------
 
 inline uint32_t warp_max(uint32_t value) {

@@ -11,6 +11,8 @@ import dev.sidewinder.cuda.kernel.Kernels;
 import dev.sidewinder.cuda.kernel.KvCacheLayer;
 import dev.sidewinder.cuda.kernel.KvWrite;
 import dev.sidewinder.cuda.kernel.PagedAttention;
+import dev.sidewinder.cuda.kernel.PromptSplit;
+import dev.sidewinder.cuda.kernel.PromptSplit.PromptWorkspace;
 import dev.sidewinder.cuda.kernel.SplitPolicy;
 import dev.sidewinder.cuda.kernel.StepSequences;
 import java.util.ArrayList;
@@ -20,6 +22,8 @@ import java.util.function.IntConsumer;
 
 /// Attention over the paged cache: one token of each sequence, and pieces of prompts; and writing keys and values.
 final class AttentionOperators {
+
+    private static final int TURN_TOKENS = 200;
 
     private AttentionOperators() {}
 
@@ -36,6 +40,8 @@ final class AttentionOperators {
                 operators.add(prompt(sizes.attention(), cache, 0, tokens));
                 // a piece of a long prompt
                 operators.add(prompt(sizes.attention(), cache, 7 * tokens, tokens));
+                // a next turn behind as much
+                operators.add(prompt(sizes.attention(), cache, 8 * tokens, Math.min(tokens, TURN_TOKENS)));
             }
             operators.add(write(sizes.attention(), cache, sizes.sequences()));
         }
@@ -155,12 +161,16 @@ final class AttentionOperators {
                 work, (long) work.bytes(), (kernels, memory, turns) -> {
                     var attention = new PagedAttention(kernels);
                     Cache cache = new Cache(memory, shape, type, 1, from + tokens, tokens, turns);
-                    long plan = memory.zeros(AttentionPlan.promptBytes(shape, 1, tokens));
-                    new AttentionPlan(kernels).prompt(kernels.device().stream(), plan, shape, cache.steps[0], tokens);
+                    StepSequences any = cache.steps[0];
+                    PromptSplit split = attention.promptSplit(shape, type, 1, tokens, any.maxBlocks());
+                    long plan = memory.zeros(AttentionPlan.promptBytes(1));
+                    new AttentionPlan(kernels).prompt(kernels.device().stream(), plan, shape, any, split);
+                    var workspace = new PromptWorkspace(memory.zeros(Math.max(1, split.nodeBytes(shape, any.maxBlocks()))),
+                            memory.zeros(split.counterBytes()), any.maxBlocks());
                     ActivationRows queries = ActivationRows.f32(memory.f32((long) tokens * width(shape)), width(shape));
                     var result = PagedAttention.Result.toBf16(memory.zeros(2L * tokens * width(shape)));
-                    return turn -> attention.prompt(kernels.device().stream(), result, queries, cache.layer, shape,
-                            cache.steps[turn], plan, tokens, scoreScale(shape));
+                    return turn -> attention.prompt(kernels.device().stream(), result, workspace, queries, cache.layer, shape,
+                            cache.steps[turn], plan, split, tokens, scoreScale(shape));
                 });
     }
 

@@ -11,6 +11,7 @@ public final class AttentionPlan {
     private static final String FAMILY = "attention_plan";
     private static final int THREADS = 256;
     private static final int HEADER_WORDS = 3;
+    private static final int PROMPT_HEADER_WORDS = 2;
 
     /// How a decode step is split.
     ///
@@ -59,9 +60,9 @@ public final class AttentionPlan {
         invariant = kernels.get(FAMILY, "attention_plan_invariant");
     }
 
-    /// Bytes of a plan of prompt pieces of up to `rows` rows together.
-    public static long promptBytes(AttentionShape shape, int sequences, int rows) {
-        return (HEADER_WORDS + sequences + (long) mostTiles(shape, sequences, rows)) * Integer.BYTES;
+    /// Bytes of a plan of prompt pieces.
+    public static long promptBytes(int sequences) {
+        return (PROMPT_HEADER_WORDS + 2L * (sequences + 1)) * Integer.BYTES;
     }
 
     /// Bytes of a plan of a decode step.
@@ -80,18 +81,20 @@ public final class AttentionPlan {
         return Math.toIntExact(Math.min(rows, whole + 3L * Math.min(rows, sequences)));
     }
 
-    /// Cuts the pieces of prompts into tiles of query tokens.
+    /// Cuts the pieces of prompts into tiles of query tokens, and long contexts into parts where tiles are few.
     ///
     /// @param plan int32, [#promptBytes]
-    /// @param rows rows of the step, at least as many as the sequences have together
-    public void prompt(Stream stream, long plan, AttentionShape shape, StepSequences step, int rows) {
+    public void prompt(Stream stream, long plan, AttentionShape shape, StepSequences step, PromptSplit split) {
         if (!shape.isTiled()) {
             return;
         }
-        PagedAttention.checkPieces(step, rows);
+        if (step.start() == 0) {
+            throw new IllegalArgumentException("a plan of attention of prompts without the first row of each sequence");
+        }
         prompt.arguments()
                 .pointer(plan).pointer(step.start()).pointer(step.position()).pointer(step.slot()).int32(step.sequences())
-                .int32(mostTiles(shape, step.sequences(), rows)).int32(shape.tileTokens())
+                .int32(shape.kvHeads()).int32(split.workers()).int32(split.slots()).int32(shape.tileTokens())
+                .int32(split.segmentTokens())
                 .launchOverlapping(stream, LaunchShape.of(1, THREADS));
     }
 

@@ -2,6 +2,7 @@ package dev.sidewinder.cuda.kernel;
 
 import dev.sidewinder.cuda.device.Stream;
 import dev.sidewinder.cuda.kernel.AttentionPlan.DecodeSplit;
+import dev.sidewinder.cuda.kernel.PromptSplit.PromptWorkspace;
 import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.Map;
@@ -129,14 +130,27 @@ public final class PagedAttention {
                 .launchOverlapping(stream, LaunchShape.of(split.workers(), THREADS).withShared(decodeSharedBytes(shape, cache.type())));
     }
 
+    /// A split of prompts among as many workers as the device holds at once.
+    ///
+    /// @param rows      rows of a step, at most
+    /// @param maxBlocks KV blocks of the longest context
+    public PromptSplit promptSplit(AttentionShape shape, CacheType type, int sequences, int rows, int maxBlocks) {
+        if (!shape.isTiled()) {
+            return new PromptSplit(1, 0, PromptSplit.SEGMENT_TOKENS);
+        }
+        Kernel kernel = families.get(type).prompt().get(shape.headDim());
+        int each = Math.max(1, kernel.blocksPerMultiprocessor(THREADS, promptSharedBytes(shape, type)));
+        return PromptSplit.of(each * multiprocessors, shape, sequences, rows, maxBlocks);
+    }
+
     /// Attention of pieces of prompts.
     ///
     /// @param queries `[rows, queryHeads * headDim]`
-    /// @param plan from [AttentionPlan#prompt] with the same shape, step and rows
+    /// @param plan from [AttentionPlan#prompt] with the same shape, step and split
     /// @param rows rows of the step, at least as many as the sequences have together
     /// @param scoreScale by which scores are multiplied, usually 1 / sqrt(headDim)
-    public void prompt(Stream stream, Result result, ActivationRows queries, KvCacheLayer cache, AttentionShape shape,
-            StepSequences step, long plan, int rows, float scoreScale) {
+    public void prompt(Stream stream, Result result, PromptWorkspace workspace, ActivationRows queries, KvCacheLayer cache,
+            AttentionShape shape, StepSequences step, long plan, PromptSplit split, int rows, float scoreScale) {
         checkShape(shape, cache, step, scoreScale);
         checkPieces(step, rows);
         if (!shape.isTiled()) {
@@ -144,14 +158,21 @@ public final class PagedAttention {
             return;
         }
         checkTiled(result, queries);
+        if (step.maxBlocks() > workspace.maxBlocks()) {
+            throw new IllegalArgumentException("attention of prompts over contexts of up to %d blocks; there is room for %d"
+                    .formatted(step.maxBlocks(), workspace.maxBlocks()));
+        }
+        long mostCells = AttentionPlan.mostTiles(shape, step.sequences(), rows) * split.segments(step.maxBlocks()) * shape.kvHeads();
         families.get(cache.type()).prompt().get(shape.headDim()).arguments()
-                .pointer(result.bf16()).pointer(result.e4m3()).pointer(queries.address()).pointer(cache.address()).pointer(plan)
-                .pointer(step.start()).pointer(step.position()).pointer(step.blockTable()).int64(cache.blockStride())
-                .int64(cache.layerOffset()).int64(queries.stride()).int32(step.sequences()).int32(step.maxBlocks())
-                .int32(shape.kvHeads()).int32(shape.group()).int32(queries.isFloat()).int32(shape.tileTokens())
-                .float32(scoreScale).float32(cache.keyScale()).float32(cache.valueScale()).float32(result.scale())
-                .launch(stream, new LaunchShape(AttentionPlan.mostTiles(shape, step.sequences(), rows), shape.kvHeads(), 1,
-                        THREADS, promptSharedBytes(shape, cache.type())));
+                .pointer(result.bf16()).pointer(result.e4m3()).pointer(workspace.nodes()).pointer(workspace.counters())
+                .pointer(queries.address()).pointer(cache.address()).pointer(plan).pointer(step.start()).pointer(step.position())
+                .pointer(step.blockTable()).int64(cache.blockStride()).int64(cache.layerOffset()).int64(queries.stride())
+                .int32(step.sequences()).int32(step.maxBlocks()).int32(shape.kvHeads()).int32(shape.group())
+                .int32(queries.isFloat()).int32(shape.tileTokens()).int32(split.segmentTokens()).int32(split.slots())
+                .int32(split.stackNodes(workspace.maxBlocks())).float32(scoreScale).float32(cache.keyScale())
+                .float32(cache.valueScale()).float32(result.scale())
+                .launch(stream, LaunchShape.of((int) Math.min(split.workers(), mostCells), THREADS)
+                        .withShared(promptSharedBytes(shape, cache.type())));
     }
 
     private void plain(Stream stream, Result result, ActivationRows queries, KvCacheLayer cache, AttentionShape shape,
@@ -184,7 +205,7 @@ public final class PagedAttention {
         };
     }
 
-    static void checkPieces(StepSequences step, int rows) {
+    private static void checkPieces(StepSequences step, int rows) {
         if (step.start() == 0 || rows < 1) {
             throw new IllegalArgumentException("attention of " + rows + " rows of prompts"
                     + (step.start() == 0 ? " without the first row of each sequence" : ""));

@@ -145,11 +145,15 @@ class FarOffsetsTest {
     }
 
     private float[] promptAttention(ActivationRows queries, KvCacheLayer cache, StepSequences step, int rows) {
-        long plan = arrays.unwritten(AttentionPlan.promptBytes(HEADS, 1, rows));
-        new AttentionPlan(emulator.kernels()).prompt(stream, plan, HEADS, step, rows);
+        var split = new PromptSplit(4, 200, KvCacheLayer.BLOCK_TOKENS);
+        long plan = arrays.unwritten(AttentionPlan.promptBytes(1));
+        new AttentionPlan(emulator.kernels()).prompt(stream, plan, HEADS, step, split);
+        var workspace = new PromptSplit.PromptWorkspace(arrays.unwritten(split.nodeBytes(HEADS, 2)),
+                arrays.ints(new int[(int) (split.counterBytes() / Integer.BYTES)]), 2);
         int count = rows * HEADS.queryHeads() * HEADS.headDim();
         long out = arrays.unwritten(2L * count);
-        new PagedAttention(emulator.kernels()).prompt(stream, PagedAttention.Result.toBf16(out), queries, cache, HEADS, step, plan, rows, SCALE);
+        new PagedAttention(emulator.kernels()).prompt(stream, PagedAttention.Result.toBf16(out), workspace, queries, cache, HEADS, step, plan,
+                split, rows, SCALE);
         return arrays.readBf16(out, count);
     }
 

@@ -343,6 +343,10 @@ public final class KernelChecks {
             prompt(Extent.SMALL, new AttentionShape(6, 2, 20), cache, piece(0, 0, 5), padded(3), piece(1, 125, 6));
             prompt(Extent.REAL, ATTENTION, cache, piece(0, 0, 300), piece(1, 1024, 33), padded(2), piece(2, 127, 3));
             prompt(Extent.REAL, ATTENTION, cache, piece(0, 8192, 64));
+            prompt(Extent.REAL, ATTENTION, cache, piece(0, 3 * 8192 - 5, 9), piece(1, 8100, 130));
+            splits(Extent.SMALL, new AttentionShape(8, 2, 64), cache, 128, piece(0, 700, 3), piece(1, 250, 10));
+            splits(Extent.REAL, ATTENTION, cache, 128, piece(0, 2000, 100), padded(2), piece(1, 3 * 8192, 5));
+            splits(Extent.REAL, ATTENTION, cache, 1024, piece(0, 40_000, 3));
         }
         add("paged_attention_decode", Extent.REPLAYS, replays + " replays, other lengths and tables", (kernels, seed) -> {
             Random random = new Random(seed);
@@ -379,6 +383,16 @@ public final class KernelChecks {
                 pieces.length, pieces[0].count(), pieces[0].position()), (kernels, seed) ->
                 new PagedAttentionCheck(kernels.device(), kernels)
                         .checkPrompt(AttentionCase.of(shape, cache, ActivationRows.Type.F32, seed, pieces)));
+    }
+
+    /// The same bits however contexts are split: by one block, by as many as the device holds, and in longer parts.
+    private void splits(Extent extent, AttentionShape shape, CacheType cache, int segmentTokens, AttentionCase.Piece... pieces) {
+        List<PromptSplit> splits = List.of(new PromptSplit(1, 0, segmentTokens), new PromptSplit(264, 2112, segmentTokens),
+                new PromptSplit(264, 40, segmentTokens), new PromptSplit(50, 2112, segmentTokens));
+        add("paged_attention_prompt", extent, "%s, %s, split in any way, segments of %d, the first piece of %d tokens from %d".formatted(
+                shape, cache, segmentTokens, pieces[0].count(), pieces[0].position()), (kernels, seed) ->
+                new PagedAttentionCheck(kernels.device(), kernels)
+                        .checkPromptSplits(AttentionCase.of(shape, cache, ActivationRows.Type.F32, seed, pieces), splits));
     }
 
     // ---- sampling ---------------------------------------------------------------------------------------------------------

@@ -10,11 +10,13 @@ import dev.sidewinder.cuda.kernel.ActivationRows.Type;
 import dev.sidewinder.cuda.kernel.AttentionCase.Piece;
 import dev.sidewinder.cuda.kernel.AttentionPlan.DecodeSplit;
 import dev.sidewinder.cuda.kernel.PagedAttention.Result;
+import dev.sidewinder.cuda.kernel.PromptSplit.PromptWorkspace;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 import org.junit.jupiter.api.extension.RegisterExtension;
 
 class PagedAttentionTest {
@@ -164,6 +166,78 @@ class PagedAttentionTest {
                 others, 128);
     }
 
+    // ---- prompts behind long contexts, in segments of a block so that they are quick ---------------------------------------
+
+    /// Whole walks; every segment for itself; and few slots, so that parts are several segments long.
+    private static final List<PromptSplit> SPLITS = List.of(new PromptSplit(1, 0, 128), new PromptSplit(40, 300, 128),
+            new PromptSplit(40, 24, 128), new PromptSplit(5, 11, 128), new PromptSplit(3, 300, 128));
+
+    @Test
+    void aPieceBehindALongContextHasTheSameBitsHoweverTheContextIsSplit() {
+        int[] lengths = {1, 127, 128, 129, 256, 257, 513, 128 * 7, 128 * 8, 128 * 8 + 1, 128 * 13 + 64, 128 * 16 - 1};
+        for (int i = 0; i < lengths.length; i++) {
+            // a few rows: the error of the whole is a bound on many, and a sharp row may round twice to the same side
+            int from = Math.max(0, lengths[i] - 6 - i % 3);
+            for (CacheType cache : CacheType.values()) {
+                check().checkPromptSplits(AttentionCase.of(new AttentionShape(8, 1, 64), cache, Type.BF16, SEED + i,
+                        piece(0, from, lengths[i] - from)), SPLITS);
+            }
+        }
+    }
+
+    @Test
+    void piecesThatCrossSegmentsHaveTheSameBitsHoweverContextsAreSplit() {
+        int[] counts = {127, 128, 129, 1000};
+        for (int i = 0; i < counts.length; i++) {
+            check().checkPromptSplits(AttentionCase.of(new AttentionShape(2, 2, 64), CacheType.values()[i % 2], Type.BF16, SEED, padded(2),
+                    piece(0, 200, counts[i]), piece(1, 128 * 5 - 1, 3), padded(1), piece(2, 0, 1), piece(3, 0, 0)), SPLITS.subList(0, 3));
+        }
+    }
+
+    @Test
+    void splitsContextsForEveryHeadDim() {
+        for (int headDim : new int[] {64, 80, 128}) {
+            for (CacheType cache : CacheType.values()) {
+                check().checkPromptSplits(AttentionCase.of(new AttentionShape(16, 1, headDim), cache, Type.F32, SEED,
+                        piece(0, 128 * 5 - 3, 9), piece(1, 128 * 2, 2)), SPLITS.subList(0, 3));
+            }
+        }
+    }
+
+    @Test
+    void aPromptInSegmentsHasTheSameBitsHoweverItIsCutAndWhateverElseRuns() {
+        check().checkPromptInvariance(AttentionCase.of(new AttentionShape(4, 2, 64), CacheType.E4M3, Type.BF16, SEED, piece(0, 256, 300)),
+                List.of(piece(1, 0, 17), padded(5), piece(2, 900, 40)), 128, new PromptSplit(1, 0, 128), new PromptSplit(9, 60, 128));
+    }
+
+    @Test
+    void attendsOverMoreThanASegmentOfTheRealLength() {
+        check().checkPromptSplits(AttentionCase.of(new AttentionShape(1, 1, 64), CacheType.E4M3, Type.BF16, SEED,
+                piece(0, PromptSplit.SEGMENT_TOKENS - 1, 2)),
+                List.of(new PromptSplit(1, 0, PromptSplit.SEGMENT_TOKENS), new PromptSplit(64, 512, PromptSplit.SEGMENT_TOKENS)));
+    }
+
+    /// Two minutes: every edge of real segments, pieces of every size, every head_dim.
+    @Test
+    @EnabledIfSystemProperty(named = "sidewinder.long", matches = "true")
+    void attendsAtEveryEdgeOfRealSegments() {
+        int segment = PromptSplit.SEGMENT_TOKENS;
+        List<PromptSplit> splits = List.of(new PromptSplit(1, 0, segment), new PromptSplit(64, 512, segment), new PromptSplit(64, 12, segment));
+        int[] edges = {-128, -64, -1, 0, 1, 64, 128};
+        int[] headDims = {64, 80, 128};
+        for (int i = 0; i < edges.length; i++) {
+            for (int segments : new int[] {1, 2, 3}) {
+                int length = segments * segment + edges[i];
+                check().checkPromptSplits(AttentionCase.of(new AttentionShape(8, 1, headDims[i % 3]), CacheType.values()[segments % 2],
+                        Type.BF16, SEED + i, piece(0, length - 6, 6)), splits);
+            }
+        }
+        for (int count : new int[] {127, 128, 129, 1000}) {
+            check().checkPromptSplits(AttentionCase.of(new AttentionShape(2, 1, 64), CacheType.E4M3, Type.BF16, SEED,
+                    piece(0, segment - 300, count), padded(1), piece(1, 3, 2)), splits);
+        }
+    }
+
     // ---- plain -----------------------------------------------------------------------------------------------------
 
     @Test
@@ -202,13 +276,19 @@ class PagedAttentionTest {
         assertThatThrownBy(() -> attention.decode(emulator.device().stream(), Result.toBf16(4096),
                 new PagedAttention.Workspace(4096, 4096, 9), queries, cache, shape, step, 4096, BALANCED, 1))
                 .hasMessageContaining("may leave 10 partial results; there is room for 9");
-        assertThatThrownBy(() -> attention.prompt(emulator.device().stream(), Result.toBf16(4096), queries, cache,
-                new AttentionShape(8, 4, 64), step, 4096, 5, 1)).hasMessageContaining("4 KV heads of 64 over a cache with 2 of 64");
-        assertThatThrownBy(() -> attention.prompt(emulator.device().stream(), Result.toBf16(4098), queries, cache, shape, step,
-                4096, 5, 1)).hasMessageContaining("4 elements are written at a time");
-        assertThatThrownBy(() -> attention.prompt(emulator.device().stream(), Result.toBf16(4096), queries, cache, shape,
-                new StepSequences(0, 256, 256, 256, 3, 4), 4096, 5, 1)).hasMessageContaining("without the first row of each sequence");
-        assertThatThrownBy(() -> attention.prompt(emulator.device().stream(), Result.toBf16(4096), queries, cache, shape,
-                new StepSequences(256, 256, 256, 256, 3, 1 << 24), 4096, 5, 1)).hasMessageContaining("positions are 32 bits wide");
+        assertThatThrownBy(() -> new PromptSplit(1, 0, 192)).hasMessageContaining("segments of 192 tokens");
+        assertThatThrownBy(() -> new PromptSplit(0, 0, 128)).hasMessageContaining("0 workers");
+        PromptSplit split = new PromptSplit(1, 0, 128);
+        PromptWorkspace room = new PromptWorkspace(4096, 4096, 1 << 24);
+        assertThatThrownBy(() -> attention.prompt(emulator.device().stream(), Result.toBf16(4096), new PromptWorkspace(4096, 4096, 8191),
+                queries, cache, shape, step, 4096, split, 5, 1)).hasMessageContaining("up to 8192 blocks; there is room for 8191");
+        assertThatThrownBy(() -> attention.prompt(emulator.device().stream(), Result.toBf16(4096), room, queries, cache,
+                new AttentionShape(8, 4, 64), step, 4096, split, 5, 1)).hasMessageContaining("4 KV heads of 64 over a cache with 2 of 64");
+        assertThatThrownBy(() -> attention.prompt(emulator.device().stream(), Result.toBf16(4098), room, queries, cache, shape, step,
+                4096, split, 5, 1)).hasMessageContaining("4 elements are written at a time");
+        assertThatThrownBy(() -> attention.prompt(emulator.device().stream(), Result.toBf16(4096), room, queries, cache, shape,
+                new StepSequences(0, 256, 256, 256, 3, 4), 4096, split, 5, 1)).hasMessageContaining("without the first row of each sequence");
+        assertThatThrownBy(() -> attention.prompt(emulator.device().stream(), Result.toBf16(4096), room, queries, cache, shape,
+                new StepSequences(256, 256, 256, 256, 3, 1 << 24), 4096, split, 5, 1)).hasMessageContaining("positions are 32 bits wide");
     }
 }

@@ -4,6 +4,7 @@ import dev.sidewinder.cuda.kernel.AttentionPlan;
 import dev.sidewinder.cuda.kernel.AttentionPlan.DecodeSplit;
 import dev.sidewinder.cuda.kernel.AttentionShape;
 import dev.sidewinder.cuda.kernel.PagedAttention;
+import dev.sidewinder.cuda.kernel.PromptSplit;
 import dev.sidewinder.cuda.kernel.SplitPolicy;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -11,9 +12,17 @@ import java.util.Map;
 /// Who does what in the attention of a pass, settled on the device once for all layers of the same shape.
 final class AttentionPlans {
 
-    /// @param plan      device memory of the plan
-    /// @param workspace of decode steps
-    record Plan(AttentionShape shape, DecodeSplit split, long plan, PagedAttention.Workspace workspace) {}
+    /// @param plan           device memory of the plan
+    /// @param workspace      of decode steps
+    /// @param promptCounters of [PromptSplit.PromptWorkspace]
+    /// @param maxBlocks      KV blocks of the longest sequence
+    record Plan(AttentionShape shape, DecodeSplit split, PromptSplit promptSplit, long plan, PagedAttention.Workspace workspace,
+            long promptCounters, int maxBlocks) {
+
+        long promptNodeBytes() {
+            return promptSplit.nodeBytes(shape, maxBlocks);
+        }
+    }
 
     private final CudaRuntime runtime;
     private final AttentionPlan planner;
@@ -39,14 +48,17 @@ final class AttentionPlans {
         DecodeSplit split = attention.split(options.batchInvariant() ? SplitPolicy.INVARIANT : SplitPolicy.BALANCED, shape,
                 options.kvFormat().type());
         int slots = split.partialSlots(shape, options.decodeRows(), maxBlocks);
-        long planBytes = Math.max(AttentionPlan.promptBytes(shape, options.maxSequences(), options.maxBatchTokens()),
+        PromptSplit promptSplit = attention.promptSplit(shape, options.kvFormat().type(), options.maxSequences(),
+                options.maxBatchTokens(), maxBlocks);
+        long planBytes = Math.max(AttentionPlan.promptBytes(options.maxSequences()),
                 AttentionPlan.decodeBytes(options.decodeRows(), split));
         Workspace workspace = runtime.workspace();
-        return new Plan(shape, split, workspace.kept("attention plan of " + shape, planBytes),
+        return new Plan(shape, split, promptSplit, workspace.kept("attention plan of " + shape, planBytes),
                 new PagedAttention.Workspace(
                         workspace.kept("attention parts of " + shape, PagedAttention.Workspace.partialBytes(shape, slots)),
                         workspace.kept("attention counters of " + shape, PagedAttention.Workspace.counterBytes(slots)),
-                        slots));
+                        slots),
+                workspace.kept("counters of attention over prompts of " + shape, promptSplit.counterBytes()), maxBlocks);
     }
 
     /// Launches the planning of a pass, in front of its layers.
@@ -56,7 +68,7 @@ final class AttentionPlans {
                 case Pass.Decode decode ->
                     planner.decode(runtime.stream(), plan.plan(), plan.shape(), decode.sequences(), plan.split());
                 case Pass.Prompt prompt ->
-                    planner.prompt(runtime.stream(), plan.plan(), plan.shape(), prompt.sequences(), prompt.rows());
+                    planner.prompt(runtime.stream(), plan.plan(), plan.shape(), prompt.sequences(), plan.promptSplit());
             }
         }
     }

@@ -8,6 +8,7 @@ import dev.sidewinder.cuda.kernel.Linear;
 import dev.sidewinder.cuda.kernel.Linear.Finish;
 import dev.sidewinder.cuda.kernel.PagedAttention;
 import dev.sidewinder.cuda.kernel.ProductInput;
+import dev.sidewinder.cuda.kernel.PromptSplit.PromptWorkspace;
 import dev.sidewinder.cuda.kernel.RmsNorm;
 import dev.sidewinder.model.config.LayerSpec;
 import java.util.ArrayList;
@@ -23,6 +24,7 @@ final class CudaAttention implements CudaLayer {
     private final KvWrite kvWrite;
     private final PagedAttention attention;
     private final AttentionPlans.Plan plan;
+    private final PromptWorkspace promptWorkspace;
     private final float scoreScale;
 
     /// One of query, key and value: its matrix and where its result goes.
@@ -66,6 +68,8 @@ final class CudaAttention implements CudaLayer {
         key = projection(weights.key());
         value = projection(weights.value());
         launches = launches(normed);
+        promptWorkspace = new PromptWorkspace(runtime.workspace().scratch(plan.promptNodeBytes()), plan.promptCounters(),
+                plan.maxBlocks());
         attended = Products.input(weights.output(), runtime.scratch(weights.output().inputs(), Short.BYTES), 0);
         result = switch (attended) {
             case ProductInput.E4m3(long address, float scale) -> PagedAttention.Result.toE4m3(address, scale);
@@ -104,8 +108,8 @@ final class CudaAttention implements CudaLayer {
         switch (pass) {
             case Pass.Decode decode -> attention.decode(runtime.stream(), result, plan.workspace(), query.rows(), cache, shape,
                     decode.sequences(), plan.plan(), plan.split(), scoreScale);
-            case Pass.Prompt prompt -> attention.prompt(runtime.stream(), result, query.rows(), cache, shape,
-                    prompt.sequences(), plan.plan(), prompt.rows(), scoreScale);
+            case Pass.Prompt prompt -> attention.prompt(runtime.stream(), result, promptWorkspace, query.rows(), cache, shape,
+                    prompt.sequences(), plan.plan(), plan.promptSplit(), prompt.rows(), scoreScale);
         }
         products.multiply(attended, rows, weights.output(),
                 new Linear.Output(runtime.residual(), runtime.hidden(), Finish.ADD_F32));

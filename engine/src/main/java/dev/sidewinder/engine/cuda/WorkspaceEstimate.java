@@ -5,6 +5,7 @@ import dev.sidewinder.cuda.kernel.AttentionShape;
 import dev.sidewinder.cuda.kernel.ExpertMaps;
 import dev.sidewinder.cuda.kernel.ExpertShape;
 import dev.sidewinder.cuda.kernel.MoeExperts;
+import dev.sidewinder.cuda.kernel.PromptSplit;
 import dev.sidewinder.model.config.LayerSpec;
 import dev.sidewinder.model.config.ModelConfig;
 import java.util.HashMap;
@@ -17,6 +18,9 @@ final class WorkspaceEstimate {
     /// Parts of attention that blocks leave to each other, and sums of products that are shared out: a device's number of
     /// multiprocessors decides, and the largest ones come to about this.
     private static final long SHARED_OUT_BYTES = 72L << 20;
+
+    /// Blocks of attention over prompts that a device holds at once: two on each of 132 multiprocessors.
+    private static final int ATTENTION_BLOCKS = 2 * 132;
 
     private final ModelConfig config;
     private final CudaOptions options;
@@ -52,7 +56,7 @@ final class WorkspaceEstimate {
         switch (spec) {
             case LayerSpec.Attention attention -> {
                 var shape = new AttentionShape(attention.queryHeads(), attention.kvHeads(), attention.headDim());
-                plans.put(shape, AttentionPlan.promptBytes(shape, options.maxSequences(), options.maxBatchTokens()));
+                plans.put(shape, AttentionPlan.promptBytes(options.maxSequences()));
             }
             case LayerSpec.Experts experts -> {
                 ExpertShape shape = shape(experts, (DeviceLayer.Experts) layer);
@@ -81,7 +85,10 @@ final class WorkspaceEstimate {
             case LayerSpec.Attention attention -> {
                 long queries = (long) attention.queryHeads() * attention.headDim();
                 long keys = (long) attention.kvHeads() * attention.headDim();
-                yield rows * (Short.BYTES * (hidden + queries) + Float.BYTES * (queries + 2 * keys));
+                var shape = new AttentionShape(attention.queryHeads(), attention.kvHeads(), attention.headDim());
+                yield rows * (Short.BYTES * (hidden + queries) + Float.BYTES * (queries + 2 * keys))
+                        + PromptSplit.of(ATTENTION_BLOCKS, shape, options.maxSequences(), options.maxBatchTokens(), options.maxBlocks())
+                                .nodeBytes(shape, options.maxBlocks());
             }
             case LayerSpec.Experts experts -> {
                 var placed = (DeviceLayer.Experts) layer;
