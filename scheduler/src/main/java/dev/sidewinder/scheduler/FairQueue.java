@@ -6,7 +6,7 @@ import java.util.TreeMap;
 ///
 /// 1. the one that has been overtaken for long enough, if the next in turn would go beyond its bound ([Overtaking]);
 /// 2. the lowest priority number;
-/// 3. of these, the tenant whose turn it is in a round robin by tokens ([TenantAccounts]);
+/// 3. of these, the tenant whose turn it is in a round robin by tokens and weights ([TenantAccounts]);
 /// 4. of its own, the one that came first.
 ///
 /// Whoever is next is waited for: nobody goes before it because it needs less memory.
@@ -63,7 +63,7 @@ final class FairQueue<T> {
     ///
     /// @param maxTokens tokens generated at most
     QueueTicket<T> add(T item, Claim claim, int promptTokens, int maxTokens) {
-        var ticket = new QueueTicket<>(item, promptTokens, weight(promptTokens, maxTokens), ++arrivals, accounts.arrive(claim.tenant()));
+        var ticket = new QueueTicket<>(item, promptTokens, weight(promptTokens, maxTokens), ++arrivals, accounts.arrive(claim.tenant(), claim.weight()));
         levels.computeIfAbsent(claim.priority(), QueueLevel::new).add(ticket);
         overtaking.arrive(ticket);
         ticket.earlier = latest;

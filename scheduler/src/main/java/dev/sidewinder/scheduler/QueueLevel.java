@@ -60,16 +60,16 @@ final class QueueLevel<T> {
 
     /// The first of the tenant whose turn it is. Asked again, it is the same one until somebody comes, goes or pays.
     QueueTicket<T> next(TenantAccounts accounts) {
-        long highest = Long.MIN_VALUE;
+        long rounds = Long.MAX_VALUE;
         for (int i = 0; i < lines.size(); i++) {
             if (front.account.balance > 0) {
                 return serve();
             }
-            highest = Math.max(highest, front.account.balance);
+            rounds = Math.min(rounds, front.account.roundsToTurn());
             front = front.next;
         }
         // All have used up what they had.
-        accounts.nextRounds(highest);
+        accounts.nextRounds(rounds);
         if (front == served) {
             front = front.next;
         }

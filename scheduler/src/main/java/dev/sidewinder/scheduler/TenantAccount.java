@@ -4,6 +4,8 @@ package dev.sidewinder.scheduler;
 final class TenantAccount {
 
     final String tenant;
+    /// Allowances of a round.
+    int weight = 1;
     long balance;
     /// Sequences that wait, and all that have not ended.
     int waiting;
@@ -13,8 +15,18 @@ final class TenantAccount {
         this.tenant = tenant;
     }
 
+    /// Tokens that a round gives it, and the most it saves up.
+    long roundTokens() {
+        return weight * TenantAccounts.ROUND_TOKENS;
+    }
+
+    /// Rounds until its balance is above zero, where it is not.
+    long roundsToTurn() {
+        return -balance / roundTokens() + 1;
+    }
+
     @Override
     public String toString() {
-        return "tenant \"" + tenant + "\" with " + balance + " tokens, " + waiting + " of " + live + " waiting";
+        return "tenant \"" + tenant + "\" of weight " + weight + " with " + balance + " tokens, " + waiting + " of " + live + " waiting";
     }
 }

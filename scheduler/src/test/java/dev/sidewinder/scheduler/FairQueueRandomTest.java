@@ -3,6 +3,7 @@ package dev.sidewinder.scheduler;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
@@ -79,7 +80,7 @@ class FairQueueRandomTest {
         int maxTokens = random.nextInt(4) == 0 ? 1 << 20 : random.nextInt(500);
         // One tenant sends as much as all others, and the most urgent priority is the most common one.
         String tenant = "t" + (random.nextBoolean() ? 0 : random.nextInt(tenants));
-        var claim = new Claim(Math.max(0, random.nextInt(2 * priorities) - priorities), tenant);
+        var claim = new Claim(Math.max(0, random.nextInt(2 * priorities) - priorities), tenant, 1 + random.nextInt(4));
         liveWork += FairQueue.weight(promptTokens, maxTokens);
         var request = new Request(++numbers, claim, promptTokens, maxTokens, liveWork, admittedWork);
         waiting.add(queue.add(request, claim, promptTokens, maxTokens));
@@ -93,7 +94,8 @@ class FairQueueRandomTest {
         }
         Request request = ticket.item();
         assertThat(waiting).as("nobody of its tenant and priority came before it").noneMatch(other ->
-                other.item().claim().equals(request.claim()) && other.item().number() < request.number());
+                other.item().claim().tenant().equals(request.claim().tenant())
+                        && other.item().claim().priority() == request.claim().priority() && other.item().number() < request.number());
         double wait = (double) (admittedWork - request.admittedBefore()) / request.workBefore();
         longestWait = Math.max(longestWait, wait);
         assertThat(wait).as("work admitted since it came, over the work before it").isLessThanOrEqualTo(9);
@@ -160,6 +162,46 @@ class FairQueueRandomTest {
         assertThat(tokens).hasSize(tenants);
         assertThat(most - least).as("tokens of %s", tokens).isLessThanOrEqualTo(bound);
         assertThat(least).as("enough to tell").isGreaterThan(2 * bound);
+    }
+
+    /// Tenants of different weights that always have something waiting: tokens come in proportion to the weights. Weights and lines
+    /// are such that nobody comes near the bound of [Overtaking], which goes before weights.
+    @ParameterizedTest
+    @ValueSource(longs = {1, 2, 3, 4, 5, 6})
+    void givesTenantsThatAlwaysWaitTokensByTheirWeights(long seed) {
+        Random random = new Random(seed);
+        int tenants = 2 + random.nextInt(4);
+        int[] weights = random.ints(tenants, 1, 8).toArray();
+        int size = 10 + random.nextInt(4000);
+        long[] tokens = new long[tenants];
+        long largest = 0;
+        for (int turn = 0; turn < 20_000; turn++) {
+            for (int t = 0; t < tenants; t++) {
+                String tenant = "t" + t;
+                while (waiting.stream().filter(ticket -> ticket.item().claim().tenant().equals(tenant)).count() < 2) {
+                    int promptTokens = 1 + random.nextInt(size);
+                    var claim = new Claim(0, tenant, weights[t]);
+                    waiting.add(queue.add(new Request(++numbers, claim, promptTokens, 0, 0, 0), claim, promptTokens, 0));
+                }
+            }
+            QueueTicket<Request> ticket = queue.next();
+            queue.admit(ticket, ticket.promptTokens());
+            waiting.remove(ticket);
+            tokens[Integer.parseInt(ticket.item().claim().tenant().substring(1))] += ticket.promptTokens();
+            largest = Math.max(largest, ticket.promptTokens());
+            queue.end(ticket, 0);
+        }
+        // For each unit of weight, nobody is ahead of another by more than a round of its own and what one request costs.
+        double bound = 2.0 * TenantAccounts.ROUND_TOKENS + 2.0 * largest;
+        double[] shares = new double[tenants];
+        for (int t = 0; t < tenants; t++) {
+            shares[t] = (double) tokens[t] / weights[t];
+        }
+        double most = Arrays.stream(shares).max().orElseThrow();
+        double least = Arrays.stream(shares).min().orElseThrow();
+        assertThat(most - least).as("seed %d: tokens a unit of weight %s of weights %s", seed, Arrays.toString(shares), Arrays.toString(weights))
+                .isLessThanOrEqualTo(bound);
+        assertThat(least).as("enough to tell").isGreaterThan(10 * bound);
     }
 
     private void arrive(String tenant, int size, Random random) {

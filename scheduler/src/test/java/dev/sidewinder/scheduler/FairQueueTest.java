@@ -70,6 +70,33 @@ class FairQueueTest {
     }
 
     @Test
+    void letsTenantsTakeTurnsByTheirWeights() {
+        // given a tenant of three shares and one of a single share, both with requests of a round each
+        for (int i = 0; i < 7; i++) {
+            queue.add("A" + i, new Claim(0, "A", 3), ROUND, 0);
+            queue.add("b" + i, new Claim(0, "B", 1), ROUND, 0);
+        }
+        // then three of the first go for one of the second
+        assertThat(takeAll()).containsExactly("A0", "A1", "A2", "b0", "A3", "A4", "A5", "b1", "A6", "b2", "b3", "b4", "b5", "b6");
+    }
+
+    @Test
+    void takesTheLatestWeightOfATenant() {
+        for (int i = 0; i < 3; i++) {
+            queue.add("A" + i, new Claim(0, "A", 100), ROUND, 0);
+            queue.add("b" + i, new Claim(0, "B", 1), ROUND, 0);
+        }
+        assertThat(take()).isEqualTo("A0");
+        // when its weight is lowered while it has a balance of many rounds
+        queue.add("A3", new Claim(0, "A", 1), ROUND, 0);
+        queue.checkInvariants();
+        // then it has no more than one of them left
+        assertThat(takeAll()).containsExactly("A1", "b0", "A2", "b1", "A3", "b2");
+        assertThatIllegalArgumentException().isThrownBy(() -> new Claim(0, "x", 0)).withMessageContaining("weight 0");
+        assertThatIllegalArgumentException().isThrownBy(() -> new Claim(0, "x", 101));
+    }
+
+    @Test
     void countsGeneratedTokens() {
         // given two tenants whose first requests run, and one of them generates a lot while both wait
         for (int i = 0; i < 4; i++) {
