@@ -1,10 +1,10 @@
-// Conversations of the official client with a running Sidewinder. SIDEWINDER_URL names the server (…/v1), SCRIPT holds
+// Conversations of the official client with a running Sidewinder. SIDEWINDER_URL names the server (…/v1), KEY opens it, SCRIPT holds
 // the words of the scripted checkpoint that is served (see support/Script.java).
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import OpenAI, { BadRequestError, NotFoundError } from "openai";
+import OpenAI, { AuthenticationError, BadRequestError, NotFoundError } from "openai";
 
-const client = new OpenAI({ baseURL: process.env.SIDEWINDER_URL, apiKey: "unused", maxRetries: 0, timeout: 60_000 });
+const client = new OpenAI({ baseURL: process.env.SIDEWINDER_URL, apiKey: process.env.KEY, maxRetries: 0, timeout: 60_000 });
 const script = JSON.parse(process.env.SCRIPT);
 const model = (await client.models.list()).data[0].id;
 const tools = [{
@@ -19,6 +19,15 @@ const tools = [{
     },
   },
 }];
+
+test("a wrong key is an authentication error", async () => {
+  const stranger = new OpenAI({ baseURL: process.env.SIDEWINDER_URL, apiKey: "wrong", maxRetries: 0 });
+  await assert.rejects(stranger.models.list(), (error) => {
+    assert.ok(error instanceof AuthenticationError);
+    assert.equal(error.code, "invalid_api_key");
+    return true;
+  });
+});
 
 test("a plain answer separates reasoning and content", async () => {
   const answer = await client.chat.completions.create({

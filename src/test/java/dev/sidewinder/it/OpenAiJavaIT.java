@@ -10,6 +10,7 @@ import com.openai.core.http.StreamResponse;
 import com.openai.errors.BadRequestException;
 import com.openai.errors.NotFoundException;
 import com.openai.errors.OpenAIServiceException;
+import com.openai.errors.UnauthorizedException;
 import com.openai.helpers.ChatCompletionAccumulator;
 import com.openai.models.FunctionDefinition;
 import com.openai.models.FunctionParameters;
@@ -27,8 +28,10 @@ import com.openai.models.chat.completions.ChatCompletionToolMessageParam;
 import com.openai.models.completions.Completion;
 import com.openai.models.completions.CompletionCreateParams;
 import com.openai.models.embeddings.EmbeddingCreateParams;
+import dev.sidewinder.it.support.KeyFile;
 import dev.sidewinder.it.support.Script;
 import dev.sidewinder.it.support.ServerProcess;
+import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
@@ -49,14 +52,11 @@ class OpenAiJavaIT {
     private static String model;
 
     @BeforeAll
-    static void start() {
-        server = ServerProcess.start("--model", Script.write(folder).toString(), "--served-model-name", "scripted");
-        client = OpenAIOkHttpClient.builder()
-                .baseUrl(server.uri() + "/v1")
-                .apiKey("unused")
-                .maxRetries(0)
-                .timeout(Duration.ofSeconds(60))
-                .build();
+    static void start() throws IOException {
+        Path keys = new KeyFile(folder).with("team", "inference,metrics").write();
+        server = ServerProcess.start("--model", Script.write(folder).toString(), "--served-model-name", "scripted",
+                "--api-key-file", keys.toString());
+        client = client(KeyFile.keyOf("team"));
         model = client.models().list().data().getFirst().id();
     }
 
@@ -64,6 +64,29 @@ class OpenAiJavaIT {
     static void stop() {
         client.close();
         server.close();
+    }
+
+    private static OpenAIClient client(String key) {
+        return OpenAIOkHttpClient.builder()
+                .baseUrl(server.uri() + "/v1")
+                .apiKey(key)
+                .maxRetries(0)
+                .timeout(Duration.ofSeconds(60))
+                .build();
+    }
+
+    @Test
+    void learnsThatAKeyIsWrong() {
+        OpenAIClient stranger = client("wrong");
+        try {
+            assertThatThrownBy(() -> stranger.chat().completions().create(chat("Hello").build()))
+                    .isInstanceOfSatisfying(UnauthorizedException.class, refused -> {
+                        assertThat(refused.code()).contains("invalid_api_key");
+                        assertThat(refused.type()).contains("authentication_error");
+                    });
+        } finally {
+            stranger.close();
+        }
     }
 
     private static ChatCompletionCreateParams.Builder chat(String question) {
@@ -237,6 +260,6 @@ class OpenAiJavaIT {
             assertThat(stream.stream().limit(5)).hasSize(5);
         }
 
-        server.api().awaitRest();
+        server.api().withKey(KeyFile.keyOf("team")).awaitRest();
     }
 }

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.sidewinder.it.support.KeyFile;
 import dev.sidewinder.it.support.Script;
 import dev.sidewinder.it.support.ServerProcess;
 import java.io.File;
@@ -33,7 +34,8 @@ class OpenAiNodeIT {
     void completesEveryConversation() throws Exception {
         assumeTrue(System.getenv("CI") != null || nodeIsInstalled(), "there is no node and npm on the path");
         install();
-        try (ServerProcess server = ServerProcess.start("--model", Script.write(folder).toString())) {
+        Path keys = new KeyFile(folder).with("team", "inference").with("watcher", "metrics").write();
+        try (ServerProcess server = ServerProcess.start("--model", Script.write(folder).toString(), "--api-key-file", keys.toString())) {
             ObjectNode script = JSON.createObjectNode()
                     .put("reasoning", Script.REASONING).put("answer", Script.ANSWER).put("toolName", Script.TOOL_NAME)
                     .put("toolQuestion", Script.TOOL_QUESTION).put("afterTool", Script.AFTER_TOOL)
@@ -41,11 +43,12 @@ class OpenAiNodeIT {
                     .put("completionPrompt", Script.COMPLETION_PROMPT).put("completion", Script.COMPLETION);
             script.set("toolArguments", JSON.readTree(Script.TOOL_ARGUMENTS));
 
-            String report = run(120, Map.of("SIDEWINDER_URL", server.uri() + "/v1", "SCRIPT", script.toString()),
+            String report = run(120, Map.of("SIDEWINDER_URL", server.uri() + "/v1", "KEY", KeyFile.keyOf("team"),
+                    "SCRIPT", script.toString()),
                     "node", "--test", "--test-reporter=tap", "conversation.test.mjs");
 
-            assertThat(report).contains("# pass 10").contains("# fail 0");
-            server.api().awaitRest();
+            assertThat(report).contains("# pass 11").contains("# fail 0");
+            server.api().withKey(KeyFile.keyOf("watcher")).awaitRest();
         }
     }
 

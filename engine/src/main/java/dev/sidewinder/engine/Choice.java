@@ -21,7 +21,7 @@ final class Choice {
         // All choices have the same prompt: scoring it once is enough.
         boolean scores = wanted.scoresPrompt() && index == 0;
         this.sequence = new Sequence<>(sequenceId, wanted.prompt(), wanted.maxTokens(), scores,
-                new Claim(wanted.priority(), wanted.tenant()), wanted.prefixes(), this);
+                new Claim(wanted.priority(), wanted.tenant(), request.weight()), wanted.prefixes(), this);
         int answerStart = request.session().map(SessionLink::answerStart).orElse(wanted.prompt().length);
         this.sampling = new SamplingState(wanted, index, vocabSize, answerStart);
     }

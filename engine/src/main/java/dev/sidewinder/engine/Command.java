@@ -1,8 +1,8 @@
 package dev.sidewinder.engine;
 
 import dev.sidewinder.kvcache.Partition;
-import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import java.util.function.Predicate;
 
 /// What other threads ask of the engine thread.
 sealed interface Command {
@@ -19,8 +19,8 @@ sealed interface Command {
     /// The reader of a paused request has caught up.
     record Resume(LiveRequest request) implements Command {}
 
-    /// Drop what the prefix cache holds of a partition, or of all of them.
-    record DropPrefixes(Optional<Partition> partition, CompletableFuture<DroppedPrefixes> answer) implements Command {}
+    /// Drop what the prefix cache holds of some partitions.
+    record DropPrefixes(Predicate<Partition> which, CompletableFuture<DroppedPrefixes> answer) implements Command {}
 
     /// Do something between two steps.
     record Task(EngineTask task) implements Command {}

@@ -12,6 +12,7 @@ import java.util.concurrent.CompletionException;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.LongSupplier;
+import java.util.function.Predicate;
 
 /// The loop that turns requests into tokens. `start` makes one engine thread, which owns scheduler, caches and backend;
 /// everything else talks to it through a bounded mailbox. All public methods may be called from any thread.
@@ -78,6 +79,14 @@ public final class Engine implements AutoCloseable {
     /// @param estimatedTokens prompt tokens of them all, estimated (body bytes / 3); corrected by `submit`
     /// @throws EngineException `OVERLOADED` or `DRAINING` or `ENGINE_FAILED`
     public Place reserve(int requests, long estimatedTokens) {
+        return reserve(Optional.empty(), requests, estimatedTokens);
+    }
+
+    /// The same for one of several tenants, who leaves room for the others.
+    ///
+    /// @param share whose part of the queue it is; empty = the whole queue
+    /// @throws EngineException as above, and `SHARE_USED_UP` when there is room and the tenant has as much of the queue as it may
+    public Place reserve(Optional<QueueShare> share, int requests, long estimatedTokens) {
         if (requests < 1 || estimatedTokens < 0) {
             throw new IllegalArgumentException("a place for " + requests + " requests with " + estimatedTokens + " tokens");
         }
@@ -87,16 +96,27 @@ public final class Engine implements AutoCloseable {
             case DRAINING, CLOSED -> throw refusal(Refusal.DRAINING, Kind.DRAINING, "the server is stopping and takes no new requests");
             case FAILED -> throw refusal(Refusal.ENGINE_FAILED, Kind.ENGINE_FAILED, "the engine has failed");
         }
-        switch (queue.take(requests, estimatedTokens)) {
-            case TAKEN -> {
-            }
-            case TOO_MANY_REQUESTS -> throw refusal(Refusal.QUEUE_REQUESTS, Kind.OVERLOADED,
-                    "the queue is full: " + limits.maxQueuedRequests() + " requests wait at most");
-            case TOO_MANY_TOKENS -> throw refusal(Refusal.QUEUE_TOKENS, Kind.OVERLOADED,
-                    "the queue is full: " + limits.maxQueuedTokens() + " prompt tokens wait at most");
+        QueuePlaces.Answer answer = queue.take(share, requests, estimatedTokens);
+        if (answer != QueuePlaces.Answer.TAKEN) {
+            throw refused(answer, "");
         }
         reservedPlaces.addAndGet(requests);
-        return new QueuePlace(this, requests, estimatedTokens);
+        return new QueuePlace(this, share, requests, estimatedTokens);
+    }
+
+    /// @param why put in front of what is said
+    private EngineException refused(QueuePlaces.Answer answer, String why) {
+        return switch (answer) {
+            case TAKEN -> throw new IllegalArgumentException("a place that was taken was not refused");
+            case TOO_MANY_REQUESTS -> refusal(Refusal.QUEUE_REQUESTS, Kind.OVERLOADED,
+                    why + "the queue is full: " + limits.maxQueuedRequests() + " requests wait at most");
+            case TOO_MANY_TOKENS -> refusal(Refusal.QUEUE_TOKENS, Kind.OVERLOADED,
+                    why + "the queue is full: " + limits.maxQueuedTokens() + " prompt tokens wait at most");
+            case SHARE_OF_REQUESTS -> refusal(Refusal.SHARE_REQUESTS, Kind.SHARE_USED_UP,
+                    why + "the tenant has as many requests waiting as its share of the queue allows now");
+            case SHARE_OF_TOKENS -> refusal(Refusal.SHARE_TOKENS, Kind.SHARE_USED_UP,
+                    why + "the tenant has as many prompt tokens waiting as its share of the queue allows now");
+        };
     }
 
     private EngineException refusal(Refusal reason, Kind kind, String message) {
@@ -120,9 +140,10 @@ public final class Engine implements AutoCloseable {
     /// Hands a request that has its places to the engine thread.
     ///
     /// @param session what it belongs to, if anything
-    Generation launch(GenerationRequest request, Optional<SessionLink> session) {
+    /// @param share   what its places were taken from
+    Generation launch(GenerationRequest request, Optional<SessionLink> session, Optional<QueueShare> share) {
         reservedPlaces.addAndGet(-request.choices());
-        LiveRequest live = new LiveRequest(request, session, loop, sequenceIds.getAndAdd(request.choices()), vocabSize, clock.getAsLong());
+        LiveRequest live = new LiveRequest(request, session, share, loop, sequenceIds.getAndAdd(request.choices()), vocabSize, clock.getAsLong());
         loop.send(new Command.Submit(live));
         return live.stream();
     }
@@ -167,9 +188,8 @@ public final class Engine implements AutoCloseable {
         loop.checkInvariants();
     }
 
-    EngineException tooManyTokens(int tokens) {
-        return refusal(Refusal.QUEUE_TOKENS, Kind.OVERLOADED, "the prompt turned out to have " + tokens
-                + " tokens, more than the queue of " + limits.maxQueuedTokens() + " takes now");
+    EngineException tooManyTokens(int tokens, QueuePlaces.Answer answer) {
+        return refused(answer, "the prompt turned out to have " + tokens + " tokens; ");
     }
 
     /// Drops what the prefix cache holds and no running sequence stands on. Waits for the engine thread: for the step under way.
@@ -177,8 +197,15 @@ public final class Engine implements AutoCloseable {
     /// @param partition whose prefixes; empty = everybody's
     /// @throws EngineException when the engine has ended
     public DroppedPrefixes dropPrefixes(Optional<Partition> partition) {
+        return dropPrefixes(each -> partition.isEmpty() || partition.get().equals(each));
+    }
+
+    /// The same for several partitions.
+    ///
+    /// @param which asked on the engine thread: quick, and the same whenever it is asked
+    public DroppedPrefixes dropPrefixes(Predicate<Partition> which) {
         var answer = new CompletableFuture<DroppedPrefixes>();
-        loop.send(new Command.DropPrefixes(partition, answer));
+        loop.send(new Command.DropPrefixes(which, answer));
         try {
             return answer.join();
         } catch (CompletionException e) {

@@ -7,6 +7,8 @@ public class EngineException extends RuntimeException {
     public enum Kind {
         /// the queue is full
         OVERLOADED,
+        /// the queue has room, and the tenant has as much of it as it may
+        SHARE_USED_UP,
         /// waited too long for its turn
         QUEUE_TIMEOUT,
         /// not done within its deadline

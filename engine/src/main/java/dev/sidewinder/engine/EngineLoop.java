@@ -20,6 +20,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.function.LongSupplier;
+import java.util.function.Predicate;
 
 /// The engine thread: takes commands from the mailbox and runs one step after the other. It owns scheduler, cache and
 /// backend. Other threads use [#send], [#counts] and [#hasEnded] only.
@@ -288,7 +289,7 @@ final class EngineLoop implements Runnable {
                 case Command.CancelChoice cancel ->
                     live.cancel(cancel.request().choices().get(cancel.choice()), mostStepsWaited);
                 case Command.Resume resume -> live.resume(resume.request());
-                case Command.DropPrefixes drop -> drop.answer().complete(dropPrefixes(drop.partition()));
+                case Command.DropPrefixes drop -> drop.answer().complete(dropPrefixes(drop.which()));
                 case Command.Task task -> tasks.add(task.task());
                 case Command.Close _ -> closing = true;
             }
@@ -300,10 +301,10 @@ final class EngineLoop implements Runnable {
     }
 
     /// What running sequences stand on stays until they have ended.
-    private DroppedPrefixes dropPrefixes(Optional<Partition> partition) {
+    private DroppedPrefixes dropPrefixes(Predicate<Partition> which) {
         int states = cache.keptStates();
         int blocks = cache.keptBlocks();
-        partition.ifPresentOrElse(cache::evictAll, cache::evictAll);
+        cache.evictAll(which);
         publishCounts();
         return new DroppedPrefixes(states - cache.keptStates(), blocks - cache.keptBlocks());
     }

@@ -51,7 +51,7 @@ public interface EngineObserver {
 
     /// Why a place was refused.
     enum Refusal {
-        QUEUE_REQUESTS, QUEUE_TOKENS, DRAINING, ENGINE_FAILED
+        QUEUE_REQUESTS, QUEUE_TOKENS, SHARE_REQUESTS, SHARE_TOKENS, DRAINING, ENGINE_FAILED
     }
 
     /// Where the engine thread's time went in a turn, nanoseconds. With steps running ahead only `device` is time in which

@@ -28,7 +28,10 @@ import java.util.function.Supplier;
 /// @param keepsAnswer    whether the state is worth keeping at the end of the answer, too: where a tool's result is likely to follow
 /// @param explainCache   whether [GenerationEvent.Admitted] is to say why no more of the prompt was there
 /// @param priority       lower goes first, -1000 to 1000
-/// @param tenant         whose share of the engine it uses
+/// @param tenant         whose share of the engine it uses: the key of fairness. Requests of one tenant and priority go in order of
+///                       arrival; tenants take turns in tokens as long as several have requests waiting, in proportion to the weights
+///                       of the [QueueShare]s that their places were reserved with. It says nothing about prefixes, which `partition`
+///                       divides. Servers put the id of the caller's API key here; a program that serves nobody else leaves it empty
 public record GenerationRequest(String id, int[] prompt, int maxTokens, int minTokens, Set<Integer> stopTokens,
         int choices, int promptLogprobs, SamplingParams sampling, Optional<Supplier<TokenGuide>> guides,
         Optional<Partition> partition, List<Mark> marks, boolean keepsAnswer, boolean explainCache, int priority, String tenant) {

@@ -10,6 +10,7 @@ final class LiveRequest {
 
     private final GenerationRequest request;
     private final Optional<SessionLink> session;
+    private final Optional<QueueShare> share;
     private final RequestStream stream;
     private final List<Choice> choices;
     private final TokenLogprobs[] promptLogprobs;
@@ -29,9 +30,11 @@ final class LiveRequest {
     private long progressNanos;
 
     /// @param firstSequenceId id of the first choice's sequence; the others follow
-    LiveRequest(GenerationRequest request, Optional<SessionLink> session, EngineLoop engine, long firstSequenceId, int vocabSize, long submittedNanos) {
+    LiveRequest(GenerationRequest request, Optional<SessionLink> session, Optional<QueueShare> share, EngineLoop engine,
+            long firstSequenceId, int vocabSize, long submittedNanos) {
         this.request = request;
         this.session = session;
+        this.share = share;
         this.submittedNanos = submittedNanos;
         this.openChoices = request.choices();
         this.stream = new RequestStream(this, engine);
@@ -49,6 +52,16 @@ final class LiveRequest {
     /// What it belongs to, if anything.
     Optional<SessionLink> session() {
         return session;
+    }
+
+    /// What its places in the queue were taken from.
+    Optional<QueueShare> share() {
+        return share;
+    }
+
+    /// Of its tenant.
+    int weight() {
+        return share.map(QueueShare::weight).orElse(1);
     }
 
     RequestStream stream() {

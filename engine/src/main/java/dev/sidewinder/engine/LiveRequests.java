@@ -209,7 +209,7 @@ final class LiveRequests {
 
     private void givePlaceBack(Choice choice) {
         choice.placeGivenBack();
-        places.giveBack(1, choice.sequence().promptTokens());
+        places.giveBack(choice.request().share(), 1, choice.sequence().promptTokens());
     }
 
     private void leave(LiveRequest request, RequestOutcome outcome) {

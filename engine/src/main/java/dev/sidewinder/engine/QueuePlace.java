@@ -7,12 +7,14 @@ import java.util.Optional;
 final class QueuePlace implements Engine.Place {
 
     private final Engine engine;
+    private final Optional<QueueShare> share;
     private int requests;
     private long tokens;
     private boolean closed;
 
-    QueuePlace(Engine engine, int requests, long estimatedTokens) {
+    QueuePlace(Engine engine, Optional<QueueShare> share, int requests, long estimatedTokens) {
         this.engine = engine;
+        this.share = share;
         this.requests = requests;
         this.tokens = estimatedTokens;
     }
@@ -31,8 +33,9 @@ final class QueuePlace implements Engine.Place {
         engine.requireRunnable(request);
         long needed = (long) request.prompt().length * request.choices();
         if (needed > tokens) {
-            if (engine.queue().takeMoreTokens(needed - tokens, requests) != Answer.TAKEN) {
-                throw engine.tooManyTokens(request.prompt().length);
+            Answer answer = engine.queue().takeMoreTokens(share, needed - tokens, requests);
+            if (answer != Answer.TAKEN) {
+                throw engine.tooManyTokens(request.prompt().length, answer);
             }
             tokens = needed;
         }
@@ -41,7 +44,7 @@ final class QueuePlace implements Engine.Place {
         if (requests == 0) {
             giveBackRest();
         }
-        return engine.launch(request, session);
+        return engine.launch(request, session, share);
     }
 
     @Override
@@ -53,7 +56,7 @@ final class QueuePlace implements Engine.Place {
 
     private void giveBackRest() {
         closed = true;
-        engine.queue().giveBack(requests, tokens);
+        engine.queue().giveBack(share, requests, tokens);
         engine.placesGivenUp(requests);
         requests = 0;
         tokens = 0;

@@ -12,6 +12,7 @@ import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException
 import dev.sidewinder.engine.EngineException.Kind;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.AfterEach;
@@ -72,6 +73,34 @@ class EnginePlacesTest {
             thread.join();
         }
         assertThat(granted.get()).isEqualTo(16);
+    }
+
+    @Test
+    void leavesRoomForOthersWhenATenantFloods() throws InterruptedException {
+        test.startHeld();
+        Optional<QueueShare> greedy = Optional.of(new QueueShare("greedy", 1));
+        List<Engine.Place> places = new ArrayList<>();
+        for (int i = 0; i < 8; i++) {
+            places.add(test.engine().reserve(greedy, 1, i == 7 ? 49_990 : 1));
+        }
+        assertThat(kindOf(() -> test.engine().reserve(greedy, 1, 1))).isEqualTo(Kind.SHARE_USED_UP);
+        // one of them turns out longer than what is left to it
+        assertThat(kindOf(() -> places.getFirst().submit(request(1, new int[6000]).withUrgency(0, "greedy")))).isEqualTo(Kind.SHARE_USED_UP);
+        assertThat(kindOf(() -> test.engine().reserve(greedy, 0x7fff, 1))).isEqualTo(Kind.OVERLOADED);
+        test.engine().reserve(Optional.of(new QueueShare("modest", 1)), 1, 1).close();
+        places.forEach(Engine.Place::close);
+    }
+
+    @Test
+    void givesAShareBackWhenSequencesBegin() throws InterruptedException {
+        test.start(stub());
+        for (int i = 0; i < 50; i++) {
+            try (Engine.Place place = test.engine().reserve(Optional.of(new QueueShare("t", 3)), 2, 4)) {
+                all(place.submit(request(3, 1).withUrgency(0, "t")));
+            }
+        }
+        test.awaitRest();
+        assertThat(test.engine().queue().tenants()).isZero();
     }
 
     @Test

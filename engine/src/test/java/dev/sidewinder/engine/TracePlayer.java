@@ -335,7 +335,7 @@ final class TracePlayer implements EngineObserver {
 
     /// @return empty when it was refused, as it may be
     private Optional<Arrival> submit(GenerationRequest request, long estimatedTokens, Optional<SessionLink> session) {
-        try (Engine.Place place = engine.reserve(request.choices(), estimatedTokens)) {
+        try (Engine.Place place = engine.reserve(share(request), request.choices(), estimatedTokens)) {
             Generation generation = ((QueuePlace) place).submit(request, session);
             // Sequences are numbered in the order in which their requests are let in.
             var arrival = new Arrival(request, nextSequence, clock.get(), generation);
@@ -346,6 +346,7 @@ final class TracePlayer implements EngineObserver {
         } catch (EngineException refusal) {
             boolean due = switch (refusal.kind()) {
                 case OVERLOADED -> true;
+                case SHARE_USED_UP -> share(request).isPresent();
                 case DRAINING -> counts.containsKey(Count.DRAINS) || closer != null;
                 case ENGINE_FAILED -> faulted;
                 case QUEUE_TIMEOUT, DEADLINE_EXCEEDED, NUMERIC, SLOW_READER, TOO_LARGE -> false;
@@ -438,6 +439,12 @@ final class TracePlayer implements EngineObserver {
         assertThat(computed.restarts()).as("sequences that went back").isLessThanOrEqualTo(engine.status().preemptions().recomputed());
     }
 
+    /// A named tenant has its share of the queue, one of nobody in particular all of it.
+    private static Optional<QueueShare> share(GenerationRequest request) {
+        return Optional.of(request.tenant()).filter(tenant -> !tenant.isEmpty())
+                .map(tenant -> new QueueShare(tenant, tenant.equals("a") ? 1 : 2));
+    }
+
     /// A request fails for its own NaN, or for something that has happened.
     private void checkFailure(Arrival arrival) {
         Timeouts limits = trace.limits().timeouts();
@@ -450,12 +457,12 @@ final class TracePlayer implements EngineObserver {
             case SLOW_READER -> arrival.stalledUntil > 0 && age.compareTo(limits.readerStall()) > 0;
             case DRAINING -> closer != null;
             case ENGINE_FAILED -> faulted;
-            case OVERLOADED, TOO_LARGE -> false;
+            case OVERLOADED, SHARE_USED_UP, TOO_LARGE -> false;
         };
         switch (kind) {
             case NUMERIC -> count(Count.NUMERIC);
             case QUEUE_TIMEOUT, DEADLINE_EXCEEDED, SLOW_READER -> count(Count.LATE);
-            case DRAINING, ENGINE_FAILED, OVERLOADED, TOO_LARGE -> { }
+            case DRAINING, ENGINE_FAILED, OVERLOADED, SHARE_USED_UP, TOO_LARGE -> { }
         }
         assertThat(due).as("request %s failed with %s, %s after it came; %s", arrival.played.request().id(), kind, age, limits).isTrue();
     }
@@ -482,6 +489,7 @@ final class TracePlayer implements EngineObserver {
         assertThat(!alive || status.atRest()).as("nothing held: %s", status).isTrue();
         assertThat(engine.queue().requests()).as("queue places").isZero();
         assertThat(engine.queue().tokens()).as("queue tokens").isZero();
+        assertThat(engine.queue().tenants()).as("tenants with queue places").isZero();
         assertThat(engine.thread().isAlive()).as("engine thread").isFalse();
         assertThat(mostStepsToFree).as("steps from a cancel to the free").isLessThanOrEqualTo(2);
     }

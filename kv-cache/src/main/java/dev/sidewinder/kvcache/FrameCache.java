@@ -6,6 +6,7 @@ import dev.sidewinder.kvcache.MemoryAdmission.WaitForOthers;
 import dev.sidewinder.kvcache.MemoryAdmission.WaitForSteps;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Predicate;
 import java.util.SplittableRandom;
 import java.util.random.RandomGenerator;
 
@@ -479,6 +480,11 @@ public final class FrameCache {
     /// Drops everything of a partition that no running sequence shares.
     public void evictAll(Partition partition) {
         supply.evictAll(partition::equals);
+    }
+
+    /// Drops everything of some partitions that no running sequence shares.
+    public void evictAll(Predicate<Partition> which) {
+        supply.evictAll(which);
     }
 
     /// @throws IllegalStateException when the books do not balance

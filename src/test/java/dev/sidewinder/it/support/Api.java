@@ -12,6 +12,7 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Optional;
 
 /// A plain client: JSON in, JSON or events out. HTTP/1.1 unless told otherwise.
 public final class Api {
@@ -21,14 +22,25 @@ public final class Api {
 
     private final URI base;
     private final HttpClient client;
+    private final Optional<String> key;
 
     public Api(URI base) {
         this(base, HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build());
     }
 
     public Api(URI base, HttpClient client) {
+        this(base, client, Optional.empty());
+    }
+
+    private Api(URI base, HttpClient client, Optional<String> key) {
         this.base = base;
         this.client = client;
+        this.key = key;
+    }
+
+    /// The same client with an API key.
+    public Api withKey(String key) {
+        return new Api(base, client, Optional.of(key));
     }
 
     /// A complete answer.
@@ -68,7 +80,9 @@ public final class Api {
     }
 
     public HttpRequest.Builder request(String path) {
-        return HttpRequest.newBuilder(base.resolve(path)).timeout(LIMIT);
+        HttpRequest.Builder request = HttpRequest.newBuilder(base.resolve(path)).timeout(LIMIT);
+        key.ifPresent(each -> request.header("authorization", "Bearer " + each));
+        return request;
     }
 
     public HttpRequest.Builder post(String path, byte[] json) {

@@ -97,6 +97,13 @@ public final class Sessions implements AutoCloseable {
     /// @throws SessionException `EXISTS`, `TOO_MANY`, `TOO_LARGE`
     /// @throws dev.sidewinder.engine.EngineException when they cannot be computed; there is no session then
     public SessionInfo create(SessionKey key, Engine.Place place, int[] prefix) {
+        return create(key, place, prefix, 0);
+    }
+
+    /// The same with an urgency of its own.
+    ///
+    /// @param priority of what is computed for it, as that of a request
+    public SessionInfo create(SessionKey key, Engine.Place place, int[] prefix, int priority) {
         if (prefix.length == 0) {
             throw new IllegalArgumentException("session " + key + " is to begin with no tokens");
         }
@@ -104,7 +111,7 @@ public final class Sessions implements AutoCloseable {
         boolean complete = false;
         try {
             // The last token is left to the first request, whose logits are those behind it.
-            Optional<SessionMemory> memory = prefix.length == 1 ? Optional.empty() : compute(place, Arrays.copyOf(prefix, prefix.length - 1));
+            Optional<SessionMemory> memory = prefix.length == 1 ? Optional.empty() : compute(key, place, Arrays.copyOf(prefix, prefix.length - 1), priority);
             room.hold(session, new SessionRecord(key, prefix.clone(), prefix.length, session.created), memory);
             complete = true;
         } finally {
@@ -115,9 +122,10 @@ public final class Sessions implements AutoCloseable {
         return book.release(session);
     }
 
-    private Optional<SessionMemory> compute(Engine.Place place, int[] tokens) {
+    private Optional<SessionMemory> compute(SessionKey key, Engine.Place place, int[] tokens, int priority) {
         room.makeRoom(CacheShape.blocksFor(tokens.length));
-        var request = new GenerationRequest("session", tokens, 0, 0, Set.of(), 1, -1, SamplingParams.greedy());
+        var request = new GenerationRequest("session", tokens, 0, 0, Set.of(), 1, -1, SamplingParams.greedy())
+                .withUrgency(priority, key.tenant());
         SessionDesk.Turn turn = desk.submit(place, request, Optional.empty(), tokens.length);
         TurnEnd end = turn.end().join();
         end.failure().ifPresent(cause -> {

@@ -21,6 +21,8 @@ import java.util.random.RandomGenerator;
 public record ApiError(int status, String type, String code, String message, String param, List<Detail> details,
         Retry retry) {
 
+    private static final int UNAUTHORIZED = 401;
+
     /// How many mistakes beside the first are listed.
     public static final int MAX_DETAILS = 8;
 
@@ -68,12 +70,16 @@ public record ApiError(int status, String type, String code, String message, Str
         json.writeEndObject();
     }
 
-    /// The headers that tell an SDK whether and when to try again, by name.
+    /// The headers that tell an SDK whether and when to try again, and how to say who it is, by name.
     ///
     /// @param jitter spreads the clients that were refused together
     public Map<String, String> headers(RandomGenerator jitter) {
         Map<String, String> headers = new LinkedHashMap<>();
         headers.put("x-should-retry", String.valueOf(retry.shouldRetry()));
+        if (status == UNAUTHORIZED) {
+            // RFC 9110, section 15.5.2
+            headers.put("WWW-Authenticate", "Bearer");
+        }
         retry.afterMillis(jitter).ifPresent(millis -> {
             headers.put("Retry-After", String.valueOf(Math.max(1, Math.ceilDiv(millis, 1_000))));
             headers.put("retry-after-ms", String.valueOf(millis));

@@ -48,7 +48,7 @@ public final class ApiErrors {
     }
 
     public static ApiException roleMissing(String role) {
-        return never(403, "permission_error", "role_missing", null, "This route needs a key with the role " + role + ".");
+        return never(403, "permission_error", "role_missing", null, "This route needs a key with the role " + role + ", and this key has others.");
     }
 
     public static ApiException hostNotAllowed() {
@@ -129,9 +129,13 @@ public final class ApiErrors {
         return never(431, REQUEST, "headers_too_large", null, "The headers are larger than " + limitBytes + " bytes.");
     }
 
+    /// 429: what this key may have waiting, waits; others still find room.
+    ///
+    /// @param wait how long the queue needs at its present rate
     public static ApiException rateLimited(Duration wait) {
         return make(429, "rate_limit_error", "rate_limit_exceeded", null,
-                "This key has used up its quota; try again later.", Retry.afterDraining(wait));
+                "This key has as many requests or tokens waiting as its share of the queue allows; try again after the time in "
+                        + "Retry-After.", Retry.afterDraining(wait));
     }
 
     /// 500: our own bug, confined to this request.
@@ -193,6 +197,7 @@ public final class ApiErrors {
     public static ApiException of(EngineException failure, Duration drain) {
         return switch (failure.kind()) {
             case OVERLOADED -> overloaded(drain);
+            case SHARE_USED_UP -> rateLimited(drain);
             case QUEUE_TIMEOUT -> queueTimeout(drain);
             case DEADLINE_EXCEEDED -> deadlineExceeded();
             case DRAINING -> draining();

@@ -360,7 +360,7 @@ public final class RequestPlanner {
             requests.add(new GenerationRequest(id, prompt.tokens(), prompt.maxTokens(), wanted.length().minTokens(),
                     sampling.stopTokens(), wanted.length().choices(), promptLogprobs,
                     sampling.params(form == AnswerPlan.Form.GENERATE), guides, partition, marks.apply(prompt.tokens()),
-                    false, wanted.output().cacheExplain(), Math.max(wanted.hints().priority(), options.priorityFloor()),
+                    false, wanted.output().cacheExplain(), priority(wanted.hints().priority(), owner.tenant()),
                     owner.tenant().name()));
         }
         var identity = new AnswerPlan.Identity(owner.requestId(), prefix + owner.requestId(),
@@ -370,6 +370,11 @@ public final class RequestPlanner {
         return new GenerationPlan(requests, new AnswerPlan(form, identity, prompts, wanted.length().choices(),
                 wanted.length().minTokens(), wanted.stops(), wanted.stream(), wanted.output(), model.text(), chat,
                 explained));
+    }
+
+    /// The priority that a request gets: the floors of server and tenant raise what is more urgent than they allow.
+    public int priority(int wanted, Tenant tenant) {
+        return Math.max(wanted, Math.max(options.priorityFloor(), tenant.priorityFloor()));
     }
 
     private void checkScored(int promptTokens, int promptLogprobs) {

@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.sidewinder.model.chat.Message;
+import dev.sidewinder.server.auth.ClientKey;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.URI;
@@ -23,6 +24,7 @@ import java.util.Optional;
 final class ChatClient implements AutoCloseable {
 
     private static final ObjectMapper JSON = new ObjectMapper();
+    private static final int UNAUTHORIZED = 401;
     private static final Duration CONNECT_LIMIT = Duration.ofSeconds(10);
 
     /// What every request of a conversation carries.
@@ -36,8 +38,15 @@ final class ChatClient implements AutoCloseable {
     private final HttpClient http = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1)
             .connectTimeout(CONNECT_LIMIT).build();
     private final URI server;
+    private final ClientKey key;
 
+    /// Of a server without keys.
     ChatClient(URI server) {
+        this(server, ClientKey.NONE);
+    }
+
+    ChatClient(URI server, ClientKey key) {
+        this.key = key;
         String text = server.toString();
         this.server = URI.create(text.endsWith("/") ? text : text + "/");
     }
@@ -107,11 +116,11 @@ final class ChatClient implements AutoCloseable {
     }
 
     /// The server's own words for what went wrong, as far as it sent any.
-    private static String problem(int status, String body) {
+    private String problem(int status, String body) {
         try {
             JsonNode message = JSON.readTree(body).path("error").path("message");
             if (message.isTextual()) {
-                return status + ": " + message.asText();
+                return status + ": " + message.asText() + (status == UNAUTHORIZED ? key.advice() : "");
             }
         } catch (JsonProcessingException notJson) {
             // the status alone has to do
@@ -120,7 +129,7 @@ final class ChatClient implements AutoCloseable {
     }
 
     private HttpRequest.Builder request(String path) {
-        return HttpRequest.newBuilder(server.resolve(path));
+        return key.addTo(HttpRequest.newBuilder(server.resolve(path)));
     }
 
     @Override

@@ -1,5 +1,6 @@
 package dev.sidewinder.server.cli;
 
+import dev.sidewinder.server.auth.ClientKey;
 import java.io.BufferedReader;
 import java.io.InputStreamReader;
 import java.net.URI;
@@ -42,7 +43,8 @@ final class ChatCommand implements Callable<Integer> {
     @Override
     public Integer call() throws Exception {
         URI address = url == null ? URI.create(DEFAULT_URL) : checked(url);
-        var client = new ChatClient(address);
+        ClientKey key = key();
+        var client = new ChatClient(address, key);
         Optional<String> offered = client.firstModel();
         if (offered.isPresent()) {
             return converse(client, model == null ? offered.get() : model);
@@ -54,8 +56,16 @@ final class ChatCommand implements Callable<Integer> {
         List<String> flags = model == null ? List.of() : List.of("--model", model);
         System.err.print("no server answers: ");
         try (LocalServer server = LocalServer.start(flags, model == null ? "one" : "one for " + model, System.err)) {
-            var own = new ChatClient(server.address());
+            var own = new ChatClient(server.address(), key);
             return converse(own, own.firstModel().orElseThrow(() -> new CommandException("the server vanished")));
+        }
+    }
+
+    private static ClientKey key() {
+        try {
+            return ClientKey.of(System.getenv());
+        } catch (IllegalArgumentException wrong) {
+            throw CommandException.wrongUsage(wrong.getMessage());
         }
     }
 

@@ -12,8 +12,8 @@ import picocli.CommandLine.UnmatchedArgumentException;
 /// Finds the command that the arguments name and runs it.
 @Command(name = "sidewinder", description = "Inference server for the Nemotron-3 family, and its tools.",
         mixinStandardHelpOptions = true, synopsisSubcommandLabel = "COMMAND",
-        subcommands = {ChatCommand.class, EvalCommand.class, InspectCommand.class, LogitsCommand.class,
-            MakeModelCommand.class})
+        subcommands = {ChatCommand.class, EvalCommand.class, InspectCommand.class, KeyCommand.class,
+            LogitsCommand.class, MakeModelCommand.class})
 public final class Commands {
 
     private static final int FAILURE = 1;

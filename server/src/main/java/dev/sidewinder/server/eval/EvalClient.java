@@ -4,6 +4,7 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.sidewinder.server.auth.ClientKey;
 import java.io.IOException;
 import java.net.URI;
 import java.net.http.HttpClient;
@@ -19,17 +20,20 @@ final class EvalClient implements AutoCloseable {
 
     private static final ObjectMapper JSON = new ObjectMapper();
     private static final Duration CONNECT_LIMIT = Duration.ofSeconds(10);
+    private static final int UNAUTHORIZED = 401;
     private static final String TOO_LONG = "context_length_exceeded";
 
     private final HttpClient http = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1)
             .connectTimeout(CONNECT_LIMIT).build();
     private final URI server;
+    private final ClientKey key;
     private final ServerInfo info;
 
     /// Looks who is there.
     ///
     /// @throws EvalException when no server answers, or something else than such a server
-    EvalClient(URI address) throws InterruptedException {
+    EvalClient(URI address, ClientKey key) throws InterruptedException {
+        this.key = key;
         server = URI.create(address.toString().endsWith("/") ? address.toString() : address + "/");
         try {
             info = describe();
@@ -57,8 +61,11 @@ final class EvalClient implements AutoCloseable {
     /// An object without fields where the path is not served, or not as JSON.
     private JsonNode get(String path) throws InterruptedException {
         try {
-            HttpRequest request = HttpRequest.newBuilder(server.resolve(path)).timeout(CONNECT_LIMIT).build();
+            HttpRequest request = key.addTo(HttpRequest.newBuilder(server.resolve(path))).timeout(CONNECT_LIMIT).build();
             HttpResponse<String> response = http.send(request, BodyHandlers.ofString());
+            if (response.statusCode() == UNAUTHORIZED) {
+                throw new EvalException(server + " lets nobody in without a key" + key.advice());
+            }
             return response.statusCode() == 200 ? JSON.readTree(response.body()) : JSON.createObjectNode();
         } catch (JsonProcessingException notJson) {
             return JSON.createObjectNode();
@@ -71,7 +78,7 @@ final class EvalClient implements AutoCloseable {
     ///
     /// @throws EvalException when the request fails for any reason but its length
     Outcome ask(TestCase test) throws InterruptedException {
-        HttpRequest request = HttpRequest.newBuilder(server.resolve("v1/chat/completions"))
+        HttpRequest request = key.addTo(HttpRequest.newBuilder(server.resolve("v1/chat/completions")))
                 .header("content-type", "application/json")
                 .POST(HttpRequest.BodyPublishers.ofString(body(test))).build();
         HttpResponse<String> response;

@@ -1,5 +1,6 @@
 package dev.sidewinder.server.eval;
 
+import dev.sidewinder.server.auth.ClientKey;
 import java.net.URI;
 import java.time.Duration;
 import java.util.Arrays;
@@ -37,7 +38,7 @@ public record EvalRun(String label, String arithmetic, ServerInfo server, Durati
     public static EvalRun of(String label, String arithmetic, URI server, TestSet set, int concurrency,
             Listener listener) throws InterruptedException {
         long began = System.nanoTime();
-        try (var client = new EvalClient(server);
+        try (var client = new EvalClient(server, key());
                 ExecutorService threads = Executors.newFixedThreadPool(concurrency, Thread.ofVirtual().factory())) {
             try {
                 List<CaseResult> results = ask(client, set.cases(), new ExecutorCompletionService<>(threads), listener);
@@ -45,6 +46,14 @@ public record EvalRun(String label, String arithmetic, ServerInfo server, Durati
             } finally {
                 threads.shutdownNow();
             }
+        }
+    }
+
+    private static ClientKey key() {
+        try {
+            return ClientKey.of(System.getenv());
+        } catch (IllegalArgumentException wrong) {
+            throw new EvalException(wrong.getMessage());
         }
     }
 

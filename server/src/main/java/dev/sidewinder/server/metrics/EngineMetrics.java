@@ -218,6 +218,8 @@ public final class EngineMetrics {
                 rejections.get(Refusal.QUEUE_TOKENS).increment();
                 server.refused(Refusal.QUEUE_TOKENS);
             }
+            case SHARE_REQUESTS -> server.refused(Refusal.SHARE_REQUESTS);
+            case SHARE_TOKENS -> server.refused(Refusal.SHARE_TOKENS);
             case DRAINING -> rejections.get(Refusal.DRAINING).increment();
             case ENGINE_FAILED -> { }
         }

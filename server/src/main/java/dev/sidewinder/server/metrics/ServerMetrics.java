@@ -23,7 +23,9 @@ public final class ServerMetrics {
 
     /// Why a request was not taken.
     public enum Refusal {
-        QUEUE_REQUESTS, QUEUE_TOKENS, DRAINING, MODEL_LOADING, ENGINE_FAILED
+        QUEUE_REQUESTS, QUEUE_TOKENS,
+        /// the tenant's share of the queue
+        SHARE_REQUESTS, SHARE_TOKENS, INVALID_API_KEY, ROLE_MISSING, DRAINING, MODEL_LOADING, ENGINE_FAILED
     }
 
     /// What the process as a whole is doing.

@@ -1,5 +1,7 @@
 package dev.sidewinder.server.ops;
 
+import dev.sidewinder.server.auth.Gatekeeper;
+import dev.sidewinder.server.auth.LiveKeys;
 import dev.sidewinder.server.metrics.MetricsPage;
 import dev.sidewinder.server.metrics.ServerMetrics;
 import dev.sidewinder.server.settings.Installation;
@@ -22,6 +24,13 @@ final class Beans {
         List<String> flags = arguments.length > 0 && arguments[0].equals("serve")
                 ? Arrays.asList(arguments).subList(1, arguments.length) : List.of();
         return ServerConfig.read(flags, System.getenv(), Path.of(""), Installation.here());
+    }
+
+    @Produces
+    @Singleton
+    Gatekeeper gatekeeper(ServerConfig config) {
+        // the file was read with the settings, for the message; the thread that watches it lives as long as the process
+        return config.http().keys().map(file -> Gatekeeper.with(LiveKeys.open(file).watched()::ring)).orElseGet(Gatekeeper::open);
     }
 
     @Produces

@@ -18,6 +18,7 @@ import dev.sidewinder.server.api.Partitions;
 import dev.sidewinder.server.api.RequestPlanner;
 import dev.sidewinder.server.api.RequestReader;
 import dev.sidewinder.server.api.ServedModel;
+import dev.sidewinder.server.api.Tenant;
 import dev.sidewinder.server.metrics.EngineMetrics;
 import dev.sidewinder.server.metrics.ServerMetrics;
 import dev.sidewinder.server.settings.ServerConfig;
@@ -82,7 +83,7 @@ public final class ModelLoader {
         Optional<Partitions> partitions = config.cache().prefixes() ? Optional.of(partitions()) : Optional.empty();
         try {
             new SelfTest(engine.get(), backend.vocabSize(), plan.maxModelTokens(),
-                    partitions.map(all -> all.of(SelfTest.TENANT, Optional.empty()))).run();
+                    partitions.map(all -> all.of(Tenant.SELF_TEST, Optional.empty()))).run();
         } catch (RuntimeException | InterruptedException e) {
             Optional<Throwable> failure = engine.get().failure();
             engine.get().close();

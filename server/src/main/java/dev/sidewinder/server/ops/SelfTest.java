@@ -10,7 +10,6 @@ import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.kvcache.CheckpointPoint;
 import dev.sidewinder.kvcache.Partition;
 import dev.sidewinder.scheduler.Mark;
-import dev.sidewinder.server.api.Tenant;
 import io.quarkus.logging.Log;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -23,9 +22,6 @@ import java.util.Set;
 /// give the same tokens with the same log-probabilities, to the bit. Where prefixes are reused, the second run goes on from what the
 /// first one left, and must: for models of this kind a cache that never hits is a known fault of servers, and nobody sees it.
 final class SelfTest {
-
-    /// Whose prefixes the test uses and leaves.
-    static final Tenant TENANT = new Tenant("self-test");
 
     private static final Duration LIMIT = Duration.ofSeconds(120);
     /// Two whole blocks and a part of a third, of which two are reused.

@@ -2,6 +2,7 @@ package dev.sidewinder.server.ops;
 
 import dev.sidewinder.engine.cuda.DeviceFault;
 import dev.sidewinder.model.checkpoint.CheckpointException;
+import dev.sidewinder.server.auth.Gatekeeper;
 import dev.sidewinder.server.rest.FrontDoor;
 import dev.sidewinder.server.rest.Listener;
 import dev.sidewinder.server.settings.ServerConfig;
@@ -29,15 +30,17 @@ public final class ServeApplication implements QuarkusApplication {
     private static final long LAST_RESORT_MILLIS = 20_000;
 
     private final ServerConfig config;
+    private final Gatekeeper gatekeeper;
     private final Listener listener;
     private final ModelLoader loader;
     private final Serving serving;
     private final Drain drain;
     private final CountDownLatch signalled = new CountDownLatch(1);
 
-    public ServeApplication(ServerConfig config, Listener listener, ModelLoader loader, Serving serving,
+    public ServeApplication(ServerConfig config, Gatekeeper gatekeeper, Listener listener, ModelLoader loader, Serving serving,
             FrontDoor door) {
         this.config = config;
+        this.gatekeeper = gatekeeper;
         this.listener = listener;
         this.loader = loader;
         this.serving = serving;
@@ -49,6 +52,7 @@ public final class ServeApplication implements QuarkusApplication {
         long started = System.nanoTime();
         Logger.getLogger("dev.sidewinder").setLevel(level(config.logLevel()));
         config.notes().forEach(Log::info);
+        gatekeeper.summary().ifPresent(keys -> Log.infof("keys: requests need one of %s in %s", keys, config.http().keys().orElseThrow()));
         watchSignals();
         int port;
         try {

@@ -3,6 +3,7 @@ package dev.sidewinder.server.rest;
 import dev.sidewinder.server.api.ApiError;
 import dev.sidewinder.server.api.ApiErrors;
 import dev.sidewinder.server.api.ApiException;
+import dev.sidewinder.server.auth.Caller;
 import dev.sidewinder.server.metrics.ServerMetrics;
 import dev.sidewinder.server.metrics.ServerMetrics.Abort;
 import dev.sidewinder.server.metrics.ServerMetrics.Outcome;
@@ -42,6 +43,7 @@ public final class Exchange {
     private final StreamBudget budget;
     private final boolean named;
     private volatile String requestId;
+    private volatile Caller caller;
     private volatile byte[] body = new byte[0];
     private volatile Outcome outcome = Outcome.SUCCESS;
     private boolean gone;
@@ -90,6 +92,20 @@ public final class Exchange {
         if (!named && id.isPresent() && RequestIds.isFit(id.get())) {
             requestId = id.get();
         }
+    }
+
+    void caller(Caller admitted) {
+        caller = admitted;
+    }
+
+    /// Who asks.
+    ///
+    /// @throws IllegalStateException before the front door has admitted anybody
+    public Caller caller() {
+        if (caller == null) {
+            throw new IllegalStateException("request " + requestId + " reached a resource and nobody was admitted");
+        }
+        return caller;
     }
 
     public byte[] body() {
@@ -200,7 +216,9 @@ public final class Exchange {
             return;
         }
         switch (error.code()) {
-            case "server_overloaded" -> outcome = Outcome.REFUSED;
+            case "server_overloaded", "rate_limit_exceeded" -> outcome = Outcome.REFUSED;
+            case "invalid_api_key" -> refused(Refusal.INVALID_API_KEY);
+            case "role_missing" -> refused(Refusal.ROLE_MISSING);
             case "draining" -> refused(Refusal.DRAINING);
             case "model_loading" -> refused(Refusal.MODEL_LOADING);
             case "engine_failed" -> refused(Refusal.ENGINE_FAILED);

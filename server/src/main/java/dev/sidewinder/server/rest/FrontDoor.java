@@ -3,6 +3,8 @@ package dev.sidewinder.server.rest;
 import dev.sidewinder.server.api.ApiErrors;
 import dev.sidewinder.server.api.ApiException;
 import dev.sidewinder.server.api.Limit;
+import dev.sidewinder.server.auth.Caller;
+import dev.sidewinder.server.auth.Gatekeeper;
 import dev.sidewinder.server.metrics.ServerMetrics;
 import dev.sidewinder.server.settings.ServerConfig;
 import io.quarkus.vertx.http.runtime.filters.Filters;
@@ -21,8 +23,8 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicInteger;
 
-/// Every request passes here before any resource: one place that finds the route, checks host, method, headers and
-/// media types, and reads the body. What fails is answered from the event loop; the rest goes on to Quarkus REST.
+/// Every request passes here before any resource: one place that finds the route, checks host, key, method,
+/// headers and media types, and reads the body. What fails is answered from the event loop; the rest goes on to Quarkus REST.
 @Singleton
 public final class FrontDoor {
 
@@ -36,13 +38,15 @@ public final class FrontDoor {
     private final ServerConfig config;
     private final ServerMetrics metrics;
     private final HostCheck hosts;
+    private final Gatekeeper gatekeeper;
     private final StreamBudget budget;
     private final BodyReader.Limits bodyLimits;
     private final RequestIds ids = new RequestIds();
     private final AtomicInteger generations = new AtomicInteger();
 
-    public FrontDoor(Vertx vertx, ServerConfig config, ServerMetrics metrics) {
+    public FrontDoor(Vertx vertx, ServerConfig config, ServerMetrics metrics, Gatekeeper gatekeeper) {
         this.vertx = vertx;
+        this.gatekeeper = gatekeeper;
         this.config = config;
         this.metrics = metrics;
         this.hosts = new HostCheck(config.http());
@@ -92,7 +96,7 @@ public final class FrontDoor {
         Route route = match.map(found -> found.forMethod(context.request().method().name())).orElse(null);
         Exchange exchange = open(context, route);
         try {
-            check(context.request(), route);
+            check(exchange);
         } catch (ApiException refusal) {
             if (refusal.error().status() == 405) {
                 context.response().putHeader("allow", route.allowed());
@@ -127,9 +131,13 @@ public final class FrontDoor {
         context.reroute(context.request().method(), path);
     }
 
-    private void check(HttpServerRequest request, Route route) {
+    private void check(Exchange exchange) {
+        HttpServerRequest request = exchange.request();
+        Route route = exchange.route();
         checkHeaders(request.headers());
         checkHost(request);
+        // before anything that tells what is here and what is not
+        exchange.caller(admit(gatekeeper, request, route));
         if (route == null) {
             throw Route.isUnsupported(request.path())
                     ? ApiErrors.unsupportedEndpoint(request.method() + " " + request.path())
@@ -146,6 +154,14 @@ public final class FrontDoor {
         if (route.method().equals("POST") && !maybeBare) {
             checkContentType(request);
         }
+    }
+
+    /// Who asks; on the route that will be taken, whatever it is called in the request.
+    ///
+    /// @param route null for a path that is none of ours
+    static Caller admit(Gatekeeper gatekeeper, HttpServerRequest request, Route route) {
+        return Route.roles(route).isEmpty() ? Caller.NOBODY : gatekeeper.admit(request.headers().getAll("authorization"),
+                request.headers().getAll("x-api-key"), Route.roles(route));
     }
 
     private void checkHeaders(MultiMap headers) {

@@ -80,8 +80,9 @@ public final class GenerationService {
 
     private void run(Exchange exchange, RunningModel model,
             BiFunction<RequestReader, byte[], ? extends GenerationCall> read) throws InterruptedException {
+        Tenant tenant = exchange.caller().tenant();
         // a place first: a full queue must cost nothing but this
-        Engine.Place place = model.engine().reserve(1, estimate(exchange, model, 1));
+        Engine.Place place = model.engine().reserve(exchange.caller().share(), 1, estimate(exchange, model, 1));
         Generations generations;
         GenerationPlan plan;
         Optional<SessionTurn> session = Optional.empty();
@@ -99,14 +100,14 @@ public final class GenerationService {
             int sequences = sequences(call);
             if (sequences > 1) {
                 place.close();
-                place = model.engine().reserve(sequences, estimate(exchange, model, sequences));
+                place = model.engine().reserve(exchange.caller().share(), sequences, estimate(exchange, model, sequences));
             }
-            session = SessionUse.begin(model, call, named, Tenant.ANONYMOUS);
+            session = SessionUse.begin(model, call, named, tenant);
             if (session.isPresent()) {
-                plan = model.planner().plan(call, exchange.requestId(), Tenant.ANONYMOUS, session.get().tokens());
+                plan = model.planner().plan(call, exchange.requestId(), tenant, session.get().tokens());
                 generations = Generations.submit(place, session.get(), plan.requests().getFirst());
             } else {
-                plan = model.planner().plan(call, exchange.requestId(), Tenant.ANONYMOUS);
+                plan = model.planner().plan(call, exchange.requestId(), tenant);
                 generations = Generations.submit(place, plan.requests());
             }
             submitted = true;
@@ -281,7 +282,8 @@ public final class GenerationService {
             } else {
                 tally.aborted();
             }
-            Log.debugf("request %s: %s, %s", exchange.requestId(), plan.answer().identity().model(), assembler.usage());
+            Log.debugf("request %s of %s: %s, %s", exchange.requestId(), exchange.caller().tenant().name(),
+                    plan.answer().identity().model(), assembler.usage());
         }
 
         /// What the client is told when the engine ended its request.
@@ -297,7 +299,7 @@ public final class GenerationService {
                 }
                 // the end of a failed server stops the engine as that of a drained one does
                 case DRAINING -> serving.hasFailed() ? ApiErrors.engineFailed() : ApiErrors.draining();
-                case OVERLOADED, QUEUE_TIMEOUT, DEADLINE_EXCEEDED, ENGINE_FAILED, SLOW_READER, TOO_LARGE ->
+                case OVERLOADED, SHARE_USED_UP, QUEUE_TIMEOUT, DEADLINE_EXCEEDED, ENGINE_FAILED, SLOW_READER, TOO_LARGE ->
                     ApiErrors.of(failure, model.metrics().queueDrain());
             };
         }
@@ -309,7 +311,7 @@ public final class GenerationService {
                 case SLOW_READER -> exchange.aborted(Abort.SLOW_READER);
                 case DRAINING -> exchange.aborted(Abort.DRAIN);
                 case ENGINE_FAILED -> exchange.aborted(Abort.ENGINE_FAULT);
-                case OVERLOADED, QUEUE_TIMEOUT, NUMERIC, TOO_LARGE -> { }
+                case OVERLOADED, SHARE_USED_UP, QUEUE_TIMEOUT, NUMERIC, TOO_LARGE -> { }
             }
         }
 

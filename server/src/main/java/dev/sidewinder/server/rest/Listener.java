@@ -2,6 +2,7 @@ package dev.sidewinder.server.rest;
 
 import dev.sidewinder.server.api.ApiErrors;
 import dev.sidewinder.server.api.ApiException;
+import dev.sidewinder.server.auth.Gatekeeper;
 import dev.sidewinder.server.metrics.ServerMetrics;
 import dev.sidewinder.server.settings.ServerConfig;
 import io.netty.handler.codec.http.TooLongHttpHeaderException;
@@ -40,10 +41,12 @@ public final class Listener {
     private final Vertx vertx;
     private final ServerConfig config;
     private final ServerMetrics metrics;
+    private final Gatekeeper gatekeeper;
     private final RequestIds ids = new RequestIds();
 
-    public Listener(Vertx vertx, ServerConfig config, ServerMetrics metrics) {
+    public Listener(Vertx vertx, ServerConfig config, ServerMetrics metrics, Gatekeeper gatekeeper) {
         this.vertx = vertx;
+        this.gatekeeper = gatekeeper;
         this.config = config;
         this.metrics = metrics;
     }
@@ -129,11 +132,12 @@ public final class Listener {
     }
 
     /// What the router would answer itself, and in its own words.
-    private static void check(HttpServerRequest request) {
+    private void check(HttpServerRequest request) {
         if (!isUri(request.uri())) {
             throw ApiErrors.invalid("invalid_value", null, "The path is not written as RFC 3986 says.");
         }
         if (!request.uri().startsWith("/") && !request.uri().regionMatches(true, 0, "http://", 0, 7)) {
+            FrontDoor.admit(gatekeeper, request, null);
             throw ApiErrors.notFound();
         }
         int hosts = request.headers().getAll("host").size();

@@ -2,6 +2,7 @@ package dev.sidewinder.server.rest;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.sidewinder.server.api.ApiLimits;
 import dev.sidewinder.server.api.Endpoint;
@@ -14,6 +15,7 @@ import io.smallrye.openapi.runtime.io.Format;
 import jakarta.inject.Singleton;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.util.Locale;
 
 /// Joins what Quarkus found at the resources (paths, methods, summaries) with what only the parameter table and the
 /// loaded model know: the bodies, with the bounds in force here.
@@ -54,7 +56,27 @@ public final class OpenApiDocument {
                 describe(operation, endpoint, false);
             }
         });
+        if (config.http().keys().isPresent()) {
+            describeKeys(document);
+        }
         return document;
+    }
+
+    /// Either header will do; what needs no key says so.
+    private static void describeKeys(ObjectNode document) {
+        ObjectNode schemes = document.withObject("/components/securitySchemes");
+        schemes.removeAll();
+        schemes.putObject("bearer").put("type", "http").put("scheme", "bearer");
+        schemes.putObject("key").put("type", "apiKey").put("in", "header").put("name", "x-api-key");
+        ArrayNode either = document.putArray("security");
+        either.addObject().putArray("bearer");
+        either.addObject().putArray("key");
+        for (Route route : Route.values()) {
+            JsonNode operation = document.path("paths").path(route.template()).path(route.method().toLowerCase(Locale.ROOT));
+            if (route.roles().isEmpty() && operation instanceof ObjectNode open) {
+                open.putArray("security");
+            }
+        }
     }
 
     /// Bounds that depend on the model are the widest possible ones until it is loaded.

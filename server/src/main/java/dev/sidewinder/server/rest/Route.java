@@ -1,11 +1,14 @@
 package dev.sidewinder.server.rest;
 
+import dev.sidewinder.server.auth.Role;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -47,6 +50,9 @@ public enum Route {
         /// watches the server: never refused, never waits
         PROBE
     }
+
+    /// Of no key in particular: what any key may learn, such as that there is nothing at a path.
+    private static final Set<Role> ANY = EnumSet.allOf(Role.class);
 
     private static final String MODEL_PREFIX = "/v1/models/";
     private static final String SESSION_PREFIX = "/v1/sessions/";
@@ -101,6 +107,24 @@ public enum Route {
 
     public Kind kind() {
         return kind;
+    }
+
+    /// What a key must have one of to come in here; empty = nobody needs a key.
+    public Set<Role> roles() {
+        return switch (this) {
+            case HEALTH, LIVE, READY, STARTED -> Set.of();
+            case METRICS -> Set.of(Role.METRICS);
+            // an operator drops everything, others what is their own
+            case CACHE_RESET -> Set.of(Role.INFERENCE, Role.OPERATOR);
+            case CHAT, COMPLETIONS, CHAT_RENDER, COMPLETIONS_RENDER, GENERATE, TOKENIZE, DETOKENIZE, SESSION_CREATE, SESSION_LIST, SESSION,
+                    SESSION_DELETE, SESSION_FORK, SESSION_SUSPEND, SESSION_RESUME, MODELS, MODEL, VERSION, OPENAPI_JSON, OPENAPI_YAML ->
+                Set.of(Role.INFERENCE);
+        };
+    }
+
+    /// The same for a path that may be none of ours: nobody learns which those are without a key.
+    static Set<Role> roles(Route route) {
+        return route == null ? ANY : route.roles();
     }
 
     /// What the `Allow` header says.

@@ -47,14 +47,14 @@ public class SessionResource {
         RunningModel model = serving.model();
         byte[] body = Exchange.of(context).body();
         SessionRequest request = body.length == 0 ? SessionRequest.EMPTY : model.reader().session(body);
-        SessionKey key = key(request.name().orElseGet(() -> "session-" + names.next()));
+        SessionKey key = key(context, request.name().orElseGet(() -> "session-" + names.next()));
         int[] prefix = model.planner().sessionPrefix(request);
         return answer(() -> {
             if (prefix.length == 0) {
                 return sessions(model).create(key);
             }
-            try (Engine.Place place = model.engine().reserve(1, prefix.length)) {
-                return sessions(model).create(key, place, prefix);
+            try (Engine.Place place = model.engine().reserve(Exchange.of(context).caller().share(), 1, prefix.length)) {
+                return sessions(model).create(key, place, prefix, model.planner().priority(0, tenant(context)));
             }
         });
     }
@@ -62,12 +62,12 @@ public class SessionResource {
     @GET
     @RunOnVirtualThread
     @Operation(operationId = "listSessions", summary = "All sessions of the caller")
-    public Response list() {
+    public Response list(@Context RoutingContext context) {
         RunningModel model = serving.model();
         ObjectNode list = JSON.objectNode().put("object", "list");
         var data = list.putArray("data");
         try {
-            sessions(model).list(Tenant.ANONYMOUS.name()).forEach(info -> data.add(json(info)));
+            sessions(model).list(tenant(context).name()).forEach(info -> data.add(json(info)));
         } catch (SessionException e) {
             throw ApiErrors.of(e);
         }
@@ -78,17 +78,17 @@ public class SessionResource {
     @Path("/{name}")
     @RunOnVirtualThread
     @Operation(operationId = "session", summary = "One session")
-    public Response one(@PathParam("name") String name) {
-        return answer(() -> sessions(serving.model()).info(key(name)));
+    public Response one(@PathParam("name") String name, @Context RoutingContext context) {
+        return answer(() -> sessions(serving.model()).info(key(context, name)));
     }
 
     @DELETE
     @Path("/{name}")
     @RunOnVirtualThread
     @Operation(operationId = "deleteSession", summary = "Ends a session and deletes its file")
-    public Response delete(@PathParam("name") String name) {
+    public Response delete(@PathParam("name") String name, @Context RoutingContext context) {
         try {
-            sessions(serving.model()).delete(key(name));
+            sessions(serving.model()).delete(key(context, name));
         } catch (SessionException e) {
             throw ApiErrors.of(e);
         }
@@ -102,23 +102,23 @@ public class SessionResource {
     public Response fork(@PathParam("name") String name, @Context RoutingContext context) {
         RunningModel model = serving.model();
         String second = model.reader().sessionFork(Exchange.of(context).body());
-        return answer(() -> sessions(model).fork(key(name), second));
+        return answer(() -> sessions(model).fork(key(context, name), second));
     }
 
     @POST
     @Path("/{name}/suspend")
     @RunOnVirtualThread
     @Operation(operationId = "suspendSession", summary = "Writes a session to its file and frees its memory")
-    public Response suspend(@PathParam("name") String name) {
-        return answer(() -> sessions(serving.model()).suspend(key(name)));
+    public Response suspend(@PathParam("name") String name, @Context RoutingContext context) {
+        return answer(() -> sessions(serving.model()).suspend(key(context, name)));
     }
 
     @POST
     @Path("/{name}/resume")
     @RunOnVirtualThread
     @Operation(operationId = "resumeSession", summary = "Brings a session back from its file")
-    public Response resume(@PathParam("name") String name) {
-        return answer(() -> sessions(serving.model()).resume(key(name)));
+    public Response resume(@PathParam("name") String name, @Context RoutingContext context) {
+        return answer(() -> sessions(serving.model()).resume(key(context, name)));
     }
 
     private static Sessions sessions(RunningModel model) {
@@ -126,8 +126,13 @@ public class SessionResource {
                 "This server has no memory of the host for sessions (sidewinder.engine.host-cache-size)."));
     }
 
-    private static SessionKey key(String name) {
-        return new SessionKey(Tenant.ANONYMOUS.name(), name);
+    /// A session of somebody else is one that is not there.
+    private static SessionKey key(RoutingContext context, String name) {
+        return new SessionKey(tenant(context).name(), name);
+    }
+
+    private static Tenant tenant(RoutingContext context) {
+        return Exchange.of(context).caller().tenant();
     }
 
     private static Response answer(Supplier<SessionInfo> deed) {

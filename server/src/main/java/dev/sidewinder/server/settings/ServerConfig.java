@@ -4,6 +4,8 @@ import dev.sidewinder.server.api.ApiLimits;
 import dev.sidewinder.server.api.ApiOptions;
 import dev.sidewinder.server.api.Limit;
 import dev.sidewinder.server.api.ThinkingDefaults;
+import dev.sidewinder.server.auth.KeyFile;
+import dev.sidewinder.server.auth.KeyFileException;
 import java.net.InetAddress;
 import java.net.UnknownHostException;
 import java.nio.file.Path;
@@ -64,8 +66,9 @@ public record ServerConfig(Model model, Engine engine, Http http, ApiOptions api
     public record Cuda(int device, boolean batchInvariant, boolean warpgroups, Optional<Path> driver, Optional<Path> kernels) {}
 
     /// @param allowedHosts names for the Host header; empty = the default for the address
+    /// @param keys         file of the keys that requests need; empty = they need none
     public record Http(String host, int port, List<String> allowedHosts, Duration heartbeat, Duration streamCommitAfter,
-            AuthMode authMode) {
+            AuthMode authMode, Optional<Path> keys) {
 
         /// Whether only this machine can connect.
         public boolean loopback() {
@@ -119,7 +122,7 @@ public record ServerConfig(Model model, Engine engine, Http http, ApiOptions api
                 engine(values),
                 new Http(values.get(Settings.HOST), values.get(Settings.PORT), values.get(Settings.ALLOWED_HOSTS),
                         values.get(Settings.HEARTBEAT), values.get(Settings.STREAM_COMMIT_AFTER),
-                        values.get(Settings.AUTH_MODE)),
+                        values.get(Settings.AUTH_MODE), values.get(Settings.KEYS_FILE)),
                 api(values),
                 new Drain(values.get(Settings.DRAIN_LIMIT), values.get(Settings.DRAIN_LINGER)),
                 transport(values),
@@ -177,10 +180,7 @@ public record ServerConfig(Model model, Engine engine, Http http, ApiOptions api
     }
 
     private void check() {
-        if (http.authMode() == AuthMode.LOOPBACK && !http.loopback()) {
-            throw new SettingsException("sidewinder.http.host=" + http.host() + " can be reached from other machines and "
-                    + "there are no keys; set sidewinder.auth.mode=none if everybody who reaches the port may use it");
-        }
+        checkKeys();
         if (engine.maxBatchTokens() % 128 != 0) {
             throw new SettingsException("sidewinder.engine.max-num-batched-tokens=" + engine.maxBatchTokens()
                     + " is not a multiple of 128, the grid on which prompts are cut");
@@ -221,6 +221,25 @@ public record ServerConfig(Model model, Engine engine, Http http, ApiOptions api
         if (work.firstTokenTime().compareTo(work.totalTime()) > 0) {
             throw new SettingsException("sidewinder.limits.first-token-time is longer than sidewinder.limits.total-time");
         }
+    }
+
+    private void checkKeys() {
+        if (http.keys().isEmpty() && http.authMode() == AuthMode.LOOPBACK && !http.loopback()) {
+            throw new SettingsException("sidewinder.http.host=" + http.host() + " can be reached from other machines and "
+                    + "there are no keys; name a file of keys with sidewinder.auth.keys-file (./sidewinder key makes them), or set "
+                    + "sidewinder.auth.mode=none if everybody who reaches the port may use it");
+        }
+        if (http.keys().isPresent() && http.authMode() == AuthMode.NONE) {
+            throw new SettingsException("sidewinder.auth.mode=none lets everybody in and sidewinder.auth.keys-file only those with a "
+                    + "key; leave one of them out");
+        }
+        http.keys().ifPresent(file -> {
+            try {
+                KeyFile.read(file);
+            } catch (KeyFileException e) {
+                throw new SettingsException("sidewinder.auth.keys-file: " + e.getMessage());
+            }
+        });
     }
 
     private static boolean isLoopback(String host) {

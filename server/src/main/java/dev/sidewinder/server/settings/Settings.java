@@ -101,7 +101,7 @@ final class Settings {
 
     // ---- http ----
     static final Setting<String> HOST = add("sidewinder.http.host", List.of("--host"), text(), "127.0.0.1",
-            "address to listen on; anything but loopback needs `sidewinder.auth.mode=none` as long as there are no keys");
+            "address to listen on; anything but loopback needs keys (`sidewinder.auth.keys-file`), or `sidewinder.auth.mode=none`");
     static final Setting<Integer> PORT = add("sidewinder.http.port", List.of("--port"), integer(0, 65_535), "8000",
             "port to listen on; 0 = a free one, printed at start");
     static final Setting<List<String>> ALLOWED_HOSTS = add("sidewinder.http.allowed-hosts", List.of(), list(), "",
@@ -112,8 +112,11 @@ final class Settings {
             duration("0s", "60s"), "5s", "status and headers of a stream are sent this long after admission when there "
                     + "is no token yet; until then a failure has a proper status");
     static final Setting<ServerConfig.AuthMode> AUTH_MODE = add("sidewinder.auth.mode", List.of(),
-            oneOf(ServerConfig.AuthMode.class), "loopback", "`loopback`: no keys, so only loopback addresses; `none`: "
-                    + "no keys on any address, everybody who reaches the port may use it");
+            oneOf(ServerConfig.AuthMode.class), "loopback", "what holds without keys: `loopback`, only loopback addresses; `none`, "
+                    + "any address, and everybody who reaches the port may use it");
+    static final Setting<Optional<Path>> KEYS_FILE = add("sidewinder.auth.keys-file", List.of("--api-key-file"), path(), "",
+            "file of the keys that requests need, a line `id:roles:sha256` each (`./sidewinder key` makes one); read again when it "
+                    + "changes. Without it requests need no key");
 
     // ---- api ----
     static final Setting<Boolean> STRICT = add("sidewinder.api.strict", List.of(), bool(), "false",
@@ -201,10 +204,10 @@ final class Settings {
     static final Map<String, Boolean> BUILT_IN = Map.of("--reasoning-parser", true, "--tool-call-parser", true,
             "--enable-auto-tool-choice", false, "--trust-remote-code", false, "--async-scheduling", false);
 
-    /// Variables that the launcher reads; they are no settings of the server.
+    /// Variables that the launcher and other commands read; they are no settings of the server.
     static final Set<String> LAUNCHER_VARIABLES = Set.of("SIDEWINDER_JAVA_HOME", "SIDEWINDER_JAVA_OPTS",
             "SIDEWINDER_JVM_FOLDERS", "SIDEWINDER_MVN", "SIDEWINDER_NO_BUILD", "SIDEWINDER_NO_FLOCK", "SIDEWINDER_NO_AOT",
-            "SIDEWINDER_DEBUG");
+            "SIDEWINDER_DEBUG", "SIDEWINDER_API_KEY");
 
     private Settings() {}
 

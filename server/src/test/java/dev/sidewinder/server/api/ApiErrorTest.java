@@ -111,12 +111,21 @@ class ApiErrorTest {
         assertThat(error.message()).doesNotContain("internal words");
         int expected = switch (kind) {
             case OVERLOADED, QUEUE_TIMEOUT, DRAINING, ENGINE_FAILED -> 503;
+            case SHARE_USED_UP -> 429;
             case DEADLINE_EXCEEDED -> 504;
             case NUMERIC -> 500;
             case SLOW_READER -> 408;
             case TOO_LARGE -> 400;
         };
         assertThat(error.status()).isEqualTo(expected);
+    }
+
+    @Test
+    void saysHowToShowAKeyWhereOneIsMissing() {
+        var jitter = new Random(1);
+        assertThat(ApiErrors.missingKey().error().headers(jitter)).containsEntry("WWW-Authenticate", "Bearer");
+        assertThat(ApiErrors.wrongKey().error().headers(jitter)).containsEntry("WWW-Authenticate", "Bearer");
+        assertThat(ApiErrors.roleMissing("operator").error().headers(jitter)).doesNotContainKey("WWW-Authenticate");
     }
 
     @Test

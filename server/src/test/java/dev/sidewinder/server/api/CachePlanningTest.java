@@ -147,6 +147,14 @@ class CachePlanningTest {
         assertThat(plan(Endpoint.CHAT, fields == null ? "" : fields, ALICE).requests().getFirst().keepsAnswer()).isEqualTo(keeps);
     }
 
+    @ParameterizedTest
+    @CsvSource({"-7, -7", "-8, -7", "-1000, -7", "5, 5"})
+    void raisesAPriorityToTheFloorOfItsTenant(int asked, int got) {
+        Tenant held = new Tenant("held", 1, -7);
+        assertThat(plan(Endpoint.COMPLETIONS, ",\"priority\":" + asked, held).requests().getFirst().priority()).isEqualTo(got);
+        assertThat(plan(Endpoint.COMPLETIONS, ",\"priority\":" + asked, ALICE).requests().getFirst().priority()).isEqualTo(asked);
+    }
+
     @Test
     void handsOnPriorityTenantAndTheWishToKnow() {
         GenerationRequest request = plan(Endpoint.COMPLETIONS, ",\"priority\":-7,\"cache_explain\":true", BOB).requests().getFirst();

@@ -40,6 +40,14 @@ class PartitionsTest {
     }
 
     @Test
+    void knowsAllPartitionsOfATenantAndNoneOfOthers() {
+        assertThat(Arrays.asList(Optional.<String>empty(), Optional.of(""), Optional.of("s")))
+                .allMatch(salt -> partitions.allOf(ALICE).test(partitions.of(ALICE, salt)))
+                .noneMatch(salt -> partitions.allOf(ALICE).test(partitions.of(BOB, salt)))
+                .noneMatch(salt -> partitions.allOf(ALICE).test(new Partitions(key(2)).of(ALICE, salt)));
+    }
+
+    @Test
     void dependsOnTheKeyOfTheProcess() {
         assertThat(new Partitions(key(2)).of(ALICE, Optional.empty())).isNotEqualTo(partitions.of(ALICE, Optional.empty()));
         assertThatThrownBy(() -> new Partitions(new byte[3])).isInstanceOf(IllegalArgumentException.class);

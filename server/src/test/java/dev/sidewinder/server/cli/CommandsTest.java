@@ -2,12 +2,19 @@ package dev.sidewinder.server.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.sidewinder.server.api.Tenant;
+import dev.sidewinder.server.auth.Caller;
+import dev.sidewinder.server.auth.Gatekeeper;
+import dev.sidewinder.server.auth.KeyFile;
+import dev.sidewinder.server.auth.Role;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -23,7 +30,9 @@ class CommandsTest {
     @ParameterizedTest
     @ValueSource(strings = {"chat --temprature 1", "chat --max-tokens many", "chat --url nonsense", "chta",
         "eval --concurrency 0", "eval --concurrency 257", "eval --limit 0", "eval --show-wrong -1", "eval --tsks copy",
-        "eval --url nonsense", "eval --model a --against a"})
+        "eval --url nonsense", "eval --model a --against a",
+        "key", "key --id", "key --id a/b", "key --id anonymous", "key --id a --roles admin", "key --id a --weight 0",
+        "key --id a --priority-floor 2000"})
     void wrongArgumentsAreOneLineAndStatusTwo(String line) {
         assertThat(run(line.split(" "))).isEqualTo(2);
         assertThat(errors.toString().lines()).hasSize(1);
@@ -63,6 +72,18 @@ class CommandsTest {
         assertThat(run(line.replace("SET", set.toString()).split(" "))).isEqualTo(1);
         assertThat(errors.toString().lines()).hasSize(1);
         assertThat(errors.toString()).startsWith(message);
+    }
+
+    @Test
+    void makesAKeyAndTheLineThatTheServerKnowsItBy(@TempDir Path folder) throws Exception {
+        assertThat(run("key", "--id", "team-a", "--roles", "inference,metrics", "--weight", "3")).isZero();
+
+        assertThat(errors.toString().lines()).singleElement().asString().startsWith("the key of team-a, shown this once: sk-sw-");
+        String key = errors.toString().strip().substring(errors.toString().lastIndexOf(' ') + 1);
+        assertThat(output.toString()).startsWith("team-a:inference,metrics:").endsWith(":weight=3\n").doesNotContain(key);
+        Path file = Files.writeString(folder.resolve("keys"), output.toString());
+        Caller caller = Gatekeeper.with(() -> KeyFile.read(file)).admit(List.of("Bearer " + key), List.of(), Set.of(Role.METRICS));
+        assertThat(caller.tenant()).isEqualTo(new Tenant("team-a", 3, -1000));
     }
 
     @Test

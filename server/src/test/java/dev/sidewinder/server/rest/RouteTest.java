@@ -2,6 +2,7 @@ package dev.sidewinder.server.rest;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.sidewinder.server.auth.Role;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -35,6 +36,15 @@ class RouteTest {
         "/v1/sessions/.", "/v1/sessions/a/", "/v1/sessions/a/nope", "/v1/sessions/a%2Fb", "/v1/sessions/a/fork/b", "/v1/sessions//fork"})
     void knowsNoOtherSpelling(String path) {
         assertThat(Route.find(path)).isEqualTo(Optional.empty());
+    }
+
+    @Test
+    void letsNobodyWithoutAKeyInButToTheProbes() {
+        assertThat(Route.values()).filteredOn(route -> route.roles().isEmpty())
+                .containsExactlyInAnyOrder(Route.HEALTH, Route.LIVE, Route.READY, Route.STARTED);
+        assertThat(Route.METRICS.roles()).containsExactly(Role.METRICS);
+        assertThat(Route.values()).filteredOn(route -> route.roles().contains(Role.OPERATOR)).containsExactly(Route.CACHE_RESET);
+        assertThat(Route.roles(null)).as("a path that is none of ours").containsExactlyInAnyOrder(Role.values());
     }
 
     @Test

@@ -173,6 +173,22 @@ class ServerConfigTest {
         assertThat(read("--host", "::1").http().loopback()).isTrue();
     }
 
+    @Test
+    void allowsAnotherAddressWithKeys() throws IOException {
+        Path keys = Files.writeString(folder.resolve("keys"), "a:inference:" + "0f".repeat(32) + "\n");
+        assertThat(read("--host", "0.0.0.0", "--api-key-file", keys.toString()).http().keys()).contains(keys);
+        assertThatThrownBy(() -> read("--auth-mode", "none", "--api-key-file", keys.toString())).hasMessageContaining("leave one of them out");
+    }
+
+    @Test
+    void stopsTheStartForAFileOfKeysThatCannotBeUsed() throws IOException {
+        assertThatThrownBy(() -> read("--api-key-file", "/nowhere/at/all")).isInstanceOf(SettingsException.class)
+                .hasMessageContaining("sidewinder.auth.keys-file: cannot read");
+        Path keys = Files.writeString(folder.resolve("keys"), "# mine\na:inference:sk-the-key-itself\n");
+        assertThatThrownBy(() -> read("--api-key-file", keys.toString())).isInstanceOf(SettingsException.class)
+                .hasMessageContaining("line 2").hasMessageNotContaining("sk-the-key-itself");
+    }
+
     @ParameterizedTest
     @CsvSource({"1500ms,1500", "2s,2000", "3,3000", "1m,60000"})
     void readsTimes(String text, long millis) {
