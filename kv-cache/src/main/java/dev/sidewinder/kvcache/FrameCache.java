@@ -70,6 +70,11 @@ public final class FrameCache {
         return suspensions.hasRoom();
     }
 
+    /// Whether the host area has room for one more sequence of so many blocks.
+    public boolean hasHostRoom(int blocks) {
+        return suspensions.hasRoomFor(blocks);
+    }
+
     /// Blocks that running sequences may still grow into.
     public int promisedBlocks() {
         return promised;
@@ -145,7 +150,8 @@ public final class FrameCache {
         }
         int blocks = CacheShape.blocksFor(wish.promiseTokens());
         int mostShared = wish.partition().isPresent() ? (wish.promptTokens() - 1) / CacheShape.BLOCK_TOKENS : 0;
-        if (!canCommit(Math.max(0, blocks - mostShared))) {
+        int fewest = wish.leastBlocks(Math.max(0, blocks - mostShared));
+        if (!canPromise(fewest + wish.spareBlocks())) {
             return waitForRoom();
         }
         PrefixMatch match = wish.partition().map(each -> index.lookup(each, wish.tokens(), wish.promptTokens() - 1))
@@ -161,7 +167,10 @@ public final class FrameCache {
     private MemoryAdmission admit(MemoryWish wish, PrefixMatch match, int node, int blocks) {
         int shared = match.stateTokens() / CacheShape.BLOCK_TOKENS;
         int missing = Math.max(0, blocks - shared);
-        if (!canCommit(missing)) {
+        if (!canPromise(missing + wish.spareBlocks())) {
+            missing = wish.leastBlocks(missing);
+        }
+        if (!canPromise(missing + wish.spareBlocks())) {
             return waitForRoom();
         }
         CacheExplanation found = explain(wish);
@@ -193,14 +202,19 @@ public final class FrameCache {
         return new Granted(new SequenceMemory(this, slot, match.stateTokens(), match.kvTokens(), names, shared, missing, node));
     }
 
-    /// Whether a sequence with so many blocks of its own, and a state, can be promised them.
-    private boolean canCommit(int blocks) {
+    /// Whether somebody could be promised a state and so many blocks of its own.
+    public boolean canPromise(int blocks) {
         return (long) committedBlocks() + shape.blocksPerFrame() + blocks <= shape.blocks();
     }
 
-    /// As long as somebody leaves, nobody else has to.
+    /// Whether somebody is on its way to the host area, whose room comes free step by step: as long as that is so, nobody else has to
+    /// leave.
+    public boolean isEmptying() {
+        return suspensions.traffic().isEmptying();
+    }
+
     private MemoryAdmission waitForRoom() {
-        return suspensions.traffic().isEmptying() ? new WaitForSteps() : new WaitForOthers();
+        return isEmptying() ? new WaitForSteps() : new WaitForOthers();
     }
 
     boolean comesNext(Arrival arrival) {
@@ -210,7 +224,7 @@ public final class FrameCache {
     Growth grow(SequenceMemory memory, int missing) {
         int unpromised = Math.max(0, missing - memory.promisedBlocks());
         if (committedBlocks() + unpromised > shape.blocks()) {
-            return suspensions.traffic().isEmptying() ? Growth.AFTER_STEPS : Growth.NO_ROOM;
+            return isEmptying() ? Growth.AFTER_STEPS : Growth.NO_ROOM;
         }
         if (!supply.makeRoom(missing)) {
             return Growth.AFTER_STEPS;
@@ -227,7 +241,7 @@ public final class FrameCache {
     ///
     /// @param latest whether it takes the place of the one that was kept so before
     int slotToKeep(SequenceMemory memory, int position, CheckpointPoint point, boolean latest) {
-        int slot = canCommit(0) ? chooseSlot(memory, position, point, latest) : NONE;
+        int slot = canPromise(0) ? chooseSlot(memory, position, point, latest) : NONE;
         if (slot == NONE) {
             tally.refused(point);
         }
@@ -323,7 +337,7 @@ public final class FrameCache {
         }
         int whole = computed / CacheShape.BLOCK_TOKENS;
         int missing = Math.max(CacheShape.blocksFor(computed), CacheShape.blocksFor(promiseTokens)) - whole;
-        if (!canCommit(missing)) {
+        if (!canPromise(missing)) {
             return waitForRoom();
         }
         int slot = memory.isOnItsWay() ? NONE : supply.takeSlot(NONE);
@@ -376,7 +390,7 @@ public final class FrameCache {
         }
         int held = suspended.blockCount();
         int missing = Math.max(held, CacheShape.blocksFor(promiseTokens));
-        if (!canCommit(missing)) {
+        if (!canPromise(missing)) {
             return waitForRoom();
         }
         if (!suspensions.isCopied(suspended)) {

@@ -10,7 +10,16 @@ import java.util.Optional;
 /// @param promptTokens  length of the prompt; its last token is always computed, so that there are logits
 /// @param promiseTokens tokens for which blocks are promised, at least the prompt's first piece; with all that the sequence
 ///                      may ever have it cannot run out of blocks
-public record MemoryWish(Optional<Partition> partition, int[] tokens, int promptTokens, int promiseTokens) {
+/// @param leastTokens   where there is no room for all that: tokens behind the reused ones for which blocks are promised at least;
+///                      0 = all or nothing
+/// @param spareBlocks   that have to be left for others besides, not promised to anybody
+public record MemoryWish(Optional<Partition> partition, int[] tokens, int promptTokens, int promiseTokens, int leastTokens,
+        int spareBlocks) {
+
+    /// All or nothing, with nothing left for others.
+    public MemoryWish(Optional<Partition> partition, int[] tokens, int promptTokens, int promiseTokens) {
+        this(partition, tokens, promptTokens, promiseTokens, 0, 0);
+    }
 
     /// Of a sequence that uses no prefixes and leaves none: what its tokens are does not matter.
     public static MemoryWish alone(int promiseTokens) {
@@ -18,9 +27,14 @@ public record MemoryWish(Optional<Partition> partition, int[] tokens, int prompt
     }
 
     public MemoryWish {
-        if (promptTokens < 1 || promptTokens > tokens.length || promiseTokens < 1) {
-            throw new IllegalArgumentException("a wish for " + promiseTokens + " tokens with a prompt of " + promptTokens + " in "
-                    + tokens.length);
+        if (promptTokens < 1 || promptTokens > tokens.length || promiseTokens < 1 || leastTokens < 0 || spareBlocks < 0) {
+            throw new IllegalArgumentException("a wish for " + promiseTokens + " tokens, at least " + leastTokens + ", with a prompt of "
+                    + promptTokens + " in " + tokens.length + ", that leaves " + spareBlocks + " blocks");
         }
+    }
+
+    /// Blocks of its own that it is promised at least, when `blocks` are wished for.
+    int leastBlocks(int blocks) {
+        return leastTokens == 0 ? blocks : Math.min(blocks, CacheShape.blocksFor(leastTokens));
     }
 }

@@ -27,6 +27,10 @@ final class Suspensions {
         return traffic;
     }
 
+    boolean hasRoomFor(int count) {
+        return states.free() > 0 && blocks.free() >= count;
+    }
+
     /// States in the host area, those included that a step still copies.
     int suspendedStates() {
         return states.size() - states.free();

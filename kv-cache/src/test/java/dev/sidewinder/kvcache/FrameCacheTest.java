@@ -660,6 +660,41 @@ class FrameCacheTest {
         other.close();
     }
 
+    /// A state and ten blocks in a pool of eleven frames would be all of it.
+    @ParameterizedTest
+    @CsvSource({"1280, 0, 0, 10", "1280, 256, 0, 10", "1280, 256, 1, 2", "1280, 257, 7, 3", "1280, 256, 9, -1", "1280, 0, 1, -1", "256, 1000, 8, 2", "256, 1000, 9, -1"})
+    void promisesAllOrAtLeastAPieceAndLeavesTheRestToOthers(int promise, int least, int spare, int promised) {
+        cache = cache(11, 1);
+
+        MemoryAdmission answer = cache.admit(new MemoryWish(Optional.empty(), new int[1], 1, promise, least, spare));
+
+        if (promised < 0) {
+            assertThat(answer).isInstanceOf(WaitForOthers.class);
+        } else {
+            SequenceMemory memory = ((Granted) answer).memory();
+            assertThat(memory.promisedBlocks()).isEqualTo(promised);
+            memory.close();
+        }
+    }
+
+    @Test
+    void countsAPieceFromWhatIsReused() {
+        // given two blocks and a state that a prompt of eight blocks goes on from, in a pool with room for all of it, but not for what is left to others
+        cache = cache(10, 1);
+        int[] prompt = tokens(8 * 128);
+        SequenceMemory before = admit(ALICE, Arrays.copyOf(prompt, 256));
+        run(before, prompt, 0, 256, true);
+        before.close();
+
+        MemoryAdmission answer = cache.admit(new MemoryWish(Optional.of(ALICE), prompt, prompt.length, prompt.length + 1, 128, 1));
+
+        // then it shares two and is promised one
+        SequenceMemory memory = ((Granted) answer).memory();
+        assertThat(memory.blockCount()).isEqualTo(2);
+        assertThat(memory.promisedBlocks()).isEqualTo(1);
+        memory.close();
+    }
+
     @Test
     void saysWhetherOthersHaveToEndOrStepsOrNothingHelps() {
         cache = cache(4, 2);

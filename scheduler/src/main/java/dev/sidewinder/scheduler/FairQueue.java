@@ -89,6 +89,12 @@ final class FairQueue<T> {
         return overtaking.orMoreUrgent(candidate).line.first();
     }
 
+    /// Whether somebody that waits may go before one that had its turn and gave way, or is to: as long as it might have overtaken it in
+    /// the queue.
+    boolean mayOvertake(QueueTicket<T> waiting, QueueTicket<T> other) {
+        return overtaking.mayOvertake(waiting, other);
+    }
+
     /// Somebody has its turn now.
     ///
     /// @param tokens of its prompt that will be computed: its tenant pays for them

@@ -37,6 +37,11 @@ final class Overtaking<T> {
         return first != candidate && admittedWeight + candidate.weight > first.dueAt ? first : candidate;
     }
 
+    /// Whether one that is admitted next goes before another one without going beyond that one's bound.
+    boolean mayOvertake(QueueTicket<T> waiting, QueueTicket<T> other) {
+        return admittedWeight + waiting.weight <= other.dueAt;
+    }
+
     void admit(QueueTicket<T> ticket) {
         byDue.remove(ticket);
         admittedWeight += ticket.weight;

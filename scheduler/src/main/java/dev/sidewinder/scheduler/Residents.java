@@ -20,11 +20,13 @@ final class Residents<O> {
     private int paused;
     private final SuspendedSequences<O> suspended = new SuspendedSequences<>();
     private final List<Sequence<O>> overloaded = new ArrayList<>();
+    private final Precedence<O> precedence;
     private long completedStep;
 
     /// @param maxActive sequences that take part in steps at most
-    Residents(SequenceMemories memories, int maxActive) {
+    Residents(SequenceMemories memories, FairQueue<Sequence<O>> waiting, int maxActive) {
         this.memories = memories;
+        precedence = new Precedence<>(memories, waiting, admitted);
         this.maxActive = maxActive;
     }
 
@@ -62,16 +64,24 @@ final class Residents<O> {
         return refusals.mayFit(sequence, completedStep);
     }
 
-    /// Gives memory to one that has not begun.
+    /// Gives memory to one that has not begun: for its whole prompt, or where there is no room for that, for its next piece
+    /// ([Precedence]).
     ///
+    /// @param pieceTokens of its next piece
     /// @return whether there was room
-    boolean admit(Sequence<O> sequence) {
-        if (!memories.admit(sequence)) {
+    boolean admit(Sequence<O> sequence, int pieceTokens) {
+        int owed = precedence.owedBefore(sequence);
+        if (!memories.admit(sequence, precedence.beginsInPart(sequence, owed) ? pieceTokens : 0, owed + precedence.keptBlocks())) {
             refusals.refused(sequence, completedStep);
             return false;
         }
         admitted.add(sequence);
         return true;
+    }
+
+    /// Whether a prompt that began with less than it needs waits until others have ended.
+    boolean waitsForRoom(Sequence<O> sequence, int pieceTokens) {
+        return precedence.waitsForRoom(sequence, pieceTokens);
     }
 
     /// Takes one out that ends; its memory is the caller's to see to.
@@ -117,6 +127,12 @@ final class Residents<O> {
     private void suspend(Sequence<O> sequence) {
         boolean waitsForReader = sequence.state == Sequence.State.PAUSED;
         if (!memories.suspend(sequence)) {
+            // For one that waits nobody is ended: what room there was on the host somebody else has taken meanwhile.
+            if (sequence.leavesForWaiting) {
+                sequence.leaving = false;
+                sequence.leavesForWaiting = false;
+                return;
+            }
             if (!overloaded.contains(sequence)) {
                 suspended.noteOverloaded();
                 overloaded.add(sequence);
@@ -130,10 +146,13 @@ final class Residents<O> {
         refusals.hope(completedStep);
     }
 
-    /// Gives memory to those that had to leave, as far as there is any.
+    /// Gives memory to those that had to leave, as far as there is any, unless the next in the queue goes before all of them.
     void bringBack() {
+        if (suspended.size() == 0 || precedence.queueGoesBefore(suspended.all())) {
+            return;
+        }
         Sequence<O> next;
-        while (hasPlace() && (next = suspended.next()) != null && memories.comeBack(next, admitted.size())) {
+        while (hasPlace() && (next = suspended.next()) != null && memories.comeBack(next, precedence.owedBefore(next) + admitted.size())) {
             suspended.remove(next);
             admitted.add(SuspendedSequences.place(admitted, next), next);
         }
@@ -147,11 +166,35 @@ final class Residents<O> {
         if (victim == null) {
             return false;
         }
+        haveLeave(victim);
+        return victim != sequence && victim.state == Sequence.State.SUSPENDED;
+    }
+
+    /// Has a sequence leave for a more urgent one that waits, which can begin in a step to come then, if there is one that may.
+    ///
+    /// @param pieceTokens of its first piece
+    /// @return whether somebody has left at once
+    boolean makeWay(Sequence<O> waits, int pieceTokens) {
+        boolean may = memories.cache().suspends() && !memories.cache().isEmptying();
+        Sequence<O> victim = may ? precedence.victimFor(waits, pieceTokens, !hasPlace()) : null;
+        if (victim == null) {
+            return false;
+        }
+        victim.leavesForWaiting = true;
+        haveLeave(victim);
+        return victim.state == Sequence.State.SUSPENDED;
+    }
+
+    private void haveLeave(Sequence<O> victim) {
         victim.leaving = true;
         if (!victim.isUnderWay()) {
             suspend(victim);
         }
-        return victim != sequence && victim.state == Sequence.State.SUSPENDED;
+    }
+
+    /// Whether one that waits has to go on waiting for those that come back.
+    boolean holdsBack(Sequence<O> waits) {
+        return !precedence.mayOvertake(waits, suspended.all());
     }
 
     /// Those that have to be ended since there is no room for them any more, neither here nor on the host; each is told once.

@@ -13,10 +13,11 @@ import java.util.Optional;
 /// Decides what each step runs: continuous batching. What a sequence goes through between its arrival and its end is here; who goes
 /// into a step is chosen by [StepComposer], and who has memory, and who leaves for whom, is in [Residents].
 ///
-/// **No sequence that runs is ever stuck.** Admission promises blocks for the prompt and the first token. A sequence that needs a
+/// **No sequence that runs is ever stuck.** Admission promises blocks for the prompt and the first token, or for the next piece of the
+/// prompt, which waits for the rest of them then ([Precedence]). Else a sequence that needs a
 /// block which others hold or are promised has one of them suspended, the youngest of the lowest priority, and goes on when its
-/// steps under way have completed ([SuspendedSequences]). Where there is no host area, admission promises blocks for the longest
-/// answer, too, and nobody needs what others hold.
+/// steps under way have completed ([SuspendedSequences]). Where there is no host area, admission promises blocks for prompt and longest answer,
+/// and nobody needs what others hold.
 ///
 /// **Two steps may be under way.** [#ahead()] chooses a step behind one whose tokens nobody has seen yet: every sequence
 /// of that step is taken to get a token and to go on, up to its limit. Should it end after all, its entry of the second step
@@ -59,7 +60,7 @@ public final class Scheduler<O> {
         this.limits = limits;
         this.cache = cache;
         this.memories = new SequenceMemories(cache, decoded);
-        this.residents = new Residents<>(memories, limits.maxSequences());
+        this.residents = new Residents<>(memories, waiting, limits.maxSequences());
         this.composer = new StepComposer<>(limits, prompts, memories, waiting, residents);
     }
 
@@ -109,6 +110,10 @@ public final class Scheduler<O> {
     private Batch choose() {
         scheduled = scheduledByStep.get((int) (step + 1) & 1);
         List<BatchEntry> entries = composer.compose(scheduled);
+        // Who left at once, to be computed again, has made room that nobody could know of when it was asked for.
+        for (int i = 0; i < limits.maxSequences() && entries.isEmpty() && !cache.hasWork() && composer.somebodyLeft(); i++) {
+            entries = composer.compose(scheduled);
+        }
         // Where nothing can run, somebody may wait for what the copies make room for.
         if (entries.isEmpty() && !cache.hasWork()) {
             return new Batch(step, entries, MemoryWork.NONE);

@@ -52,6 +52,8 @@ public final class Sequence<O> {
     SuspendedMemory parked;
     /// It gets no steps any more and is suspended when those under way have completed.
     boolean leaving;
+    /// It leaves for one that waits, not for one that runs.
+    boolean leavesForWaiting;
     /// It stays suspended until its reader has caught up.
     boolean heldForReader;
     int timesSuspended;

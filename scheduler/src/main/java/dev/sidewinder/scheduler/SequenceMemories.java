@@ -5,7 +5,6 @@ import dev.sidewinder.kvcache.CacheExplanation;
 import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.kvcache.CheckpointPoint;
 import dev.sidewinder.kvcache.FrameCache;
-import dev.sidewinder.kvcache.FrameShape;
 import dev.sidewinder.kvcache.Growth;
 import dev.sidewinder.kvcache.MemoryAdmission;
 import dev.sidewinder.kvcache.MemoryWish;
@@ -32,16 +31,18 @@ final class SequenceMemories {
         return cache;
     }
 
-    /// Gives a sequence memory, with what there is of its prompt, and a promise of its next piece of work: prompt and first
-    /// token, or all that it may ever need where nobody can be suspended.
+    /// Gives a sequence memory, with what there is of its prompt, and a promise of prompt and first token, of its next piece of work
+    /// alone where it may begin with that, or of all that it may ever need where nobody can be suspended.
     ///
+    /// @param pieceTokens of its next piece of work; 0 = it is promised all or does not begin
+    /// @param spareBlocks that are left for others besides
     /// @return whether there was room
-    boolean admit(Sequence<?> sequence) {
+    boolean admit(Sequence<?> sequence, int pieceTokens, int spareBlocks) {
         Optional<Partition> partition = sequence.prefixes().partition();
-        var wish = new MemoryWish(partition, sequence.tokens(), sequence.promptTokens(), promise(sequence));
+        var wish = new MemoryWish(partition, sequence.tokens(), sequence.promptTokens(), promise(sequence), pieceTokens, spareBlocks);
         boolean begins = sequence.startsFrom() == null;
         Optional<CacheExplanation> explanation = begins && sequence.prefixes().explains() ? Optional.of(cache.explain(wish)) : Optional.empty();
-        return switch (begins ? cache.admit(wish) : sequence.startsFrom().resume(promise(sequence))) {
+        return switch (begins ? cache.admit(wish) : goOn(sequence, pieceTokens, spareBlocks)) {
             case MemoryAdmission.Granted granted -> {
                 sequence.begin(granted.memory(), explanation);
                 // What a session goes on from was left by decode steps.
@@ -56,6 +57,61 @@ final class SequenceMemories {
         };
     }
 
+    /// The same for one that goes on from what a session left.
+    private MemoryAdmission goOn(Sequence<?> sequence, int pieceTokens, int spareBlocks) {
+        int tokens = promise(sequence);
+        if (!cache.canPromise(CacheShape.blocksFor(tokens) + spareBlocks) && pieceTokens > 0) {
+            tokens = Math.min(tokens, sequence.startTokens() + pieceTokens);
+        }
+        return cache.canPromise(CacheShape.blocksFor(tokens) + spareBlocks) ? sequence.startsFrom().resume(tokens)
+                : new MemoryAdmission.WaitForOthers();
+    }
+
+    /// Blocks that a prompt still needs and was not promised.
+    int owedBlocks(Sequence<?> sequence) {
+        if (!sequence.inPrompt() || !cache.suspends()) {
+            return 0;
+        }
+        return Math.max(0, CacheShape.blocksFor(promise(sequence)) - sequence.memory.blockCount() - sequence.memory.promisedBlocks());
+    }
+
+    /// Whether a sequence could leave in the midst of its prompt and lose nothing.
+    boolean fitsOnHost(Sequence<?> sequence) {
+        return cache.hasHostRoom(CacheShape.blocksFor(promise(sequence)));
+    }
+
+    /// Whether a sequence could leave now and go on with the same bits.
+    boolean comesBackAlike(Sequence<?> sequence) {
+        return cache.hasHostRoom(sequence.memory.blockCount()) || mayBeComputedAgain(sequence);
+    }
+
+    private boolean mayBeComputedAgain(Sequence<?> sequence) {
+        return decoded == DecodedStates.SERVE_ANYBODY || sequence.generatedTokens() == 0 && sequence.startTokens() == 0;
+    }
+
+    /// Blocks, a state counting as a frame of them, that would be there for others if a sequence left: what it shares is not counted.
+    int freedBlocks(Sequence<?> sequence) {
+        int shared = sequence.memory.reusedTokens() / CacheShape.BLOCK_TOKENS;
+        return cache.pool().shape().blocksPerFrame() + sequence.memory.blockCount() - shared + sequence.memory.promisedBlocks();
+    }
+
+    /// Whether there would be room for one that waits, whatever is there of its prompt.
+    ///
+    /// @param pieceTokens as in [#admit]
+    /// @param spareBlocks that are left for others, less those that would come free
+    boolean wouldFit(Sequence<?> sequence, int pieceTokens, int spareBlocks) {
+        int blocks = CacheShape.blocksFor(promise(sequence));
+        int least = pieceTokens == 0 ? blocks : Math.min(blocks, CacheShape.blocksFor(sequence.startTokens() + pieceTokens));
+        return cache.canPromise(least + spareBlocks);
+    }
+
+    /// Whether blocks for its next tokens have to be taken from what is promised to nobody, and leave less than `spareBlocks` of that.
+    boolean wantsMoreThan(Sequence<?> sequence, int count, int spareBlocks) {
+        int held = sequence.memory.blockCount() + sequence.memory.promisedBlocks();
+        int missing = CacheShape.blocksFor(sequence.launched + count) - held;
+        return missing > 0 && cache.committedBlocks() + missing + spareBlocks > cache.pool().shape().blocks();
+    }
+
     private int promise(Sequence<?> sequence) {
         int next = Math.max(sequence.prefillTokens(), sequence.computed()) + 1;
         return cache.suspends() ? Math.min(sequence.tokensToCompute(), next) : sequence.tokensToCompute();
@@ -67,8 +123,7 @@ final class SequenceMemories {
     /// @return false where neither can be: it keeps its memory, and has to be ended
     boolean suspend(Sequence<?> sequence) {
         Optional<SuspendedMemory> parked = sequence.memory.suspend();
-        if (parked.isEmpty() && decoded == DecodedStates.SERVE_THEIR_SEQUENCE
-                && (sequence.generatedTokens() > 0 || sequence.startTokens() > 0)) {
+        if (parked.isEmpty() && !mayBeComputedAgain(sequence)) {
             return false;
         }
         if (parked.isEmpty()) {
@@ -80,13 +135,12 @@ final class SequenceMemories {
 
     /// Gives a suspended sequence memory again.
     ///
-    /// @param others sequences that hold memory: for each of them a block is left, or it would have to go again at once
+    /// @param spareBlocks that are left for those that hold memory, or it would have to go again at once
     /// @return whether there was room
-    boolean comeBack(Sequence<?> sequence, int others) {
+    boolean comeBack(Sequence<?> sequence, int spareBlocks) {
         int blocks = sequence.parked == null ? CacheShape.blocksFor(promise(sequence)) : Math.max(sequence.parked.blockCount(),
                 CacheShape.blocksFor(promise(sequence)));
-        FrameShape shape = cache.pool().shape();
-        if (others > 0 && cache.committedBlocks() + shape.blocksPerFrame() + blocks + others > shape.blocks()) {
+        if (!cache.canPromise(blocks + spareBlocks)) {
             return false;
         }
         MemoryAdmission answer = sequence.parked != null ? sequence.parked.resume(promise(sequence))

@@ -31,6 +31,7 @@ final class StepComposer<O> {
     private final List<BatchEntry> entries = new ArrayList<>();
     private List<Sequence<O>> scheduled;
     private boolean scoringPieceTaken;
+    private long leftBefore;
 
     StepComposer(SchedulerLimits limits, PromptOrder prompts, SequenceMemories memories, FairQueue<Sequence<O>> waiting,
             Residents<O> residents) {
@@ -47,6 +48,7 @@ final class StepComposer<O> {
     /// @param scheduled gets the sequences of the entries, in their order
     /// @return the entries; valid until the next call
     List<BatchEntry> compose(List<Sequence<O>> scheduled) {
+        leftBefore = residents.suspended().departures();
         this.scheduled = scheduled;
         scheduled.clear();
         entries.clear();
@@ -58,6 +60,11 @@ final class StepComposer<O> {
         takeDecodes();
         takePrompts();
         return entries;
+    }
+
+    /// Whether a sequence has left since the composition of the latest step began.
+    boolean somebodyLeft() {
+        return residents.suspended().departures() != leftBefore;
     }
 
     /// What the step has to do that was composed last.
@@ -81,6 +88,7 @@ final class StepComposer<O> {
     }
 
     private void takePrompts() {
+        makeAPlace();
         List<Sequence<O>> begun = turns.order(residents.admitted());
         boolean admits = true;
         int place = 0;
@@ -96,17 +104,31 @@ final class StepComposer<O> {
         }
     }
 
+    /// Where as many take part in steps as may, one of them leaves for a more urgent one.
+    private void makeAPlace() {
+        Sequence<O> next = residents.hasPlace() ? null : nextWaiting();
+        if (next != null) {
+            residents.makeWay(next, nextPiece(next));
+        }
+    }
+
     private Sequence<O> nextWaiting() {
         QueueTicket<Sequence<O>> ticket = waiting.next();
-        return ticket == null || residents.suspended().holdBack(ticket.item()) ? null : ticket.item();
+        return ticket == null || residents.holdsBack(ticket.item()) ? null : ticket.item();
     }
 
     /// Gives memory and a first piece to one that waits.
     ///
     /// @return whether there was room in the step and in the cache; nobody else may begin in this step otherwise
     private boolean admit(Sequence<O> sequence) {
-        if (nextPiece(sequence) == 0 || !residents.mayFit(sequence) || !residents.admit(sequence)) {
+        int piece = nextPiece(sequence);
+        if (piece == 0 || !residents.mayFit(sequence)) {
             return false;
+        }
+        while (!residents.admit(sequence, piece)) {
+            if (!residents.makeWay(sequence, piece)) {
+                return false;
+            }
         }
         waiting.admit(sequence.ticket, sequence.promptTokensLeft());
         return takePiece(sequence);
@@ -135,6 +157,9 @@ final class StepComposer<O> {
     private boolean take(Sequence<O> sequence, int count) {
         // Another one that was taken before it may have had it suspended.
         if (sequence.leaving || sequence.state != Sequence.State.RUNNING) {
+            return false;
+        }
+        if (residents.waitsForRoom(sequence, count)) {
             return false;
         }
         switch (memories.cover(sequence, count)) {

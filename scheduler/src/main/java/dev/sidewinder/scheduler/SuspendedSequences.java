@@ -10,12 +10,9 @@ import java.util.List;
 /// it fits. Therefore every sequence ends, whatever has to leave meanwhile.
 final class SuspendedSequences<O> {
 
-    /// Left so often, a sequence comes back before any that has not begun, whatever their priority.
-    private static final int PATIENCE = 3;
-
     private final List<Sequence<O>> suspended = new ArrayList<>();
-    private long copied;
-    private long recomputed;
+    private Preemptions.Left forBlocks = Preemptions.Left.NEVER;
+    private Preemptions.Left forStates = Preemptions.Left.NEVER;
     private long overloaded;
 
     /// The one to leave: of the lowest priority the youngest. Null when one is about to already, or nobody is there.
@@ -33,7 +30,8 @@ final class SuspendedSequences<O> {
         return victim;
     }
 
-    private static boolean before(Sequence<?> one, Sequence<?> other) {
+    /// Whether one comes back before the other, and the other leaves before it.
+    static boolean before(Sequence<?> one, Sequence<?> other) {
         int byPriority = Integer.compare(one.claim().priority(), other.claim().priority());
         return byPriority != 0 ? byPriority < 0 : one.ticket.arrival < other.ticket.arrival;
     }
@@ -49,12 +47,18 @@ final class SuspendedSequences<O> {
 
     void add(Sequence<O> sequence) {
         sequence.timesSuspended++;
-        if (sequence.parked == null) {
-            recomputed++;
+        if (sequence.leavesForWaiting) {
+            forStates = oneMore(forStates, sequence);
         } else {
-            copied++;
+            forBlocks = oneMore(forBlocks, sequence);
         }
+        sequence.leavesForWaiting = false;
         suspended.add(sequence);
+    }
+
+    private static Preemptions.Left oneMore(Preemptions.Left left, Sequence<?> sequence) {
+        return sequence.parked == null ? new Preemptions.Left(left.copied(), left.recomputed() + 1)
+                : new Preemptions.Left(left.copied() + 1, left.recomputed());
     }
 
     void remove(Sequence<O> sequence) {
@@ -77,15 +81,14 @@ final class SuspendedSequences<O> {
         return next;
     }
 
-    /// Whether one that has not begun has to wait for those that come back.
-    boolean holdBack(Sequence<O> waiting) {
-        for (int i = 0; i < suspended.size(); i++) {
-            Sequence<O> each = suspended.get(i);
-            if (!each.heldForReader && (each.timesSuspended >= PATIENCE || each.claim().priority() <= waiting.claim().priority())) {
-                return true;
-            }
-        }
-        return false;
+    /// All that are to come back.
+    List<Sequence<O>> all() {
+        return suspended;
+    }
+
+    /// How often somebody has left.
+    long departures() {
+        return forBlocks.copied() + forBlocks.recomputed() + forStates.copied() + forStates.recomputed();
     }
 
     int size() {
@@ -93,7 +96,7 @@ final class SuspendedSequences<O> {
     }
 
     Preemptions counts() {
-        return new Preemptions(suspended.size(), copied, recomputed, overloaded);
+        return new Preemptions(suspended.size(), forBlocks, forStates, overloaded);
     }
 
     void checkInvariants() {

@@ -120,35 +120,6 @@ class SuspensionTest {
         scheduler.checkInvariants();
     }
 
-    /// That is why every preemption is counted as one for want of blocks.
-    @Test
-    void nobodyLeavesForWantOfAState() {
-        // given five frames, each of a state or one block: two sequences leave one, which is not enough for a state and its block
-        var cache = new FrameCache(FrameShape.holding(2, 3, 1), new HostShape(8, 64), ReuseEstimate.DEFAULT, new SplittableRandom(1));
-        var scheduler = new Scheduler<String>(new SchedulerLimits(6, 512, 4096), cache);
-        List<Sequence<String>> live = new ArrayList<>(List.of(sequence(10, 100, 5), sequence(10, 100, 5)));
-        live.forEach(scheduler::submit);
-        complete(scheduler, scheduler.next(), live);
-        assertThat(scheduler.running()).isEqualTo(2);
-
-        // when a more urgent one comes
-        Sequence<String> urgent = sequence(10, 20, 0);
-        live.add(urgent);
-        scheduler.submit(urgent);
-
-        // then it waits for them, and nobody leaves
-        while (live.size() > 1) {
-            assertThat(urgent.state()).isEqualTo(Sequence.State.WAITING);
-            complete(scheduler, scheduler.next(), live);
-            scheduler.checkInvariants();
-        }
-        while (!live.isEmpty()) {
-            complete(scheduler, scheduler.next(), live);
-        }
-        assertThat(scheduler.preemptions()).isEqualTo(new Preemptions(0, 0, 0, 0));
-        assertThat(cache.use().atRest()).isTrue();
-    }
-
     @Test
     void whoHasToComputeAgainAndWouldGetOtherBitsIsEndedInstead() {
         // given room on the host for nobody, and decode steps that leave other bits than scans

@@ -288,9 +288,11 @@ public final class EngineMetrics {
     }
 
     private void queueGauges() {
-        preemptions("suspend", Preemptions::copied);
-        preemptions("recompute", Preemptions::recomputed);
-        preemptions("overload", Preemptions::overloaded);
+        preemptions("kv", "suspend", p -> p.forBlocks().copied());
+        preemptions("kv", "recompute", p -> p.forBlocks().recomputed());
+        preemptions("kv", "overload", Preemptions::overloaded);
+        preemptions("state", "suspend", p -> p.forStates().copied());
+        preemptions("state", "recompute", p -> p.forStates().recomputed());
         own.gauge("sidewinder_queue_requests", "Sequences waiting, reserved places included.",
                 of(s -> s.waiting() + s.places()));
         own.gauge("sidewinder_queue_tokens", "Prompt tokens waiting.", of(EngineStatus::waitingTokens));
@@ -298,10 +300,10 @@ public final class EngineMetrics {
                 of(s -> s.oldestWaitNanos() / 1e9));
     }
 
-    /// Nobody leaves for want of a state, so there is no series for that: see [Preemptions].
-    private void preemptions(String method, ToLongFunction<Preemptions> count) {
+    /// Nobody is ended for want of a state, so there is no series for that: see [Preemptions].
+    private void preemptions(String reason, String method, ToLongFunction<Preemptions> count) {
         own.counter("sidewinder_preemptions_total", "Sequences that had to leave the device, by what was missing and what became of their memory.",
-                of(s -> count.applyAsLong(s.preemptions())), new Label("method", method), new Label("reason", "kv"));
+                of(s -> count.applyAsLong(s.preemptions())), new Label("method", method), new Label("reason", reason));
     }
 
     private DoubleSupplier of(ToDoubleFunction<EngineStatus> read) {

@@ -35,7 +35,7 @@ class CacheMetricsTest {
             StandardCharsets.UTF_8);
 
     private static EngineStatus status() {
-        return new EngineStatus(EngineStatus.State.SERVING, 3, 1, 2, 500, 2_000_000_000L, USE, new Preemptions(1, 5, 2, 1), 77, 0, 4, 0, 0);
+        return new EngineStatus(EngineStatus.State.SERVING, 3, 1, 2, 500, 2_000_000_000L, USE, new Preemptions(1, new Preemptions.Left(5, 2), new Preemptions.Left(4, 3), 1), 77, 0, 4, 0, 0);
     }
 
     /// Reason `r` has `10 r + 1` lookups that found something and `10 r + 2` that did not; states count likewise.

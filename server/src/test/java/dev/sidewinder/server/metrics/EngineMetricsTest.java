@@ -26,7 +26,7 @@ class EngineMetricsTest {
 
     static final EngineStatus STATUS = new EngineStatus(EngineStatus.State.SERVING, 3, 1, 2, 500, 2_000_000_000L,
             new CacheUse(new FrameShape(25, 4), new FrameUse(12, 7, 1, 5, 15, 5, 0, 0), 75, 10, 2, 3, 0, 0,
-                    CacheMetricsTest.counts()), new Preemptions(1, 5, 2, 1), 77, 0, 4, 0, 0);
+                    CacheMetricsTest.counts()), new Preemptions(1, new Preemptions.Left(5, 2), new Preemptions.Left(4, 3), 1), 77, 0, 4, 0, 0);
 
     private final ServerMetrics server = new ServerMetrics();
     private final EngineMetrics metrics = new EngineMetrics("nano", 1000,
@@ -71,6 +71,8 @@ class EngineMetricsTest {
                 "sidewinder_preemptions_total{engine=\"0\",method=\"suspend\",reason=\"kv\"} 5.0\n",
                 "sidewinder_preemptions_total{engine=\"0\",method=\"recompute\",reason=\"kv\"} 2.0\n",
                 "sidewinder_preemptions_total{engine=\"0\",method=\"overload\",reason=\"kv\"} 1.0\n",
+                "sidewinder_preemptions_total{engine=\"0\",method=\"suspend\",reason=\"state\"} 4.0\n",
+                "sidewinder_preemptions_total{engine=\"0\",method=\"recompute\",reason=\"state\"} 3.0\n",
                 "sidewinder_state_slots{engine=\"0\",state=\"running\"} 5.0\n",
                 "sidewinder_queue_requests{engine=\"0\"} 6.0\n",
                 "sidewinder_queue_oldest_seconds{engine=\"0\"} 2.0\n");
