@@ -91,10 +91,9 @@ struct ScanArguments {
     // In the slot of a sequence.
     __device__ __forceinline__ float* state_of(int sequence, int head) const { return state_in(slot[sequence], head); }
 
-    // In the slot where the state after `done` tokens of the piece is to be kept as well; null: nowhere.
-    __device__ __forceinline__ float* kept_state_of(int sequence, int head, int done) const {
-        const int kept_slot = kept.slot_behind(sequence, position[sequence] + done);
-        return kept_slot < 0 ? nullptr : state_in(kept_slot, head);
+    // The slot where the state after `done` tokens of the piece is to be kept as well; -1: none.
+    __device__ __forceinline__ int kept_slot_of(int sequence, int done) const {
+        return kept.slot_behind(sequence, position[sequence] + done);
     }
 };
 
@@ -493,8 +492,9 @@ struct ChunkScan {
             const Stage& stage = shared.stage[chunk % 2];
             mix(stage, chunk, y);
             advance(stage, log_decay);
-            if (float* keep = a.kept_state_of(sequence, head, min((chunk + 1) * CHUNK, rows))) {
-                save_state(keep);
+            const int kept_slot = a.kept_slot_of(sequence, min((chunk + 1) * CHUNK, rows));
+            if (kept_slot >= 0) {
+                save_state(a.state_in(kept_slot, head));
             }
             // every warp has read the old state
             __syncthreads();
@@ -559,7 +559,9 @@ __device__ __forceinline__ void ssd_chunk_scan_plain_body(const ScanArguments& a
             if (lane == 0) {
                 store_element(y + row * a.inner() + head * a.head_dim + p, fmaf(a.skip[head], x, sum));
             }
-            if (float* keep = a.kept_state_of(sequence, head, token + 1)) {
+            const int kept_slot = a.kept_slot_of(sequence, token + 1);
+            if (kept_slot >= 0) {
+                float* keep = a.state_in(kept_slot, head);
                 for (int n = lane; n < a.state_dim; n += WARP) {
                     keep[p * a.state_dim + n] = state[p * a.state_dim + n];
                 }
