@@ -277,7 +277,8 @@ class ForkedAnswersIT {
         assertThat(List.of(Reply.of(two, 0), Reply.of(two, 1))).as("%s, two choices", each.name).isEqualTo(each.choices);
     }
 
-    /// All at once, the call several times, since it is the longest answer, each with a prompt of its own: some have to leave for others.
+    /// All at once, the call several times, since it is the longest answer, each with a prompt of its own: some have to leave for others,
+    /// above all those of the lowest priority.
     private static void among(Api api, List<Conversation> all) throws Exception {
         List<Conversation> asked = new ArrayList<>(all);
         asked.addAll(Collections.nCopies(3, all.getLast()));
@@ -286,7 +287,8 @@ class ForkedAnswersIT {
             List<Future<Reply>> replies = new ArrayList<>();
             try (ExecutorService clients = Executors.newVirtualThreadPerTaskExecutor()) {
                 for (Conversation each : asked) {
-                    ObjectNode request = each.first.deepCopy().put("cache_salt", "among " + round + " " + replies.size());
+                    ObjectNode request = each.first.deepCopy().put("cache_salt", "among " + round + " " + replies.size())
+                            .put("priority", 2 - replies.size() % 3);
                     replies.add(clients.submit(() -> Reply.of(ask(api, request))));
                 }
             }
