@@ -7,14 +7,23 @@ import dev.sidewinder.kvcache.CacheShape;
 /// step itself holds.
 ///
 /// A block's worth of prompt goes into every step, however long that takes, or prompts would not go on beside many sequences that
-/// generate; and what costs hardly more than that. But no step takes more than twice as many as have been measured in one, with five times as many tokens that
-/// these attend to: nothing is known beyond.
+/// generate; and what costs hardly more than that. But no step takes more than twice as many as have been measured in one, with five times as
+/// many tokens that these attend to: nothing is known beyond.
+///
+/// **Where steps with no more than a block were too long**, several one after the other, the target is missed anyway, and prompts would come to a
+/// standstill for it: a step may become a quarter longer than with a block then, so that a pass over the weights is paid for by more
+/// tokens. Of these steps every eighth has a block only, to see whether the target can be kept again, and what a token costs.
 final class StepBudget {
 
     /// Of the time between two tokens; the rest is for what the next step costs more than expected.
     private static final double USED_SHARE = 0.9;
     /// By so much may the first piece of a step be longer than a block of it.
     private static final double HARDLY_MORE = 1.1;
+    /// By this share may prompts make a step longer where the target is missed anyway.
+    private static final double STRETCH = 0.25;
+    /// Steps with no more than a block that were too long, one after the other, until that holds.
+    private static final int MISSED = 3;
+    private static final int PROBE_STEPS = 8;
     /// Taken before anything has been measured.
     private static final int FIRST_TOKENS = 4 * CacheShape.BLOCK_TOKENS;
     private static final long FIRST_PAIRS = StepLoad.pairs(0, 16 * CacheShape.BLOCK_TOKENS);
@@ -23,6 +32,10 @@ final class StepBudget {
     private final StepCost cost = new StepCost();
     private int mostTokens = FIRST_TOKENS;
     private long mostPairs = FIRST_PAIRS;
+
+    /// Steps of late with no more than a block that were too long, and steps that have been made longer for it.
+    private int missed;
+    private int stretched;
 
     private StepLoad load = StepLoad.NONE;
     private int room;
@@ -80,19 +93,23 @@ final class StepBudget {
 
     /// Whole blocks, and what is left behind them, as long as they are within the time that is left.
     private int fitting(int from, int most) {
-        double left = tokenGapNanos * USED_SHARE - cost.nanos(load);
+        double before = cost.nanos(load);
+        double left = tokenGapNanos * USED_SHARE - before;
         int taken = 0;
         if (load.promptTokens() == 0) {
             taken = Math.min(most, CacheShape.BLOCK_TOKENS);
+            double block = cost.pieceNanos(load, from, taken);
+            if (missed == MISSED && ++stretched % PROBE_STEPS == 0) {
+                return taken;
+            }
             // Far into a prompt, reading what stands before may take most of the time: then more tokens cost hardly more.
-            double block = cost.promptNanos(taken, StepLoad.pairs(from, taken), from);
-            left = block > 0 ? Math.max(left, HARDLY_MORE * block) : left;
+            double allowed = missed == MISSED ? block + STRETCH * (before + block) : HARDLY_MORE * block;
+            left = block > 0 ? Math.max(left, allowed) : left;
         }
         while (taken < most) {
             int then = Math.min(most, taken + CacheShape.BLOCK_TOKENS);
-            long pairs = StepLoad.pairs(from, then);
-            boolean known = load.promptTokens() + then <= mostTokens && load.promptPairs() + pairs <= mostPairs;
-            if (!known || cost.promptNanos(then, pairs, from) > left) {
+            boolean known = load.promptTokens() + then <= mostTokens && load.promptPairs() + StepLoad.pairs(from, then) <= mostPairs;
+            if (!known || cost.pieceNanos(load, from, then) > left) {
                 break;
             }
             taken = then;
@@ -106,6 +123,9 @@ final class StepBudget {
             return;
         }
         cost.learn(measured, nanos);
+        if (measured.decodes() > 0 && measured.promptTokens() > 0 && measured.promptTokens() <= CacheShape.BLOCK_TOKENS) {
+            missed = nanos > tokenGapNanos ? Math.min(MISSED, missed + 1) : 0;
+        }
         mostTokens = Math.max(mostTokens, 2 * measured.promptTokens());
         mostPairs = Math.max(mostPairs, 5 * measured.promptPairs());
     }

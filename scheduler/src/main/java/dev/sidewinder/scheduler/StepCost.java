@@ -1,7 +1,8 @@
 package dev.sidewinder.scheduler;
 
-/// Learns from measured steps how long one takes: a fixed time, and so much for each generated token, each token in the cache
-/// that these read, each prompt token, each token that a prompt token attends to, and each token before a piece of a prompt.
+/// Learns from measured steps how long one takes: a fixed time, another one where there is anything of a prompt (it may be a pass of its
+/// own over the weights), and so much for each generated token, each token in the cache that these read, each prompt token, each
+/// token that a prompt token attends to, and each token before a piece of a prompt.
 ///
 /// Least squares over the steps of late: one that lies back by [#MEMORY_STEPS] counts a third. A step counts by the inverse of its
 /// time, between what would make all errors equal in nanoseconds and in percent. No price is negative. A measurement counts as
@@ -28,7 +29,7 @@ final class StepCost {
     /// Below this share of the steps remembered, what a price stands for has not been there.
     private static final double LEAST_SHARE = 1e-3;
 
-    private static final int FEATURES = 6;
+    private static final int FEATURES = 7;
     /// Units in which the features are of about the same size.
     private static final double CACHED_UNIT = 1 << 16;
     private static final double PROMPT_UNIT = 1 << 8;
@@ -54,15 +55,21 @@ final class StepCost {
 
     /// Nanoseconds that a step is expected to take.
     double nanos(StepLoad load) {
-        return prices[0] + decodeNanos(load) + promptNanos(load.promptTokens(), load.promptPairs(), load.pieceTokens());
+        double pass = load.promptTokens() > 0 ? prices[6] : 0;
+        return prices[0] + pass + decodeNanos(load) + promptNanos(load.promptTokens(), load.promptPairs(), load.pieceTokens());
     }
 
     private double decodeNanos(StepLoad load) {
         return prices[1] * load.decodes() + prices[2] * (load.cachedTokens() / CACHED_UNIT);
     }
 
-    /// Nanoseconds by which pieces of prompts are expected to make a step longer.
-    double promptNanos(int tokens, long pairs, long before) {
+    /// Nanoseconds by which a piece of a prompt is expected to make a step longer.
+    double pieceNanos(StepLoad load, int from, int count) {
+        double pass = load.promptTokens() > 0 ? 0 : prices[6];
+        return pass + promptNanos(count, StepLoad.pairs(from, count), from);
+    }
+
+    private double promptNanos(int tokens, long pairs, long before) {
         return prices[3] * (tokens / PROMPT_UNIT) + prices[4] * (pairs / PAIR_UNIT) + prices[5] * (before / CACHED_UNIT);
     }
 
@@ -79,6 +86,7 @@ final class StepCost {
         features[3] = load.promptTokens() / PROMPT_UNIT;
         features[4] = load.promptPairs() / PAIR_UNIT;
         features[5] = load.pieceTokens() / CACHED_UNIT;
+        features[6] = load.promptTokens() > 0 ? 1 : 0;
         double scale = 1 / Math.sqrt(believed);
         forget(FORGETTING);
         weight += believed;

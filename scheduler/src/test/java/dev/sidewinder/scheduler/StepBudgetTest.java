@@ -60,19 +60,64 @@ class StepBudgetTest {
         assertThat(budget.piece(1_000_064, 4000)).isEqualTo(128);
     }
 
+    /// Decode steps of 26 ms and a pass of 26 ms over any prompt, however short: together more than there is time for.
+    @Test
+    void paysForAPassOverTheWeightsWithMoreThanABlockWhereTheTimeIsLostAnyway() {
+        Random random = new Random(1);
+        long tokens = 0;
+        long longest = 0;
+        int steps = 1000;
+        for (int i = 0; i < steps; i++) {
+            beginWithDecodes(64, 500);
+            if (i % 3 > 0) {
+                int rest = 1 + random.nextInt(3000);
+                budget.takePiece(0, budget.piece(0, rest));
+            }
+            StepLoad load = budget.load();
+            long nanos = 26_000_000 + (load.promptTokens() > 0 ? 26_000_000 + 14_000L * load.promptTokens() : 0);
+            budget.learn(load, nanos);
+            if (i >= 100) {
+                tokens += load.promptTokens();
+                longest = Math.max(longest, nanos);
+            }
+        }
+        // then a step is a quarter longer than with a block of 128 at most, and prompts go on several times as fast
+        assertThat(longest).isLessThan((long) (1.3 * (52_000_000 + 128 * 14_000)));
+        assertThat(tokens / (steps - 100)).isGreaterThan(3 * 128);
+    }
+
+    @Test
+    void keepsTheTargetAgainAsSoonAsItCanBeKept() {
+        // given a machine on which a step with a block of a prompt takes too long, and then one that is five times as fast
+        long late = 0;
+        for (int i = 0; i < 600; i++) {
+            beginWithDecodes(64, 500);
+            budget.takePiece(0, budget.piece(0, 100_000));
+            StepLoad load = budget.load();
+            long nanos = (52_000_000 + 14_000L * load.promptTokens()) / (i < 300 ? 1 : 5);
+            budget.learn(load, nanos);
+            late += i >= 400 && nanos > GAP_NANOS ? 1 : 0;
+        }
+        // then no step is too long any more
+        assertThat(late).isZero();
+    }
+
     @Test
     void takesABlockHoweverLongTheStepIsAlready() {
-        // given decode steps that take longer than they should
+        // given decode steps that take longer than they should, and a price for prompts that forbids a second block
         for (int i = 0; i < 50; i++) {
             beginWithDecodes(64, 1000);
-            budget.learn(budget.load(), 2 * GAP_NANOS);
+            if (i % 2 == 1) {
+                budget.takePiece(256, 128);
+            }
+            budget.learn(budget.load(), (i % 2 == 1 ? 4 : 2) * GAP_NANOS);
         }
         // when there is a prompt
         beginWithDecodes(64, 1000);
         assertThat(budget.piece(256, 5000)).isEqualTo(128);
         budget.takePiece(256, 128);
         // then there is no second piece in the step
-        assertThat(budget.piece(0, 1)).isZero();
+        assertThat(budget.piece(0, 128)).isZero();
     }
 
     /// A machine of a given speed, 64 sequences that generate, and prompts that never end.

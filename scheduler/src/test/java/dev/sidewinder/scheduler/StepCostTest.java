@@ -16,9 +16,10 @@ class StepCostTest {
     private final StepCost cost = new StepCost();
 
     /// Nanoseconds of a device: 2 ms, 50 µs for each sequence and 10 ns for each thousand tokens that it reads, 8 µs for each token of a
-    /// prompt, 0.06 ns for each pair, and 20 ns for each token before a piece.
+    /// prompt, 0.06 ns for each pair, 20 ns for each token before a piece, and 10 ms for a pass over prompts.
     private static double device(StepLoad load) {
-        return 2e6 + 5e4 * load.decodes() + 10.0 * load.cachedTokens() / 1e3 + 8e3 * load.promptTokens() + 0.06 * load.promptPairs() + 20.0 * load.pieceTokens();
+        double pass = load.promptTokens() > 0 ? 1e7 : 0;
+        return 2e6 + pass + 5e4 * load.decodes() + 10.0 * load.cachedTokens() / 1e3 + 8e3 * load.promptTokens() + 0.06 * load.promptPairs() + 20.0 * load.pieceTokens();
     }
 
     private static StepLoad drawn(Random random) {
@@ -99,7 +100,7 @@ class StepCostTest {
         // then it still costs that
         StepLoad piece = StepLoad.NONE.withPiece(12_800, 2048);
         double expected = device(piece) - device(StepLoad.NONE);
-        assertThat(cost.promptNanos(piece.promptTokens(), piece.promptPairs(), piece.pieceTokens())).isCloseTo(expected, Percentage.withPercentage(20));
+        assertThat(cost.pieceNanos(StepLoad.NONE, 12_800, 2048)).isCloseTo(expected, Percentage.withPercentage(20));
     }
 
     @Test
@@ -109,7 +110,7 @@ class StepCostTest {
         for (int i = 0; i < 5000; i++) {
             cost.learn(new StepLoad(1, 1000 + i, 0, 0, 0), 2_000_000 + 400 * i);
         }
-        assertThat(cost.promptNanos(128, 8128, 0)).isBetween(0.0, 3e6);
+        assertThat(cost.pieceNanos(StepLoad.NONE, 0, 128)).isBetween(0.0, 3e6);
         assertThat(cost.nanos(new StepLoad(1, 6000, 0, 0, 0))).isCloseTo(4e6, Percentage.withPercentage(5));
     }
 
