@@ -29,7 +29,9 @@ final class StepBudget {
     private static final long FIRST_PAIRS = StepLoad.pairs(0, 16 * CacheShape.BLOCK_TOKENS);
 
     private final long tokenGapNanos;
-    private final StepCost cost = new StepCost();
+    /// The first is the more careful one: what a pass costs is in the price of tokens.
+    private final StepCost careful = new StepCost(false);
+    private final StepCost withPasses = new StepCost(true);
     private int mostTokens = FIRST_TOKENS;
     private long mostPairs = FIRST_PAIRS;
 
@@ -93,6 +95,7 @@ final class StepBudget {
 
     /// Whole blocks, and what is left behind them, as long as they are within the time that is left.
     private int fitting(int from, int most) {
+        StepCost cost = missed == MISSED ? withPasses : careful;
         double before = cost.nanos(load);
         double left = tokenGapNanos * USED_SHARE - before;
         int taken = 0;
@@ -122,7 +125,8 @@ final class StepBudget {
         if (nanos <= 0) {
             return;
         }
-        cost.learn(measured, nanos);
+        careful.learn(measured, nanos);
+        withPasses.learn(measured, nanos);
         if (measured.decodes() > 0 && measured.promptTokens() > 0 && measured.promptTokens() <= CacheShape.BLOCK_TOKENS) {
             missed = nanos > tokenGapNanos ? Math.min(MISSED, missed + 1) : 0;
         }

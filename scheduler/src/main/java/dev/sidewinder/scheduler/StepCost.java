@@ -1,7 +1,7 @@
 package dev.sidewinder.scheduler;
 
-/// Learns from measured steps how long one takes: a fixed time, another one where there is anything of a prompt (it may be a pass of its
-/// own over the weights), and so much for each generated token, each token in the cache that these read, each prompt token, each
+/// Learns from measured steps how long one takes: a fixed time, if asked another one where there is anything of a prompt (it may be a pass of its
+/// own over the weights; told from the price of tokens only where pieces of several sizes come), and so much for each generated token, each token in the cache that these read, each prompt token, each
 /// token that a prompt token attends to, and each token before a piece of a prompt.
 ///
 /// Least squares over the steps of late: one that lies back by [#MEMORY_STEPS] counts a third. A step counts by the inverse of its
@@ -48,6 +48,13 @@ final class StepCost {
     /// Of late: above zero slower than expected, below zero faster.
     private int surprises;
 
+    private final boolean passes;
+
+    /// @param passes whether a step with anything of a prompt costs something by itself
+    StepCost(boolean passes) {
+        this.passes = passes;
+    }
+
     /// Measured steps so far.
     long steps() {
         return steps;
@@ -86,7 +93,7 @@ final class StepCost {
         features[3] = load.promptTokens() / PROMPT_UNIT;
         features[4] = load.promptPairs() / PAIR_UNIT;
         features[5] = load.pieceTokens() / CACHED_UNIT;
-        features[6] = load.promptTokens() > 0 ? 1 : 0;
+        features[6] = passes && load.promptTokens() > 0 ? 1 : 0;
         double scale = 1 / Math.sqrt(believed);
         forget(FORGETTING);
         weight += believed;

@@ -13,7 +13,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 class StepCostTest {
 
-    private final StepCost cost = new StepCost();
+    private final StepCost cost = new StepCost(true);
 
     /// Nanoseconds of a device: 2 ms, 50 µs for each sequence and 10 ns for each thousand tokens that it reads, 8 µs for each token of a
     /// prompt, 0.06 ns for each pair, 20 ns for each token before a piece, and 10 ms for a pass over prompts.
@@ -117,7 +117,7 @@ class StepCostTest {
     @Test
     void findsTheSamePricesAgain() {
         learn(300, 7, StepCostTest::device);
-        var again = new StepCost();
+        var again = new StepCost(true);
         Random random = new Random(7);
         for (int i = 0; i < 300; i++) {
             StepLoad load = drawn(random);
