@@ -10,6 +10,7 @@ import dev.sidewinder.it.support.EmulatedDevice;
 import dev.sidewinder.it.support.Launcher;
 import dev.sidewinder.it.support.Reply;
 import dev.sidewinder.it.support.ServerProcess;
+import dev.sidewinder.it.support.Waiting;
 import dev.sidewinder.model.synthetic.ShapeSpec;
 import dev.sidewinder.model.synthetic.SyntheticFolder;
 import dev.sidewinder.model.synthetic.SyntheticModel;
@@ -50,15 +51,20 @@ class ForkedAnswersIT {
     /// Where it runs. The emulator takes a hundred times as long, so it has a model that says nothing sensible, few conversations, and
     /// no other process: `CudaSameAnswersTest` has another engine.
     enum Served {
-        CPU("4032KiB", 127, 257),
-        CUDA("384KiB");
+        CPU("4032KiB", 400, 127, 257),
+        CUDA("384KiB", 200);
+
+        private static final int PLACES = 4;
 
         /// In which not all that is asked at once has room to the end.
         private final String frames;
+        /// Tokens of an answer that is not over before others have come.
+        private final int lasting;
         private final int[] ends;
 
-        Served(String frames, int... ends) {
+        Served(String frames, int lasting, int... ends) {
             this.frames = frames;
+            this.lasting = lasting;
             this.ends = ends;
         }
 
@@ -91,7 +97,7 @@ class ForkedAnswersIT {
         ServerProcess start(String cacheSize, Path folder, String files, String... more) throws IOException {
             List<String> all = flags(folder);
             all.addAll(List.of("--cache-size", cacheSize, "--host-cache-size", "16MiB", "--session-folder", folder.resolve(files).toString(),
-                    "--max-model-len", "512", "--max-num-seqs", "4", "--token-gap", "0s"));
+                    "--max-model-len", "512", "--max-num-seqs", "" + PLACES, "--token-gap", "0s"));
             all.addAll(List.of(more));
             return ServerProcess.start(all.toArray(String[]::new));
         }
@@ -105,22 +111,27 @@ class ForkedAnswersIT {
     /// Two turns, and the answers that they have to get; the first one's also when it is one of two choices.
     private record Conversation(String name, ObjectNode first, ObjectNode second, Reply firstReply, List<Reply> choices, Reply secondReply) {}
 
+    /// What is asked, and the answer that it has to get.
+    private record Asked(ObjectNode request, Reply reply) {}
+
     @ParameterizedTest
     @EnumSource
     void anAnswerIsTheSameWhereverItsMemoryHasBeen(Served served, @TempDir Path folder) throws Exception {
         List<Conversation> all = new ArrayList<>();
+        Asked lasting;
         try (ServerProcess server = served.start("16MiB", folder, "copies", "--max-num-batched-tokens", "640", "--enable-prefix-caching=false")) {
             for (int end : served.ends) {
                 all.add(cut(server.api(), end));
             }
             all.add(stopped(server.api(), 2 * BLOCK));
             all.add(calling(server.api()));
+            lasting = lasting(server.api(), served.lasting);
         }
         try (ServerProcess server = served.startNarrow(folder)) {
             for (Conversation each : all) {
                 coldFromTheCacheAndAsChoices(server.api(), each);
             }
-            among(server.api(), all);
+            among(server.api(), lasting, all);
             for (int i = 0; i < all.size(); i++) {
                 fork(server.api(), all.get(i), i);
             }
@@ -136,6 +147,11 @@ class ForkedAnswersIT {
                 assertSame(all.get(i), "its parent in another process", goOn(other.api(), "parent-" + i, all.get(i).second), all.get(i).secondReply);
             }
         }
+    }
+
+    private static Asked lasting(Api api, int tokens) throws Exception {
+        ObjectNode request = penalised(chat("Tell me a long story."), tokens);
+        return new Asked(request, Reply.of(ask(api, request)));
     }
 
     /// An answer that its limit ends where so many tokens have been said in all.
@@ -277,30 +293,31 @@ class ForkedAnswersIT {
         assertThat(List.of(Reply.of(two, 0), Reply.of(two, 1))).as("%s, two choices", each.name).isEqualTo(each.choices);
     }
 
-    /// All at once, the call several times, since it is the longest answer, each with a prompt of its own: some have to leave for others,
-    /// above all those of the lowest priority.
-    private static void among(Api api, List<Conversation> all) throws Exception {
-        List<Conversation> asked = new ArrayList<>(all);
-        asked.addAll(Collections.nCopies(3, all.getLast()));
-        // how many are admitted in one step is up to the clients' threads
-        for (int round = 0; round < 6 && timesLeft(api) == 0; round++) {
-            List<Future<Reply>> replies = new ArrayList<>();
-            try (ExecutorService clients = Executors.newVirtualThreadPerTaskExecutor()) {
-                for (Conversation each : asked) {
-                    ObjectNode request = each.first.deepCopy().put("cache_salt", "among " + round + " " + replies.size())
-                            .put("priority", 2 - replies.size() % 3);
-                    replies.add(clients.submit(() -> Reply.of(ask(api, request))));
-                }
+    /// All at once while answers of a lower priority have all places: some of those have to leave.
+    private static void among(Api api, Asked lasting, List<Conversation> all) throws Exception {
+        List<Asked> urgent = all.stream().map(each -> new Asked(each.first, each.firstReply)).toList();
+        try (ExecutorService clients = Executors.newVirtualThreadPerTaskExecutor()) {
+            List<Future<Reply>> first = submit(clients, api, Collections.nCopies(Served.PLACES, lasting), 5);
+            Waiting.until("all places to be taken", Duration.ofSeconds(60),
+                    () -> api.metricSum("vllm:num_requests_running", "") == Served.PLACES);
+            List<Future<Reply>> behind = submit(clients, api, urgent, 0);
+            for (int i = 0; i < behind.size(); i++) {
+                assertSame(all.get(i), "before others", behind.get(i).get(), all.get(i).firstReply);
             }
-            for (int i = 0; i < replies.size(); i++) {
-                assertSame(asked.get(i), "among others", replies.get(i).get(), asked.get(i).firstReply);
+            for (Future<Reply> each : first) {
+                assertThat(each.get()).as("an answer that others go before").isEqualTo(lasting.reply);
             }
         }
-        assertThat(timesLeft(api)).as("times that one had to leave").isPositive();
+        assertThat(api.metricSum("sidewinder_preemptions_total", "method=\"suspend")).as("times that one had to leave").isPositive();
     }
 
-    private static double timesLeft(Api api) throws Exception {
-        return api.metricSum("sidewinder_preemptions_total", "method=\"suspend");
+    private static List<Future<Reply>> submit(ExecutorService clients, Api api, List<Asked> all, int priority) {
+        List<Future<Reply>> replies = new ArrayList<>();
+        for (Asked each : all) {
+            ObjectNode request = each.request.deepCopy().put("cache_salt", priority + " among " + replies.size()).put("priority", priority);
+            replies.add(clients.submit(() -> Reply.of(ask(api, request))));
+        }
+        return replies;
     }
 
     /// A session and its fork at once, beside another fork that says something else; two forks stay as they are.
