@@ -3,11 +3,14 @@
 // Beside portable.cuh the only file with inline PTX. Under nvcc everything here exists where HOPPER is defined, that is in
 // the pass for sm_90a; a kernel guards its body by it and has a portable twin. Under g++ HOPPER is always defined.
 //
-//   d[64, N] (+)= a[64, K] b[N, K]^T     bf16: K = 16; e4m3: K = 32; that is 32 bytes of each row; N = 8, 16, 32, 64, 128, 256
+//   d[64, N] (+)= a[64, K] b[N, K]^T     bf16, f16: K = 16; e4m3: K = 32; that is 32 bytes of each row; N = 8, 16, 32, 64, 128, 256
+//   d[64, N] (+)= a[64, 16] b[16, N]     wgmma_*_by_rows, bf16 and f16: b as it lies with N fastest, a in registers; N = 64, 128
 //
 // `b`, and `a` where it is not in registers, lie in dynamic shared memory, K fastest, in rows of 128 bytes with 128-byte
 // swizzle: tiles of 8 rows are 1024 bytes, aligned to 1024 and one behind the other; the 16-byte piece p of row r is at
 // piece p ^ (r % 8), see swizzled(). A row holds four steps of K: step s begins 32 * s bytes into the tile.
+// Of a `b` with N fastest such a row is 64 columns of one k: step s of K, 16 rows, begins 2048 * s bytes into the tile, and what
+// belongs to the next 64 columns lies in another tile, `next_columns` bytes further on (wgmma_operand_by_rows).
 //
 // Fragments: of d, thread t of the 128 holds rows 16 * (t / 32) + t % 32 / 4 (even pairs) and 8 further down (odd pairs):
 //   d[4 * j + 0, 1] columns 8 * j + 2 * (t % 4) + {0, 1};  d[4 * j + 2, 3] the same columns, row + 8.
@@ -15,7 +18,8 @@
 //
 // Order: wgmma_fence() after the last ordinary access to d or a's registers, products, wgmma_commit(), and wgmma_wait<0>()
 // before anybody reads d, writes a's registers, or overwrites the tiles. fence_async_proxy() and a barrier stand between
-// ordinary writes to the tiles and the products.
+// ordinary writes to the tiles and the products. Where products of another d stay under way across a wait, hold_registers()
+// behind it keeps the compiler from reading the finished d ahead of it.
 //
 // tensor_copy: a box of a tensor of bytes, [matrices][rows][bytes of a row], lands as such a tile: rows of 128 bytes, swizzled,
 // zeros for what lies outside the tensor. The map comes from the host (Arguments.tensor) as a kernel parameter
@@ -50,7 +54,25 @@ __device__ __forceinline__ uint64_t wgmma_operand(const void* tile) {
     return SWIZZLE_128 | GROUP_STRIDE | UNUSED_WITH_SWIZZLE | (shared_address(tile) & 0x3ffffu) >> 4;
 }
 
+// Describes an operand b whose rows are k and whose columns are N: 64 columns in a tile, the next 64 in a tile `next_columns`
+// bytes behind it, a multiple of 1024. Source: PTX ISA 8.4, "Strides" of wgmma: with 128-byte swizzle the leading dimension
+// offset leads to the next 64 columns, the stride dimension offset to the next 8 rows of k.
+__device__ __forceinline__ uint64_t wgmma_operand_by_rows(const void* tile, uint32_t next_columns) {
+    constexpr uint64_t SWIZZLE_128 = 1ull << 62;
+    constexpr uint64_t GROUP_STRIDE = static_cast<uint64_t>(1024 >> 4) << 32;
+    return SWIZZLE_128 | GROUP_STRIDE | static_cast<uint64_t>(next_columns >> 4) << 16 | (shared_address(tile) & 0x3ffffu) >> 4;
+}
+
 #if defined(__CUDACC__)
+
+// What is computed from `values` stays behind this place, as it does behind a wait.
+template <int COUNT>
+__device__ __forceinline__ void hold_registers(float (&values)[COUNT]) {
+#pragma unroll
+    for (int i = 0; i < COUNT; i++) {
+        asm volatile("" : "+f"(values[i])::"memory");
+    }
+}
 
 __device__ __forceinline__ void wgmma_fence() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
 
@@ -177,6 +199,38 @@ __device__ __forceinline__ void wgmma_e4m3(float (&d)[N / 2], const uint32_t (&a
         WGMMA_REGISTER(128, "64", "65", "66", "67", "68", "69", "k32.f32.e4m3.e4m3", "");
     } else {
         WGMMA_REGISTER(256, "128", "129", "130", "131", "132", "133", "k32.f32.e4m3.e4m3", "");
+    }
+}
+
+// f16 as bf16, with both operands in shared memory; the sizes that are used.
+template <int N>
+__device__ __forceinline__ void wgmma_f16(float (&d)[N / 2], uint64_t a, uint64_t b, bool accumulate) {
+    static_assert(N == 64 || N == 128, "the sizes written out here");
+    if constexpr (N == 64) {
+        WGMMA_SHARED(64, "32", "33", "34", "k16.f32.f16.f16", ", 0, 0");
+    } else {
+        WGMMA_SHARED(128, "64", "65", "66", "k16.f32.f16.f16", ", 0, 0");
+    }
+}
+
+// d (+)= a b with a in registers and b from wgmma_operand_by_rows().
+template <int N>
+__device__ __forceinline__ void wgmma_bf16_by_rows(float (&d)[N / 2], const uint32_t (&a)[4], uint64_t b, bool accumulate) {
+    static_assert(N == 64 || N == 128, "the sizes written out here");
+    if constexpr (N == 64) {
+        WGMMA_REGISTER(64, "32", "33", "34", "35", "36", "37", "k16.f32.bf16.bf16", ", 1");
+    } else {
+        WGMMA_REGISTER(128, "64", "65", "66", "67", "68", "69", "k16.f32.bf16.bf16", ", 1");
+    }
+}
+
+template <int N>
+__device__ __forceinline__ void wgmma_f16_by_rows(float (&d)[N / 2], const uint32_t (&a)[4], uint64_t b, bool accumulate) {
+    static_assert(N == 64 || N == 128, "the sizes written out here");
+    if constexpr (N == 64) {
+        WGMMA_REGISTER(64, "32", "33", "34", "35", "36", "37", "k16.f32.f16.f16", ", 1");
+    } else {
+        WGMMA_REGISTER(128, "64", "65", "66", "67", "68", "69", "k16.f32.f16.f16", ", 1");
     }
 }
 

@@ -62,6 +62,7 @@ void Launch::fail(int code, const std::string& text) {
 Worker::Worker() : fibers_(&Worker::fiber_main), thread_(pthread_self()) {
     shared_pages_ = map_between_guards(SHARED_PAGES_BYTES);
     emergency_stack_ = map_between_guards(EMERGENCY_STACK_BYTES);
+    copied_by_.assign(SHARED_PAGES_BYTES / COPY_BYTES, CopiedBy{NOBODY, 0, {}});
 }
 
 Worker::~Worker() {
@@ -148,6 +149,8 @@ void Worker::begin_block(Launch& launch, uint64_t linear_index) {
         thread.group_ends.clear();
         thread.deferred.clear();
         thread.deferred_ends.clear();
+        thread.fenced_registers = false;
+        thread.proxy_fences = 0;
         make_ready(thread);
     }
     for (size_t i = 0; i < warps_.size(); i++) {
@@ -181,6 +184,10 @@ void Worker::end_block() {
     bulk_copies_.clear();
     at_mbarrier_.clear();
     unfenced_barriers_.clear();
+    if (copied_any_) {
+        std::fill(copied_by_.begin(), copied_by_.end(), CopiedBy{NOBODY, 0, {}});
+        copied_any_ = false;
+    }
     at_grid_wait_.clear();
     named_barriers_.clear();
     launch_ = nullptr;
@@ -319,6 +326,13 @@ void Worker::end_thread(Thread& thread) {
         launch_->fail(CUDA_ERROR_LAUNCH_FAILED,
                       where(thread) + " ended without grid_dependency_wait() in a launch that may begin before its predecessor "
                                       "has ended; the kernels behind it would not wait for that one either");
+    }
+    if (!thread.deferred.empty()) {
+        const Site& site = thread.deferred.front().site;
+        launch_->fail(CUDA_ERROR_LAUNCH_FAILED,
+                      where(thread) + " ended while " + std::to_string(thread.deferred.size()) +
+                          " products were under way that it has not waited for, the first from " + site.operation + " in " + site.file +
+                          ":" + std::to_string(site.line));
     }
     thread.state = Thread::State::ENDED;
     alive_--;

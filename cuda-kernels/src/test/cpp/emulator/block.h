@@ -65,6 +65,14 @@ struct DeferredWork {
     void (*run)(const void* data);
     std::vector<unsigned char> data;
     const void* key;
+    Site site;
+};
+
+// Who has written 16 bytes of dynamic shared memory by cp.async, and how often that thread had called fence_async_proxy() then.
+struct CopiedBy {
+    unsigned thread;
+    uint64_t proxy_fences;
+    Site site;
 };
 
 struct Exchange {
@@ -95,6 +103,8 @@ struct Thread : ThreadView {
     std::vector<size_t> group_ends;  // into copies
     std::vector<DeferredWork> deferred;
     std::vector<size_t> deferred_ends;  // into deferred
+    bool fenced_registers;  // since the last wait for deferred work
+    uint64_t proxy_fences;  // calls of fence_async_proxy()
 };
 
 struct Warp {
@@ -144,10 +154,13 @@ public:
     void mbarrier_wait(uint64_t* barrier, uint32_t parity, Site site);
     void bulk_copy(void* shared, const void* global, uint32_t bytes, uint64_t* barrier, Site site);
     void tensor_copy(void* shared, const void* map, const int32_t (&at)[3], uint64_t* barrier, Site site);
-    void defer(void (*run)(const void* data), const void* data, size_t bytes, const void* key);
+    void defer_fence();
+    void defer(void (*run)(const void* data), const void* data, size_t bytes, const void* key, Site site);
     void defer_commit();
     void defer_wait(int newest);
     bool is_deferred(const void* key) const;
+    void fence_async_proxy();
+    void require_operand(const void* pointer, size_t bytes, Site site);
     void require_shared(const void* pointer, size_t bytes, size_t alignment, Site site);
     void require_global(const void* pointer, size_t bytes, size_t alignment, Site site);
     [[noreturn]] void fail(Site site, const std::string& text);
@@ -186,7 +199,11 @@ private:
     void complete_exchange(Warp& warp, Exchange& exchange);
     void complete_block_barrier();
 
+    static constexpr size_t COPY_BYTES = 16;
+    static constexpr unsigned NOBODY = ~0u;
+
     bool is_shared(const void* pointer, size_t bytes) const;
+    size_t place_of(const void* shared) const;
     void land_copy(const PendingCopy& copy);
     void land_box(const PendingCopy& copy);
     bool deliver_one_bulk_copy();
@@ -237,6 +254,8 @@ private:
     std::map<uint64_t*, Thread*> unfenced_barriers_;  // initialised by whom, without a fence behind
     std::vector<Thread*> at_grid_wait_;
     std::vector<PendingCopy> bulk_copies_;
+    std::vector<CopiedBy> copied_by_;  // for each 16 bytes of shared_pages_
+    bool copied_any_ = false;          // in this block
 
     std::vector<std::unique_ptr<Exchange>> exchanges_;
     std::vector<Exchange*> free_exchanges_;

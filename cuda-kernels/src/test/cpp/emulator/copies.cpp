@@ -130,22 +130,31 @@ void Worker::copy_wait(int newest) {
     Thread& self = *current_;
     size_t done = close_groups(self.group_ends, newest);
     for (size_t i = 0; i < done; i++) {
-        land_copy(self.copies[i]);
+        const PendingCopy& copy = self.copies[i];
+        land_copy(copy);
+        copied_by_[place_of(copy.target)] = {self.number, self.proxy_fences, copy.site};
+        copied_any_ = true;
     }
     self.copies.erase(self.copies.begin(), self.copies.begin() + static_cast<ptrdiff_t>(done));
 }
 
 // ---- work put aside (wgmma) -----------------------------------------------------------------------------------------
 
-void Worker::defer(void (*run)(const void*), const void* data, size_t bytes, const void* key) {
+void Worker::defer_fence() { current_->fenced_registers = true; }
+
+void Worker::defer(void (*run)(const void*), const void* data, size_t bytes, const void* key, Site site) {
+    if (!current_->fenced_registers) {
+        fail(site, "a product without wgmma_fence() in front of it: registers may have been touched since the last wait");
+    }
     auto* begin = static_cast<const unsigned char*>(data);
-    current_->deferred.push_back({run, std::vector<unsigned char>(begin, begin + bytes), key});
+    current_->deferred.push_back({run, std::vector<unsigned char>(begin, begin + bytes), key, site});
 }
 
 void Worker::defer_commit() { current_->deferred_ends.push_back(current_->deferred.size()); }
 
 void Worker::defer_wait(int newest) {
     Thread& self = *current_;
+    self.fenced_registers = false;
     size_t done = close_groups(self.deferred_ends, newest);
     for (size_t i = 0; i < done; i++) {
         self.deferred[i].run(self.deferred[i].data.data());
@@ -160,6 +169,28 @@ bool Worker::is_deferred(const void* key) const {
         }
     }
     return false;
+}
+
+// ---- the proxy that products read through -----------------------------------------------------------------------------
+
+void Worker::fence_async_proxy() { current_->proxy_fences++; }
+
+size_t Worker::place_of(const void* shared) const {
+    return static_cast<size_t>(static_cast<const unsigned char*>(shared) - shared_pages_) / COPY_BYTES;
+}
+
+void Worker::require_operand(const void* pointer, size_t bytes, Site site) {
+    require_shared(pointer, bytes, COPY_BYTES, site);
+    if (!copied_any_) {
+        return;
+    }
+    for (size_t place = place_of(pointer); place < place_of(pointer) + bytes / COPY_BYTES; place++) {
+        const CopiedBy& by = copied_by_[place];
+        if (by.thread != NOBODY && threads_[by.thread].proxy_fences == by.proxy_fences) {
+            fail(site, "the product reads what " + where(threads_[by.thread]) + ", has copied by " + by.site.operation + " in " +
+                           by.site.file + ":" + std::to_string(by.site.line) + " without fence_async_proxy() behind its wait");
+        }
+    }
 }
 
 // ---- mbarrier -------------------------------------------------------------------------------------------------------

@@ -214,8 +214,8 @@ inline void bulk_copy(void* shared, const void* global, uint32_t bytes, uint64_t
 
 inline void fence_barrier_init() { emulator_barriers_visible(); }
 
-// Memory ordering is not modelled.
-inline void fence_async_proxy() {}
+// Memory ordering is not modelled, with one exception: products ask for this fence behind cp.async.
+inline void fence_async_proxy() { emulator_fence_async_proxy(); }
 
 // ---- loads ----------------------------------------------------------------------------------------------------------
 

@@ -1,10 +1,13 @@
 // emulated_warpgroup.h: the second half of warpgroup.cuh under g++, with the same names and contracts.
 //
 // A product is put aside and d filled with NaN when it is issued; it is computed when the thread waits for it, from what
-// its tiles hold then. Each thread computes its own fragment, by decoding the descriptor. Fences are not modelled.
+// its tiles hold then. Each thread computes its own fragment, by decoding the descriptor. wgmma_fence() is asked for before
+// the first product and after each wait, behind which registers may have been touched; a thread that ends with products that
+// it has not waited for is an error. fence_async_proxy() is asked for between cp.async and the products (copies.cpp).
 
 #pragma once
 
+#include <immintrin.h>
 #include <string.h>
 
 // Tensor maps are parameters with an alignment of 64; nobody links these kernels with what a GCC before 4.6 compiled.
@@ -16,46 +19,74 @@ extern "C" void emulator_tensor_copy(void* shared, const void* map, int32_t x, i
 
 namespace shim {
 
+// A number format of operands: 32 bytes of a row are K numbers.
 struct WideWgmmaBf16 {
     static constexpr int K = 16;
-    static float element(const unsigned char* row, int k) {
+    static float element(const unsigned char* bytes) {
         uint16_t bits;
-        memcpy(&bits, row + 2 * k, sizeof(bits));
+        memcpy(&bits, bytes, sizeof(bits));
         return to_float(bf16{bits});
+    }
+};
+
+struct WideWgmmaF16 {
+    static constexpr int K = 16;
+    static float element(const unsigned char* bytes) {
+        uint16_t bits;
+        memcpy(&bits, bytes, sizeof(bits));
+        return _cvtsh_ss(bits);
     }
 };
 
 struct WideWgmmaE4m3 {
     static constexpr int K = 32;
-    static float element(const unsigned char* row, int k) { return to_float(e4m3{row[k]}); }
+    static float element(const unsigned char* bytes) { return to_float(e4m3{*bytes}); }
 };
 
 constexpr int WGMMA_ROW_BYTES = 32;
+constexpr int MOST_COLUMNS = 256;
+constexpr uint64_t WGMMA_PIECE_BYTES = 16;
+constexpr uint64_t WGMMA_GROUP_BYTES = 1024;  // eight rows of 128 bytes
 
-// Copies the 32 bytes of row `row` of an operand out of shared memory.
-inline void gather_row(unsigned char* target, uint64_t operand, int row, const emulator::Site& site) {
-    if (operand >> 62 != 1) {
-        emulator_fail(site, "the operand's descriptor has another swizzle than 128 bytes");
+// The fields of a descriptor, in bytes.
+struct WgmmaOperand {
+    uint64_t begin;
+    uint64_t leading;
+    uint64_t stride;
+
+    static WgmmaOperand of(uint64_t bits, const emulator::Site& site) {
+        if (bits >> 62 != 1) {
+            emulator_fail(site, "the operand's descriptor has another swizzle than 128 bytes");
+        }
+        return WgmmaOperand{(bits & 0x3fffu) << 4, (bits >> 16 & 0x3fffu) << 4, (bits >> 32 & 0x3fffu) << 4};
     }
-    uint64_t begin = (operand & 0x3fffu) << 4;
-    uint64_t group_stride = (operand >> 32 & 0x3fffu) << 4;
-    if ((begin & 0x390) != 0) {
+};
+
+// The piece of 16 bytes that lies at this offset without the swizzle.
+inline const unsigned char* wgmma_piece(uint64_t offset, const emulator::Site& site) {
+    const unsigned char* piece = emulator_thread->dynamic_shared + swizzled(static_cast<uint32_t>(offset));
+    emulator_require_operand(piece, WGMMA_PIECE_BYTES, site);
+    return piece;
+}
+
+// Copies the 32 bytes of row `row` of an operand with K fastest out of shared memory.
+inline void gather_row(unsigned char* target, const WgmmaOperand& operand, int row, const emulator::Site& site) {
+    if ((operand.begin & 0x390) != 0) {
         emulator_fail(site, "the operand's tile is not aligned to 1024 bytes, or its step of K not to 32");
     }
-    for (int piece = 0; piece < WGMMA_ROW_BYTES; piece += 16) {
-        uint64_t offset = begin + static_cast<uint64_t>(row / 8) * group_stride + static_cast<uint64_t>(row % 8) * 128 + piece;
-        const unsigned char* source = emulator_thread->dynamic_shared + swizzled(static_cast<uint32_t>(offset));
-        emulator_require_shared(source, 16, 16, site);
-        memcpy(target + piece, source, 16);
+    uint64_t offset = operand.begin + static_cast<uint64_t>(row / 8) * operand.stride + static_cast<uint64_t>(row % 8) * 128;
+    for (uint64_t piece = 0; piece < WGMMA_ROW_BYTES; piece += WGMMA_PIECE_BYTES) {
+        memcpy(target + piece, wgmma_piece(offset + piece, site), WGMMA_PIECE_BYTES);
     }
 }
 
 struct WarpgroupProduct {
     float* d;
-    float begin[128];  // what d held when it was issued, unless an earlier product of the same d was under way
+    float begin[MOST_COLUMNS / 2];  // what d held when it was issued, unless an earlier product of the same d was under way
     bool has_begin;
     bool accumulate;
     bool a_in_registers;
+    bool b_by_rows;
     int columns;
     unsigned char a_rows[2][WGMMA_ROW_BYTES];  // this thread's two rows, when a came in registers
     uint64_t a;
@@ -68,12 +99,49 @@ inline int thread_of_warpgroup() {
     return static_cast<int>(view.thread_index.x + view.block_shape.x * (view.thread_index.y + view.block_shape.y * view.thread_index.z)) % 128;
 }
 
+// b[k][i] of this thread's column i of an operand with K fastest.
+template <typename Format>
+inline void take_columns(float (*b)[MOST_COLUMNS / 4], const WarpgroupProduct& product) {
+    WgmmaOperand operand = WgmmaOperand::of(product.b, product.site);
+    constexpr int BYTES = WGMMA_ROW_BYTES / Format::K;
+    for (int i = 0; i < product.columns / 4; i++) {
+        unsigned char row[WGMMA_ROW_BYTES];
+        gather_row(row, operand, i / 2 * 8 + 2 * (thread_of_warpgroup() % 4) + i % 2, product.site);
+        for (int k = 0; k < Format::K; k++) {
+            b[k][i] = Format::element(row + k * BYTES);
+        }
+    }
+}
+
+// The same of an operand with N fastest, two bytes a number: the thread's pairs of columns lie side by side.
+template <typename Format>
+inline void take_columns_by_rows(float (*b)[MOST_COLUMNS / 4], const WarpgroupProduct& product) {
+    WgmmaOperand operand = WgmmaOperand::of(product.b, product.site);
+    if (operand.begin % WGMMA_GROUP_BYTES != 0 || (product.columns > 64 && operand.leading % WGMMA_GROUP_BYTES != 0)) {
+        emulator_fail(product.site, "a step of K of the operand by rows, or its next columns, is not aligned to 1024 bytes");
+    }
+    for (int k = 0; k < Format::K; k++) {
+        for (int i = 0; i < product.columns / 4; i += 2) {
+            int column = i / 2 * 8;
+            uint64_t offset = operand.begin + static_cast<uint64_t>(column / 64) * operand.leading +
+                              static_cast<uint64_t>(k / 8) * operand.stride + static_cast<uint64_t>(k % 8 * 128 + column % 64 * 2);
+            const unsigned char* pair = wgmma_piece(offset, product.site) + 4 * (thread_of_warpgroup() % 4);
+            b[k][i] = Format::element(pair);
+            b[k][i + 1] = Format::element(pair + 2);
+        }
+    }
+}
+
+// Products are exact in fp32; they are added in fp32 in ascending k, beginning with the accumulator, all of this thread's columns
+// of a row side by side.
 template <typename Format>
 inline void multiply_warpgroup(const void* data) {
     const WarpgroupProduct& product = *static_cast<const WarpgroupProduct*>(data);
     constexpr int K = Format::K;
+    constexpr int BYTES = WGMMA_ROW_BYTES / K;
     int thread = thread_of_warpgroup();
     int first_row = thread / 32 * 16 + thread % 32 / 4;
+    int mine = product.columns / 4;
     float* d = product.d;
     size_t bytes = static_cast<size_t>(product.columns) / 2 * sizeof(float);
     if (product.has_begin) {
@@ -82,31 +150,31 @@ inline void multiply_warpgroup(const void* data) {
     if (!product.accumulate) {
         memset(d, 0, bytes);
     }
-    float a[2][K];
+    alignas(32) float b[K][MOST_COLUMNS / 4];
+    if (product.b_by_rows) {
+        take_columns_by_rows<Format>(b, product);
+    } else {
+        take_columns<Format>(b, product);
+    }
     for (int half = 0; half < 2; half++) {
         unsigned char row[WGMMA_ROW_BYTES];
         if (product.a_in_registers) {
             memcpy(row, product.a_rows[half], sizeof(row));
         } else {
-            gather_row(row, product.a, first_row + 8 * half, product.site);
+            gather_row(row, WgmmaOperand::of(product.a, product.site), first_row + 8 * half, product.site);
+        }
+        alignas(32) float sums[MOST_COLUMNS / 4];
+        for (int i = 0; i < mine; i++) {
+            sums[i] = d[i / 2 * 4 + 2 * half + i % 2];
         }
         for (int k = 0; k < K; k++) {
-            a[half][k] = Format::element(row, k);
-        }
-    }
-    for (int i = 0; i < product.columns / 4; i++) {
-        int column = i / 2 * 8 + 2 * (thread % 4) + i % 2;
-        unsigned char row[WGMMA_ROW_BYTES];
-        gather_row(row, product.b, column, product.site);
-        float b[K];
-        for (int k = 0; k < K; k++) {
-            b[k] = Format::element(row, k);
-        }
-        for (int half = 0; half < 2; half++) {
-            float& sum = d[i / 2 * 4 + 2 * half + i % 2];
-            for (int k = 0; k < K; k++) {
-                sum += a[half][k] * b[k];
+            float left = Format::element(row + k * BYTES);
+            for (int i = 0; i < mine; i++) {
+                sums[i] += left * b[k][i];
             }
+        }
+        for (int i = 0; i < mine; i++) {
+            d[i / 2 * 4 + 2 * half + i % 2] = sums[i];
         }
     }
 }
@@ -124,7 +192,7 @@ inline void issue_warpgroup(WarpgroupProduct& product, float* d, int columns, ui
         memcpy(product.begin, d, bytes);
         memset(d, 0xff, bytes);
     }
-    emulator_defer(&multiply_warpgroup<Format>, &product, sizeof(product), d);
+    emulator_defer(&multiply_warpgroup<Format>, &product, sizeof(product), d, site);
 }
 
 template <typename Format>
@@ -132,13 +200,15 @@ inline void issue_from_shared(float* d, int columns, uint64_t a, uint64_t b, boo
     emulator_exchange(0xffffffffu, nullptr, 0, nullptr, nullptr, true, site);  // all lanes, or an error
     WarpgroupProduct product;
     product.a_in_registers = false;
+    product.b_by_rows = false;
     product.a = a;
     issue_warpgroup<Format>(product, d, columns, b, accumulate, site);
 }
 
 // A row's bytes lie in the four lanes that share it: register 0 and 2 of each for the first row, 1 and 3 for the second.
 template <typename Format>
-inline void issue_from_registers(float* d, int columns, const uint32_t (&a)[4], uint64_t b, bool accumulate, emulator::Site site) {
+inline void issue_from_registers(float* d, int columns, const uint32_t (&a)[4], uint64_t b, bool accumulate, emulator::Site site,
+                                 bool b_by_rows = false) {
     struct Registers {
         uint32_t words[4];
     };
@@ -147,6 +217,7 @@ inline void issue_from_registers(float* d, int columns, const uint32_t (&a)[4], 
     const emulator::Slot* slots = emulator_exchange(0xffffffffu, &mine, sizeof(mine), nullptr, nullptr, true, site);
     WarpgroupProduct product;
     product.a_in_registers = true;
+    product.b_by_rows = b_by_rows;
     for (unsigned position = 0; position < 4; position++) {
         const Registers& theirs = lane_value<Registers>(slots, emulator_thread->lane / 4 * 4 + position);
         for (int half = 0; half < 2; half++) {
@@ -159,7 +230,10 @@ inline void issue_from_registers(float* d, int columns, const uint32_t (&a)[4], 
 
 }  // namespace shim
 
-inline void wgmma_fence() {}
+template <int COUNT>
+inline void hold_registers(float (&)[COUNT]) {}
+
+inline void wgmma_fence() { emulator_defer_fence(); }
 
 inline void wgmma_commit() { emulator_defer_commit(); }
 
@@ -184,6 +258,21 @@ inline void wgmma_bf16(float (&d)[N / 2], const uint32_t (&a)[4], uint64_t b, bo
 template <int N>
 inline void wgmma_e4m3(float (&d)[N / 2], const uint32_t (&a)[4], uint64_t b, bool accumulate, EMULATOR_SITE_PARAMETERS) {
     shim::issue_from_registers<shim::WideWgmmaE4m3>(d, N, a, b, accumulate, EMULATOR_SITE("wgmma_e4m3"));
+}
+
+template <int N>
+inline void wgmma_f16(float (&d)[N / 2], uint64_t a, uint64_t b, bool accumulate, EMULATOR_SITE_PARAMETERS) {
+    shim::issue_from_shared<shim::WideWgmmaF16>(d, N, a, b, accumulate, EMULATOR_SITE("wgmma_f16"));
+}
+
+template <int N>
+inline void wgmma_bf16_by_rows(float (&d)[N / 2], const uint32_t (&a)[4], uint64_t b, bool accumulate, EMULATOR_SITE_PARAMETERS) {
+    shim::issue_from_registers<shim::WideWgmmaBf16>(d, N, a, b, accumulate, EMULATOR_SITE("wgmma_bf16_by_rows"), true);
+}
+
+template <int N>
+inline void wgmma_f16_by_rows(float (&d)[N / 2], const uint32_t (&a)[4], uint64_t b, bool accumulate, EMULATOR_SITE_PARAMETERS) {
+    shim::issue_from_registers<shim::WideWgmmaF16>(d, N, a, b, accumulate, EMULATOR_SITE("wgmma_f16_by_rows"), true);
 }
 
 inline void tensor_copy(void* shared, const TensorMap* map, int byte, int row, int matrix, uint64_t* barrier, EMULATOR_SITE_PARAMETERS) {

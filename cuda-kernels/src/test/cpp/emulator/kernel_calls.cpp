@@ -65,8 +65,16 @@ KERNEL_CALL void emulator_require_global(const void* pointer, size_t bytes, size
     worker().require_global(pointer, bytes, alignment, site);
 }
 
-KERNEL_CALL void emulator_defer(void (*run)(const void*), const void* data, size_t bytes, const void* key) {
-    worker().defer(run, data, bytes, key);
+KERNEL_CALL void emulator_require_operand(const void* pointer, size_t bytes, Site site) {
+    worker().require_operand(pointer, bytes, site);
+}
+
+KERNEL_CALL void emulator_fence_async_proxy() { worker().fence_async_proxy(); }
+
+KERNEL_CALL void emulator_defer_fence() { worker().defer_fence(); }
+
+KERNEL_CALL void emulator_defer(void (*run)(const void*), const void* data, size_t bytes, const void* key, Site site) {
+    worker().defer(run, data, bytes, key, site);
 }
 
 KERNEL_CALL void emulator_defer_commit() { worker().defer_commit(); }

@@ -88,8 +88,15 @@ void emulator_require_shared(const void* pointer, size_t bytes, size_t alignment
 // Ends the launch with an error unless the bytes lie in one device allocation or in pinned memory.
 void emulator_require_global(const void* pointer, size_t bytes, size_t alignment, emulator::Site site);
 
-// Puts work of this thread aside until it waits for it: `run` gets a copy of the bytes. `key` tells whose result it is.
-void emulator_defer(void (*run)(const void* data), const void* data, size_t bytes, const void* key);
+// Ends the launch with an error unless products may read the bytes: they lie in this block's shared memory, and no cp.async
+// has written them whose thread has not called emulator_fence_async_proxy() behind its wait.
+void emulator_require_operand(const void* pointer, size_t bytes, emulator::Site site);
+void emulator_fence_async_proxy();
+
+// Puts work of this thread aside until it waits for it: `run` gets a copy of the bytes. `key` tells whose result it is. An error
+// unless emulator_defer_fence() was called since the last wait.
+void emulator_defer_fence();
+void emulator_defer(void (*run)(const void* data), const void* data, size_t bytes, const void* key, emulator::Site site);
 void emulator_defer_commit();
 void emulator_defer_wait(int newest);
 bool emulator_is_deferred(const void* key);
