@@ -120,9 +120,9 @@ final class StepBudget {
         return taken;
     }
 
-    /// Takes in how long a step took.
+    /// Takes in how long a step took. Without a target nobody asks.
     void learn(StepLoad measured, long nanos) {
-        if (nanos <= 0) {
+        if (nanos <= 0 || tokenGapNanos == 0) {
             return;
         }
         careful.learn(measured, nanos);

@@ -28,6 +28,9 @@ final class StepCost {
     private static final int SWEEPS = 8;
     /// Below this share of the steps remembered, what a price stands for has not been there.
     private static final double LEAST_SHARE = 1e-3;
+    /// A feature of whose square no more than this is remembered is forgotten: it is far below the last digit of any sum, and far above
+    /// the numbers, below 2e-308, for which processors take a hundred times as long.
+    private static final double LEAST_SQUARE = 1e-100;
 
     private static final int FEATURES = 7;
     /// Units in which the features are of about the same size.
@@ -41,6 +44,9 @@ final class StepCost {
     /// Nanoseconds for a unit of each feature.
     private final double[] prices = new double[FEATURES];
     private final double[] features = new double[FEATURES];
+    /// The features of which something is remembered, in order: most of the time there is nothing of prompts in a step.
+    private final int[] known = new int[FEATURES];
+    private int knownCount;
     /// Nanoseconds and number of the steps remembered.
     private double weight;
     private double count;
@@ -98,16 +104,23 @@ final class StepCost {
         forget(FORGETTING);
         weight += believed;
         count++;
+        knownCount = 0;
         for (int i = 0; i < FEATURES; i++) {
             features[i] *= scale;
             targets[i] += features[i] * believed * scale;
-            for (int j = 0; j <= i; j++) {
+            if (features[i] == 0 && products[i][i] == 0) {
+                continue;
+            }
+            known[knownCount++] = i;
+            for (int k = 0; k < knownCount; k++) {
+                int j = known[k];
                 products[i][j] += features[i] * features[j];
                 products[j][i] = products[i][j];
             }
         }
-        for (int sweep = 0; sweep < SWEEPS; sweep++) {
-            descend();
+        boolean moved = true;
+        for (int sweep = 0; sweep < SWEEPS && moved; sweep++) {
+            moved = descend();
         }
     }
 
@@ -131,28 +144,66 @@ final class StepCost {
     private void forget(double remaining) {
         weight *= remaining;
         count *= remaining;
-        for (int i = 0; i < FEATURES; i++) {
+        for (int k = 0; k < knownCount; k++) {
+            int i = known[k];
             targets[i] *= remaining;
-            for (int j = 0; j < FEATURES; j++) {
+            for (int m = 0; m <= k; m++) {
+                int j = known[m];
                 products[i][j] *= remaining;
+                products[j][i] = products[i][j];
+            }
+        }
+        for (int k = 0; k < knownCount; k++) {
+            if (products[known[k]][known[k]] < LEAST_SQUARE) {
+                forgetAllOf(known[k]);
             }
         }
     }
 
-    /// Sets each price to what is best while the others stay.
-    private void descend() {
+    private void forgetAllOf(int feature) {
+        targets[feature] = 0;
         for (int i = 0; i < FEATURES; i++) {
-            if (products[i][i] == 0) {
-                continue;
-            }
+            products[feature][i] = 0;
+            products[i][feature] = 0;
+        }
+    }
+
+    /// Sets each price to what is best while the others stay.
+    ///
+    /// @return whether one has changed
+    private boolean descend() {
+        boolean moved = false;
+        for (int k = 0; k < knownCount; k++) {
+            int i = known[k];
+            double[] row = products[i];
             double rest = targets[i];
-            for (int j = 0; j < FEATURES; j++) {
-                rest -= j == i ? 0 : products[i][j] * prices[j];
+            for (int m = 0; m < knownCount; m++) {
+                int j = known[m];
+                rest -= j == i ? 0 : row[j] * prices[j];
             }
-            double price = Math.max(0, rest / products[i][i]);
+            double price = Math.max(0, rest / row[i]);
             double most = Math.max(price, prices[i]);
-            if (products[i][i] * most * most >= LEAST_SHARE * LEAST_SHARE * weight) {
+            if (row[i] * most * most >= LEAST_SHARE * LEAST_SHARE * weight) {
+                moved |= price != prices[i];
                 prices[i] = price;
+            }
+        }
+        return moved;
+    }
+
+    /// @throws IllegalStateException when the books do not balance
+    void checkInvariants() {
+        for (int i = 0; i < FEATURES; i++) {
+            if (products[i][i] != 0 && products[i][i] < LEAST_SQUARE || prices[i] < 0) {
+                throw new IllegalStateException("of feature " + i + " " + products[i][i] + " is remembered, and its price is " + prices[i]);
+            }
+            for (int j = 0; j < FEATURES; j++) {
+                double product = products[i][j];
+                boolean remembered = products[i][i] != 0 && products[j][j] != 0;
+                if (product != products[j][i] || product != 0 && (!remembered || product < Double.MIN_NORMAL)) {
+                    throw new IllegalStateException("of features " + i + " and " + j + " " + product + " and " + products[j][i]
+                            + " are remembered, of their squares " + products[i][i] + " and " + products[j][j]);
+                }
             }
         }
     }

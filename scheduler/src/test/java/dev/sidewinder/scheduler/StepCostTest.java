@@ -104,6 +104,26 @@ class StepCostTest {
     }
 
     @Test
+    void remembersNoNumbersTooSmallToReckonWith() {
+        // given prompts, and then generated tokens alone for so many steps that what is remembered of prompts fades away
+        learn(300, 2, StepCostTest::device);
+        for (int i = 0; i < 60_000; i++) {
+            StepLoad load = new StepLoad(64, 64L * (1000 + i), 0, 0, 0);
+            cost.learn(load, Math.round(device(load)));
+            cost.checkInvariants();
+        }
+
+        // when prompts come again
+        learn(300, 3, load -> {
+            cost.checkInvariants();
+            return device(load);
+        });
+
+        // then they are known as before
+        assertThat(worstError(4, StepCostTest::device)).isLessThan(0.05);
+    }
+
+    @Test
     void doesNotTakeAPriceFromWhatIsLongPast() {
         // given one small prompt long ago, and a fixed time that has changed since
         cost.learn(new StepLoad(0, 0, 128, 8128, 0), 3_000_000);
