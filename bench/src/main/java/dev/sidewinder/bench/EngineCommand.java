@@ -10,7 +10,9 @@ import picocli.CommandLine.Option;
 
 /// `bench engine`: what a step costs besides the model.
 @Command(name = "engine", description = {"Measures the engine's own work per decode step, with a backend that computes",
-    "nothing: scheduling and handing out events, and beside it sampling, which grows with the vocabulary."})
+    "nothing: scheduling and handing out events, and beside it sampling, which grows with the vocabulary.",
+    "Once with readers that wait for each token, as in the server, and once without anybody to wake.",
+    "The time that the engine thread ran says how much of it was spent waiting for a processor."})
 final class EngineCommand implements Callable<Integer> {
 
     @Option(names = "--sequences", paramLabel = "LIST", split = ",", defaultValue = "1,64,256",
@@ -28,19 +30,34 @@ final class EngineCommand implements Callable<Integer> {
     public Integer call() throws Exception {
         var report = new Report("engine", "engine with a stub backend, greedy, vocabulary of " + vocabSize);
         for (int count : sequences) {
-            common.narrator().begin(count + (count == 1 ? " sequence" : " sequences"));
-            var benchmark = new EngineBenchmark(count, vocabSize);
-            benchmark.run(true);
-            List<Double> sampling = new ArrayList<>();
-            Measurement own = Measurement.of(count + " sequences", "µs/step", common.plan(), () -> {
-                EngineBenchmark.Result result = benchmark.run(false);
-                sampling.add(result.sampleMicros());
-                return result.ownMicros();
-            });
-            double median = sampling.stream().sorted().skip(sampling.size() / 2).findFirst().orElseThrow();
-            report.add(own, String.format(Locale.ROOT, "and sampling %.1f", median));
+            for (EngineBenchmark.Readers readers : EngineBenchmark.Readers.values()) {
+                measure(report, count, readers);
+            }
         }
         common.publish(report);
         return 0;
+    }
+
+    private void measure(Report report, int count, EngineBenchmark.Readers readers) throws Exception {
+        String name = count + (count == 1 ? " sequence" : " sequences") + switch (readers) {
+            case WAITING -> "";
+            case ENGINE_THREAD -> ", no wake-ups";
+        };
+        common.narrator().begin(name);
+        var benchmark = new EngineBenchmark(count, vocabSize, readers);
+        benchmark.warmUp();
+        List<Double> sampling = new ArrayList<>();
+        List<Double> cpu = new ArrayList<>();
+        Measurement own = Measurement.of(name, "µs/step", common.plan(), () -> {
+            EngineBenchmark.Result result = benchmark.run();
+            sampling.add(result.sampleMicros());
+            cpu.add(result.cpuMicros());
+            return result.ownMicros();
+        });
+        report.add(own, String.format(Locale.ROOT, "and sampling %.1f; the engine thread ran for %.1f in all", median(sampling), median(cpu)));
+    }
+
+    private static double median(List<Double> values) {
+        return values.stream().sorted().skip(values.size() / 2).findFirst().orElseThrow();
     }
 }

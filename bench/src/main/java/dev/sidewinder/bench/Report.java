@@ -37,10 +37,10 @@ final class Report {
 
     void print(PrintStream output) {
         output.println(subject);
-        output.printf("  %-22s %12s   %-23s %-8s %s%n", "test", "median", "range", "repeats", "");
+        output.printf("  %-28s %12s   %-23s %-8s %s%n", "test", "median", "range", "repeats", "");
         for (Row row : rows) {
             Measurement m = row.measurement();
-            output.printf(Locale.ROOT, "  %-22s %12s   %-23s %-8s %s%n", m.name(), number(m.median()),
+            output.printf(Locale.ROOT, "  %-28s %12s   %-23s %-8s %s%n", m.name(), number(m.median()),
                     number(m.min()) + " – " + number(m.max()), m.quietRepeats() + "/" + m.repeats(),
                     m.unit() + (row.note().isEmpty() ? "" : ", " + row.note()) + (m.usable() ? "" : "  NOT QUIET"));
         }
