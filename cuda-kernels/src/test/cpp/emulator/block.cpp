@@ -84,6 +84,7 @@ Worker& Worker::current() {
 
 void Worker::run_block(Launch& launch, uint64_t linear_index) {
     begin_block(launch, linear_index);
+    begin_watch();
     set_deadline(processor_seconds() + launch.limit_seconds);
     while (alive_ > 0 && !launch.failed) {
         Thread* next = pick();
@@ -98,7 +99,24 @@ void Worker::run_block(Launch& launch, uint64_t linear_index) {
         }
     }
     set_deadline(0);
+    if (launch.watch != nullptr) {
+        launch.watch->forget();
+    }
     end_block();
+}
+
+void Worker::begin_watch() {
+    if (launch_->watch == nullptr) {
+        return;
+    }
+    std::vector<Border> borders = launch_->borders;
+    if (launch_->watches_shared) {
+        auto red_zone = static_cast<size_t>(dynamic_shared_ - SHARED_ALIGNMENT - shared_pages_);
+        size_t first_page = red_zone / PAGE_BYTES * PAGE_BYTES;
+        Watch::add_borders(borders, shared_pages_ + first_page, SHARED_PAGES_BYTES - first_page, dynamic_shared_,
+                           launch_->shared_bytes, {RED_ZONE, RED_ZONE});
+    }
+    launch_->watch->begin(borders);
 }
 
 void Worker::begin_block(Launch& launch, uint64_t linear_index) {
@@ -203,6 +221,7 @@ void Worker::check_shared_red_zone() {
         if (p < limit && *p != RED_ZONE) {
             std::string place = p >= end ? std::to_string(p - end) + " bytes past the end"
                                          : std::to_string(dynamic_shared_ - p) + " bytes before the begin";
+            launch_->shared_damage = !launch_->failed;
             launch_->fail(CUDA_ERROR_LAUNCH_FAILED, where(threads_[0]) + " or a thread beside it wrote " + place +
                                                         " of the dynamic shared memory of " +
                                                         std::to_string(launch_->shared_bytes) + " bytes");

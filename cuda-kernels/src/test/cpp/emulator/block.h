@@ -19,6 +19,7 @@
 #include "memory.h"
 #include "random.h"
 #include "tensor_map.h"
+#include "watch.h"
 
 namespace emulator {
 
@@ -41,11 +42,16 @@ struct Launch {
     bool overlapping = false;  // may begin before its predecessor has ended, so every thread has to wait for that
     EarlyBlock* early = nullptr;  // runs the block that begins before; null: none does
     std::atomic<bool> predecessor_runs{false};
+    Watch* watch = nullptr;  // null: what happens beside allocations is seen behind the launch, and beside shared memory behind the block
+    std::vector<Border> borders;  // to be watched, and those of shared memory with them
+    bool watches_shared = false;
 
     std::atomic<bool> failed{false};
     std::mutex failure_lock;
     int failure_code = 0;
     std::string failure_text;
+    bool out_of_bounds = false;   // the failure is an access of one thread to memory that is not its own
+    bool shared_damage = false;  // the failure is one of these that was seen only behind its block
 
     void fail(int code, const std::string& text);
 };
@@ -176,6 +182,8 @@ public:
     // holds no locks.
     bool is_interruption(int signal, const void* info) const;
     bool can_be_ended_here(const void* context) const;
+    // An access to a watched page that may go on, or the end of its one instruction. Async-signal-safe.
+    bool pass_watched_access(int signal, void* info, void* context);
     // Makes the interrupted thread go on in land_after_fault. Async-signal-safe.
     void redirect_fault(int signal, void* info, void* context);
 
@@ -215,6 +223,7 @@ private:
     std::string describe_address(const void* address) const;
     void report_hang();
     void check_shared_red_zone();
+    void begin_watch();
 
     double processor_seconds() const;
     void set_deadline(double seconds);

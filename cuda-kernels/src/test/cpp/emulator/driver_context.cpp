@@ -131,7 +131,7 @@ int attribute_of(int attribute, int* value) {
 
 // Forgets all memory, modules, streams and errors, and begins anew.
 DRIVER_CALL sidewinder_emulator_reset(uint64_t seed, int lazy, int workers, uint64_t total_bytes, int multiprocessors,
-                                      double block_limit_seconds) {
+                                      double block_limit_seconds, int watching) {
     auto guard = locked();
     Settings settings;
     settings.seed = seed;
@@ -140,6 +140,7 @@ DRIVER_CALL sidewinder_emulator_reset(uint64_t seed, int lazy, int workers, uint
     settings.total_bytes = total_bytes;
     settings.multiprocessors = multiprocessors;
     settings.block_limit_seconds = block_limit_seconds;
+    settings.watching = watching != 0;
     Driver::instance().reset(settings);
     return SUCCESS;
 }

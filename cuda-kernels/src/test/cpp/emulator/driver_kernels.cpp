@@ -17,6 +17,9 @@ namespace {
 constexpr int SHARED_LIMIT_BYTES = 227 * 1024;
 constexpr unsigned BLOCK_LIMIT_THREADS = 1024;
 
+// Under a watch, when a launch is run again to find a thread: some seconds.
+constexpr uint64_t REPEATED_ACCESSES = 200'000;
+
 constexpr int ATTRIBUTE_MAX_THREADS = 0;
 constexpr int ATTRIBUTE_SHARED_BYTES = 1;
 constexpr int ATTRIBUTE_CONSTANT_BYTES = 2;
@@ -236,24 +239,54 @@ struct Prepared {
             return refused;
         }
         std::unique_ptr<Launch> launch = begun != nullptr ? std::move(begun) : this->launch();
+        Watch watch(0);
+        if (driver.settings.watching) {
+            launch->watch = &watch;
+            launch->borders = driver.memory->borders();
+            launch->watches_shared = true;
+        } else {
+            driver.before.take(*function.kernel, arguments.pointers(), *driver.memory);
+        }
         uint64_t without = launch->early != nullptr ? begun_block : BlockRunner::NO_BLOCK;
         if (launch->early != nullptr) {
             launch->early->release();
         }
-        driver.runner.run(*launch, driver.settings.workers, without);
+        driver.runner.run(*launch, driver.settings.watching ? 1 : driver.settings.workers, without);
         if (launch->early != nullptr) {
             launch->early->finish();
         }
         if (launch->failed) {
-            return {launch->failure_code, launch->failure_text};
+            Failure found{launch->failure_code, launch->failure_text};
+            return launch->shared_damage ? run_again(*launch, found, {}) : found;
         }
-        std::string damage = driver.memory->damage();
-        if (!damage.empty()) {
-            return {ILLEGAL_ADDRESS, title(function) + ", grid (" + std::to_string(grid.x) + ", " + std::to_string(grid.y) + ", " +
-                                         std::to_string(grid.z) + "), block of " + std::to_string(block.x * block.y * block.z) +
-                                         " threads, wrote " + damage};
+        Memory::Damage damage = driver.memory->damage();
+        if (!damage.text.empty()) {
+            return run_again(*launch, {ILLEGAL_ADDRESS, title(function) + ", grid (" + std::to_string(grid.x) + ", " +
+                                                            std::to_string(grid.y) + ", " + std::to_string(grid.z) + "), block of " +
+                                                            std::to_string(block.x * block.y * block.z) + " threads, wrote " +
+                                                            damage.text}, damage.borders);
         }
         return {};
+    }
+
+    // Names the thread of what was found behind a launch, or behind a block: the same launch with the same seed, on one worker, watches
+    // the borders that were overrun. What its parameters point at is what it was before, see BeforeImage.
+    Failure run_again(const Launch& first, Failure found, const std::vector<Border>& borders) {
+        Driver& driver = Driver::instance();
+        driver.before.put_back();
+        Watch watch(REPEATED_ACCESSES);
+        std::unique_ptr<Launch> again = launch();
+        again->seed = first.seed;
+        again->watch = &watch;
+        again->borders = borders;
+        again->watches_shared = first.shared_damage;
+        driver.runner.run(*again, 1);
+        if (again->out_of_bounds) {
+            return {again->failure_code, again->failure_text};
+        }
+        found.text += watch.has_given_up() ? "; the launch was run again to find the thread, but touches those pages too often"
+                                           : "; the launch was run again to find the thread, but did not repeat it";
+        return found;
     }
 };
 
@@ -354,7 +387,7 @@ int launch(const char* call, Function* function, Index grid, Index block, unsign
     std::shared_ptr<Prepared> prepared(
         new Prepared{*function, grid, block, shared_bytes, overlapping, ArgumentBlock(*function->kernel, values)});
     std::shared_ptr<EarlyStart> early;
-    if (overlapping) {
+    if (overlapping && !driver.settings.watching) {  // one thread runs all that is watched
         early.reset(new EarlyStart{[=] { prepared->begin(); }, [=] { prepared->abandon(); }});
     }
     return driver.submit(call, *stream, NODE_KERNEL, [=] {

@@ -14,6 +14,7 @@
 
 #include <unistd.h>
 
+#include "before_image.h"
 #include "launch.h"
 #include "memory.h"
 
@@ -57,6 +58,7 @@ struct Settings {
     size_t total_bytes = size_t{1} << 30;
     int multiprocessors = 8;
     double block_limit_seconds = 60;  // of processor time
+    bool watching = false;  // every launch runs on one worker, under a Watch of all allocations and of its shared memory
     int compute_major = 9;
     int compute_minor = 0;
 };
@@ -160,6 +162,7 @@ public:
     bool initialized = false;
     std::unique_ptr<Memory> memory;
     BlockRunner runner;
+    BeforeImage before;  // of the launch that runs
     Failure sticky;
     Failure last;
 

@@ -17,11 +17,12 @@ namespace emulator {
 
 namespace {
 
-constexpr int SIGNALS[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+constexpr int SIGNALS[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP};
 constexpr size_t SIGNAL_STACK_BYTES = 64 * 1024;
 constexpr size_t EMERGENCY_STACK_BYTES = 256 * 1024;  // as mapped in block.cpp
 constexpr int FAULT_BY_PROCESSOR = 128;                // SI_KERNEL: a general protection fault, without an address
 constexpr unsigned long PAGE_FAULT_WRITE = 2;
+constexpr greg_t TRAP_FLAG = 0x100;  // of the processor: the next instruction ends with a SIGTRAP
 
 constexpr int CUDA_ERROR_ILLEGAL_ADDRESS = 700;
 constexpr int CUDA_ERROR_LAUNCH_TIMEOUT = 702;
@@ -36,7 +37,10 @@ void handle(int signal, siginfo_t* info, void* context) {
     if (worker != nullptr && worker->is_interruption(signal, info) && !worker->can_be_ended_here(context)) {
         return;
     }
-    if (worker != nullptr && worker->in_kernel()) {
+    if (worker != nullptr && worker->pass_watched_access(signal, info, context)) {
+        return;
+    }
+    if (worker != nullptr && worker->in_kernel() && signal != SIGTRAP) {
         worker->redirect_fault(signal, info, context);
         return;
     }
@@ -45,6 +49,9 @@ void handle(int signal, siginfo_t* info, void* context) {
         old.sa_sigaction(signal, info, context);
     } else if (old.sa_handler == SIG_DFL || old.sa_handler == SIG_IGN) {
         sigaction(signal, &old, nullptr);  // and the instruction faults again
+        if (signal == SIGTRAP) {
+            raise(signal);
+        }
     } else {
         old.sa_handler(signal);
     }
@@ -95,10 +102,39 @@ void Worker::redirect_fault(int signal, void* info, void* context) {
     fault_code_ = details->si_code;
     fault_address_ = details->si_addr;
     fault_is_write_ = (static_cast<unsigned long>(machine->uc_mcontext.gregs[REG_ERR]) & PAGE_FAULT_WRITE) != 0;
+    machine->uc_mcontext.gregs[REG_EFL] &= ~TRAP_FLAG;
     // At its first instruction a function expects rsp = 16 n + 8.
     auto top = reinterpret_cast<uintptr_t>(emergency_stack_ + EMERGENCY_STACK_BYTES) - 8;
     machine->uc_mcontext.gregs[REG_RSP] = static_cast<greg_t>(top);
     machine->uc_mcontext.gregs[REG_RIP] = reinterpret_cast<greg_t>(&Worker::land_after_fault);
+}
+
+bool Worker::pass_watched_access(int signal, void* info, void* context) {
+    if (launch_ == nullptr || launch_->watch == nullptr) {
+        return false;
+    }
+    Watch& watch = *launch_->watch;
+    siginfo_t* details = static_cast<siginfo_t*>(info);
+    ucontext_t* machine = static_cast<ucontext_t*>(context);
+    if (signal == SIGTRAP && watch.is_open()) {
+        machine->uc_mcontext.gregs[REG_EFL] &= ~TRAP_FLAG;
+        unsigned char* damage = watch.close();
+        if (damage != nullptr && current_ != nullptr) {
+            details->si_code = SEGV_ACCERR;
+            details->si_addr = damage;
+            redirect_fault(SIGSEGV, info, context);
+            fault_is_write_ = true;
+        }
+        return true;
+    }
+    const Border* border = signal == SIGSEGV && details->si_code == SEGV_ACCERR ? watch.find(details->si_addr) : nullptr;
+    // Outside of a kernel's threads the emulator itself is at work, with ranges that were checked.
+    if (border == nullptr || (current_ != nullptr && !border->allows(static_cast<unsigned char*>(details->si_addr)))) {
+        return false;
+    }
+    watch.open(*border);
+    machine->uc_mcontext.gregs[REG_EFL] |= TRAP_FLAG;
+    return true;
 }
 
 void Worker::land_after_fault() {
@@ -128,6 +164,7 @@ void Worker::land_after_fault() {
         snprintf(pointer, sizeof(pointer), "%p", address);
         text = std::string(worker.fault_is_write_ ? "write to " : "read of ") + pointer + ", " +
                worker.describe_address(address);
+        worker.launch_->out_of_bounds = true;
     }
     worker.launch_->fail(code, worker.where(*worker.current_) + ": " + text);
     worker.leave_for_home();
@@ -176,6 +213,10 @@ std::string Worker::describe_address(const void* address) const {
     constexpr ptrdiff_t NEAR_BYTES = 64 * 1024;
     if (byte >= end && byte - end < NEAR_BYTES) {
         return std::to_string(byte - end) + " bytes past the end of the dynamic shared memory of " +
+               std::to_string(launch_->shared_bytes) + " bytes";
+    }
+    if (byte >= shared_pages_ && byte < dynamic_shared_) {
+        return std::to_string(dynamic_shared_ - byte) + " bytes before the begin of the dynamic shared memory of " +
                std::to_string(launch_->shared_bytes) + " bytes";
     }
     return launch_->memory->describe(address);

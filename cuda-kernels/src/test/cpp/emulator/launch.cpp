@@ -28,7 +28,7 @@ void start_thread(std::function<void()> body) {
     sigset_t all;
     sigset_t before;
     sigfillset(&all);
-    for (int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL}) {
+    for (int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP}) {
         sigdelset(&all, signal);
     }
     pthread_sigmask(SIG_SETMASK, &all, &before);

@@ -6,14 +6,13 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include <vector>
-
 namespace emulator {
 
 namespace {
 
 constexpr size_t PAGE_BYTES = 4096;
 constexpr size_t ALIGNMENT = 256;  // what cuMemAlloc promises
+constexpr size_t VECTOR_BYTES = 16;  // what kernels need: their widest access, and that of cp.async, bulk copies and tensor maps
 // Inaccessible addresses on either side of an allocation. They cost no memory, and a wrong index rarely goes further.
 constexpr size_t GUARD_BYTES = size_t{16} << 20;
 constexpr size_t KEPT_FREED_ALLOCATIONS = 4096;
@@ -93,8 +92,7 @@ void* Memory::allocate(size_t bytes, Kind kind) {
         munmap(mapped, page_bytes + 2 * GUARD_BYTES);
         return nullptr;
     }
-    // Against the page behind for most, against the page before for some, so that both ends are hard borders.
-    unsigned char* user = random_.below(4) == 0 ? pages : pages + page_bytes - round_up(bytes, ALIGNMENT);
+    unsigned char* user = place(pages, page_bytes, bytes);
     paint(pages, user);
     if (bytes <= MOST_FILLED_BYTES) {
         memset(user, 0xff, bytes);
@@ -105,6 +103,18 @@ void* Memory::allocate(size_t bytes, Kind kind) {
     }
     allocations_[reinterpret_cast<uintptr_t>(pages)] = {pages, page_bytes, user, bytes, ++count_, kind, false};
     return user;
+}
+
+// Against the page behind for most, against the page before for some, so that both ends are hard borders.
+unsigned char* Memory::place(unsigned char* pages, size_t page_bytes, size_t bytes) {
+    switch (random_.below(4)) {
+        case 0:
+            return pages;
+        case 1:
+            return pages + page_bytes - round_up(bytes, ALIGNMENT);
+        default:
+            return pages + page_bytes - round_up(bytes, VECTOR_BYTES);
+    }
 }
 
 bool Memory::free(void* pointer, Kind kind) {
@@ -205,7 +215,7 @@ std::string Memory::describe(const void* address) const {
     return std::to_string(value - end) + " bytes past the end of the " + title(*nearest);
 }
 
-std::string Memory::damage() {
+Memory::Damage Memory::damage() {
     for (auto& [page, allocation] : allocations_) {
         if (allocation.freed || allocation.kind == Kind::REGISTERED) {
             continue;
@@ -216,13 +226,26 @@ std::string Memory::damage() {
             hit = first_damage(end, allocation.pages + allocation.page_bytes);
         }
         if (hit != nullptr) {
-            std::string text = describe(hit);
+            Damage found{describe(hit), {}};
             paint(allocation.pages, allocation.user);
             paint(end, allocation.pages + allocation.page_bytes);
-            return text;
+            if (allocation.kind == Kind::DEVICE) {
+                Watch::add_borders(found.borders, allocation.pages, allocation.page_bytes, allocation.user, allocation.bytes, PATTERN);
+            }
+            return found;
         }
     }
-    return "";
+    return {};
+}
+
+std::vector<Border> Memory::borders() const {
+    std::vector<Border> found;
+    for (const auto& [page, allocation] : allocations_) {
+        if (!allocation.freed && allocation.kind == Kind::DEVICE) {
+            Watch::add_borders(found, allocation.pages, allocation.page_bytes, allocation.user, allocation.bytes, PATTERN);
+        }
+    }
+    return found;
 }
 
 size_t Memory::live_allocations(Kind kind) const {

@@ -7,15 +7,19 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "random.h"
+#include "watch.h"
 
 namespace emulator {
 
-// Every allocation has pages of its own with inaccessible addresses before and after. The bytes that are left over on
-// these pages, before and behind what was asked for, hold a pattern that is NaN in every float format and that is
-// looked at after each kernel: an overrun is found to the byte. Memory starts as 0xFF, that of allocations above 1 GiB as
-// 0, which costs nothing until it is touched. Freed memory stays inaccessible.
+// Every allocation has pages of its own with inaccessible addresses before and after. Half of them end at a page's end, but for
+// what a vector of 16 bytes is aligned by, so that an access past it faults; a quarter ends there but for the 256 bytes that
+// cuMemAlloc aligns by, and a quarter begins where a page does. The bytes that are left over on these pages, before and behind what was
+// asked for, hold a pattern that is NaN in every float format and that is looked at after each kernel: an overrun is found to the
+// byte, and its thread with a Watch. Memory starts as 0xFF, that of allocations above 1 GiB as 0, which costs nothing until it is
+// touched. Freed memory stays inaccessible.
 class Memory {
 public:
     enum class Kind { DEVICE, PINNED, REGISTERED };
@@ -48,14 +52,22 @@ public:
     // What lies at an address, in words.
     std::string describe(const void* address) const;
 
-    // Empty, or which allocation was written outside and where.
-    std::string damage();
+    // What was written outside of an allocation, which is mended; `text` is empty when nothing was.
+    struct Damage {
+        std::string text;
+        std::vector<Border> borders;  // of that allocation
+    };
+    Damage damage();
+
+    // Of all that is allocated on the device.
+    std::vector<Border> borders() const;
 
     size_t used_bytes() const { return used_bytes_; }
     size_t total_bytes() const { return total_bytes_; }
     size_t live_allocations(Kind kind) const;
 
 private:
+    unsigned char* place(unsigned char* pages, size_t page_bytes, size_t bytes);
     void release_oldest();
 
     Random random_;

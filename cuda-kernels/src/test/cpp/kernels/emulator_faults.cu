@@ -78,6 +78,29 @@ extern "C" __global__ __launch_bounds__(64) void write_at(float* y, int64_t inde
 }
 KERNEL(write_at);
 
+// Thread `who` of block `which` writes `bytes` bytes (1 or 16) from byte `offset` on.
+extern "C" __global__ __launch_bounds__(64) void write_bytes(unsigned char* y, int64_t offset, int bytes, int which, int who) {
+    if (static_cast<int>(blockIdx.x) == which && static_cast<int>(threadIdx.x) == who) {
+        if (bytes == 1) {
+            y[offset] = 5;
+        } else {
+            *reinterpret_cast<uint4*>(y + offset) = make_uint4(1, 2, 3, 4);
+        }
+    }
+}
+KERNEL(write_bytes);
+
+// Every thread takes a place of a list, counted in places[at], which begins at 0 again for the next launch.
+extern "C" __global__ __launch_bounds__(64) void append(float* list, int* places, int at) {
+    int place = atomicAdd(&places[at], 1);
+    list[place] = static_cast<float>(threadIdx.x);
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        places[at] = 0;
+    }
+}
+KERNEL(append);
+
 // Follows a pointer that it finds in memory, as a table of tensors would be.
 extern "C" __global__ __launch_bounds__(32) void follow(float* y, const float* const* table) {
     if (threadIdx.x == 5) {

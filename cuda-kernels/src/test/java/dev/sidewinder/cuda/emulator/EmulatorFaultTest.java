@@ -243,7 +243,7 @@ class EmulatorFaultTest {
                     assertThatThrownBy(() -> kernel(emulator, "write_at").pointer(y.address()).int64(floats).float32(-1).int32(2)
                             .int32(17).launch(emulator.device().stream(), shape(4, 64, 0)))
                             .isInstanceOf(CudaException.class)
-                            .hasMessageContaining("kernel write_at")
+                            .hasMessageContaining("kernel write_at, block (2, 0, 0), thread (17, 0, 0): write to 0x")
                             .hasMessageContaining("0 bytes past the end of the device allocation number")
                             .hasMessageContaining("of " + 4 * floats + " bytes");
                 }
@@ -258,7 +258,7 @@ class EmulatorFaultTest {
                 assertThatThrownBy(() -> kernel(emulator, "write_at").pointer(y.address()).int64(-1).float32(0).int32(0)
                         .int32(0).launch(emulator.device().stream(), shape(1, 64, 0)))
                         .isInstanceOf(CudaException.class)
-                        .hasMessageContaining("kernel write_at")
+                        .hasMessageContaining("kernel write_at, block (0, 0, 0), thread (0, 0, 0): write to 0x")
                         .hasMessageContaining("4 bytes before the device allocation");
             }
         });
@@ -396,7 +396,7 @@ class EmulatorFaultTest {
                 assertThatThrownBy(() -> kernel(emulator, "shared_at").pointer(y.address()).int32(index)
                         .launch(emulator.device().stream(), shape(1, 32, 4 * 30)))
                         .isInstanceOf(CudaException.class)
-                        .hasMessageContaining("kernel shared_at, block (0, 0, 0), thread (")
+                        .hasMessageContaining("kernel shared_at, block (0, 0, 0), thread (3, 0, 0): write to 0x")
                         .hasMessageContaining("dynamic shared memory of 120 bytes")
                         .hasMessageContaining(index > 0
                                 ? 4 * index - 120 + " bytes past the end" : -4 * index + " bytes before the begin");

@@ -44,7 +44,7 @@ final class EmulatorLibrary {
         this.path = path;
         SymbolLookup symbols = SymbolLookup.libraryLookup(path, Arena.global());
         this.reset = find(symbols, "sidewinder_emulator_reset", JAVA_INT, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_LONG, JAVA_INT,
-                JAVA_DOUBLE);
+                JAVA_DOUBLE, JAVA_INT);
         this.liveAllocations = find(symbols, "sidewinder_emulator_live_allocations", JAVA_LONG);
         this.report = find(symbols, "sidewinder_emulator_report", ADDRESS);
         this.record = find(symbols, "sidewinder_emulator_record", JAVA_INT);
@@ -104,7 +104,7 @@ final class EmulatorLibrary {
     void reset(EmulatorSettings settings) {
         try {
             int code = (int) reset.invokeExact(settings.seed(), settings.lazy() ? 1 : 0, settings.workers(),
-                    settings.totalBytes(), settings.multiprocessors(), settings.blockSeconds());
+                    settings.totalBytes(), settings.multiprocessors(), settings.blockSeconds(), settings.watching() ? 1 : 0);
             if (code != 0) {
                 throw new IllegalStateException("the emulator refused " + settings + " with " + code);
             }
