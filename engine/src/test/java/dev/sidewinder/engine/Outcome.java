@@ -96,6 +96,11 @@ public final class Outcome {
         return List.copyOf(tokens.get(choice));
     }
 
+    /// The ids of the same tokens.
+    public int[] ids(int choice) {
+        return tokens.get(choice).stream().mapToInt(token -> Integer.parseInt(token.substring(0, token.indexOf(' ')))).toArray();
+    }
+
     /// The difference between this outcome, which may have been cut short by a cancel, and that of the same request alone;
     /// empty when there is none that should not be.
     public String differenceFromSolo(Outcome solo) {

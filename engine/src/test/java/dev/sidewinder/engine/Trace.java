@@ -2,7 +2,7 @@ package dev.sidewinder.engine;
 
 import java.util.List;
 
-/// A list of things that happen to an engine, each at the beginning of a step: arrivals, retries, bursts, cancels of requests and of
+/// A list of things that happen to an engine, each at the beginning of a step: arrivals, next turns of answers, retries, bursts, cancels of requests and of
 /// single choices, slow readers, resets of the prefix cache, turns and forks of sessions, pauses, faults, and the end of service. All of
 /// it is plain values, so a trace can be made smaller ([TraceShrinker]) and printed as Java ([TraceCode]). [TraceDrawing] draws them.
 ///
@@ -34,6 +34,12 @@ public record Trace(long seed, EngineLimits limits, int vocabSize, int poisonTok
 
         /// Its client sends a request again, whatever has become of it; nothing when it has not arrived.
         record Retry(long step, int request) implements Action {}
+
+        /// A request that goes on from an earlier one: its prompt is that one's, then what has come of its first choice so far, then the prompt of
+        /// its own, cut where it would get too long. Nothing when the earlier one has not arrived.
+        ///
+        /// @param before number of the earlier one
+        record FollowUp(long step, int request, int before, TraceRequest what) implements Action {}
 
         /// The same request many times at once.
         record Burst(long step, int request, int times) implements Action {}

@@ -51,6 +51,7 @@ final class TraceCode {
         String name = "new Trace.Action." + action.getClass().getSimpleName() + "(" + action.step();
         return name + switch (action) {
             case Action.Arrive arrive -> ", " + arrive.request() + ", " + of(arrive.what());
+            case Action.FollowUp next -> ", " + next.request() + ", " + next.before() + ", " + of(next.what());
             case Action.Retry retry -> ", " + retry.request();
             case Action.Burst burst -> ", " + burst.request() + ", " + burst.times();
             case Action.Cancel cancel -> ", " + cancel.request();

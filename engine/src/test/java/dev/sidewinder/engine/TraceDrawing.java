@@ -28,6 +28,7 @@ final class TraceDrawing {
     private final Random random;
     private final int longest;
     private final List<Action> actions = new ArrayList<>();
+    private final List<Action.Arrive> arrivals = new ArrayList<>();
     private long lastStep;
 
     /// @param sessions whether the backend can have sessions, whose requests are as if nothing of them had been computed before: a host
@@ -48,6 +49,7 @@ final class TraceDrawing {
         Random more = new Random(~seed);
         addResets(more);
         addPauses(more);
+        addFollowUps(new Random(seed + 2));
         if (sessions) {
             addSessions(more);
         }
@@ -84,7 +86,8 @@ final class TraceDrawing {
                 default -> random.nextInt(60);
             };
             TraceRequest request = request();
-            actions.add(new Action.Arrive(step, i, request));
+            arrivals.add(new Action.Arrive(step, i, request));
+            actions.add(arrivals.getLast());
             if (random.nextInt(4) == 0) {
                 actions.add(new Action.Stall(step, i, step + random.nextInt(700)));
             }
@@ -101,6 +104,32 @@ final class TraceDrawing {
             }
         }
         lastStep = step;
+    }
+
+    /// Next turns of what was answered, or of what there is of it, at times when most have ended; and next turns of these.
+    private void addFollowUps(Random more) {
+        int[] lengths = {1, 2, 20, BLOCK - 1, BLOCK, BLOCK + 1};
+        for (int i = more.nextInt(size.maxRequests()); i > 0; i--) {
+            Action.Arrive before = arrivals.get(more.nextInt(arrivals.size()));
+            // Where a state of the answer may be kept, mostly.
+            for (int tries = 0; tries < 10 && !mayKeepAnswer(before.what()); tries++) {
+                before = arrivals.get(more.nextInt(arrivals.size()));
+            }
+            long step = before.step() + before.what().maxTokens() + more.nextInt(100 + before.what().maxTokens());
+            var prompt = TracePrompt.of(Math.min(lengths[more.nextInt(lengths.length)], longest), more.nextLong());
+            TraceRequest what = TraceRequest.of(prompt, more.nextInt(size.maxTokens())).withSampling(sampling(more))
+                    .withPrefixes(before.what().partition(), marks(more, prompt.length()), more.nextBoolean())
+                    .withAnswerKept(before.what().partition() >= 0 && more.nextBoolean())
+                    .withUrgency(before.what().priority(), before.what().tenant());
+            arrivals.add(new Action.Arrive(step, arrivals.size(), what));
+            actions.add(new Action.FollowUp(step, arrivals.size() - 1, before.request(), what));
+        }
+    }
+
+    /// Whether a generated token that is computed may be the last of a block.
+    private static boolean mayKeepAnswer(TraceRequest request) {
+        int length = request.prompt().length();
+        return request.keepsAnswer() && (length + request.maxTokens() - 1) / BLOCK > length / BLOCK;
     }
 
     private void addResets(Random more) {
@@ -174,14 +203,18 @@ final class TraceDrawing {
 
     /// Two partitions, so that prompts with the same beginning meet within one and not across.
     private TraceRequest withPrefixes(TraceRequest request) {
+        List<Mark> marks = marks(random, request.prompt().length());
+        return request.withPrefixes(random.nextInt(2), marks, random.nextBoolean()).withAnswerKept(random.nextBoolean());
+    }
+
+    private static List<Mark> marks(Random random, int length) {
         List<Mark> marks = new ArrayList<>();
-        int length = request.prompt().length();
         int position = 0;
         while (random.nextInt(4) > 0 && position < length) {
             position += 1 + random.nextInt(length - position);
             marks.add(new Mark(position, CheckpointPoint.values()[random.nextInt(CheckpointPoint.values().length)]));
         }
-        return request.withPrefixes(random.nextInt(2), marks, random.nextBoolean()).withAnswerKept(random.nextBoolean());
+        return marks;
     }
 
     private SamplingParams sampling(Random random) {

@@ -26,6 +26,8 @@ import java.util.function.Supplier;
 /// backend has a host area and its decode steps leave the same bits as scans; elsewhere an answer that goes on from another one's memory
 /// has not the bits that it has alone, and should not.
 ///
+/// Where decode steps do leave the same bits, requests that go on from answers may use what these left; elsewhere only what prompts left.
+///
 /// A trace that fails is made smaller as long as it fails ([TraceShrinker]), and what remains is printed as a test.
 public final class TraceHarness {
 

@@ -63,6 +63,7 @@ final class TracePlayer implements EngineObserver {
     private final AtomicLong clock = new AtomicLong(1);
     private final Engine engine;
     private final TraceSessions sessions;
+    private final TraceFollowUps followUps;
     private final ComputedTokens computed = new ComputedTokens();
     private final FairnessOracle fairness = new FairnessOracle();
     private final Map<Integer, GenerationRequest> requests = new HashMap<>();
@@ -88,6 +89,7 @@ final class TracePlayer implements EngineObserver {
         this.trace = trace;
         this.patience = patience;
         this.sessions = new TraceSessions(trace);
+        this.followUps = new TraceFollowUps(trace);
         var watched = new WatchedBackend(backend, this::beginStep, this::failing, this::idle);
         // The engine thread has to wait until there is an engine.
         synchronized (this) {
@@ -245,6 +247,10 @@ final class TracePlayer implements EngineObserver {
                 requests.put(arrive.request(), arrive.what().toRequest("r" + arrive.request(), trace.vocabSize(), trace.poisonToken()));
                 arrive(arrive.request());
             }
+            case Action.FollowUp next -> ofLatest(next.before(), before -> {
+                requests.put(next.request(), followUps.request(next, before.played));
+                arrive(next.request());
+            });
             case Action.Retry retry -> {
                 count(Count.RETRIES);
                 arrive(retry.request());
@@ -434,7 +440,9 @@ final class TracePlayer implements EngineObserver {
                 assertThat(computed.differenceFrom(arrival.firstSequence + choice, request.prompt().length, reused, whole))
                         .as("cache truth of request %s, choice %d", request.id(), choice).isEmpty();
                 counts.merge(Count.REUSED, (long) reused, Long::sum);
+                counts.merge(Count.ANSWERS_REUSED, followUps.endInAnswer(request, reused) ? 1L : 0L, Long::sum);
             }
+            counts.merge(Count.FOLLOW_UPS, followUps.isOne(request) ? 1L : 0L, Long::sum);
         }
         assertThat(computed.restarts()).as("sequences that went back").isLessThanOrEqualTo(engine.status().preemptions().recomputed());
     }

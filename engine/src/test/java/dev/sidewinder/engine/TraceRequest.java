@@ -31,8 +31,13 @@ public record TraceRequest(TracePrompt prompt, int maxTokens, int minTokens, Set
     /// @param vocabSize   of the backend
     /// @param poisonToken as in [TracePrompt#tokens]
     GenerationRequest toRequest(String id, int vocabSize, int poisonToken) {
+        return toRequest(id, prompt.tokens(vocabSize, poisonToken), vocabSize, poisonToken);
+    }
+
+    /// The same with other tokens as its prompt.
+    GenerationRequest toRequest(String id, int[] tokens, int vocabSize, int poisonToken) {
         Optional<Supplier<TokenGuide>> guides = guide < 0 ? Optional.empty() : Optional.of(() -> new PatternGuide(vocabSize, guide));
-        var request = new GenerationRequest(id, prompt.tokens(vocabSize, poisonToken), maxTokens, minTokens, stops, choices, promptLogprobs,
+        var request = new GenerationRequest(id, tokens, maxTokens, minTokens, stops, choices, promptLogprobs,
                 withoutPoison(sampling, poisonToken), guides).withUrgency(priority, tenant);
         GenerationRequest reusing = partition < 0 ? request : request.withPrefixes(new Partition(0, partition), marks, explains);
         return keepsAnswer ? reusing.keepingAnswer() : reusing;

@@ -88,6 +88,7 @@ final class TraceShrinker {
     private static Object clientOf(Action action, int place) {
         return switch (action) {
             case Action.Arrive arrive -> "request " + arrive.request();
+            case Action.FollowUp next -> "request " + next.request();
             case Action.Retry retry -> "request " + retry.request();
             case Action.Burst burst -> "request " + burst.request();
             case Action.Cancel cancel -> "request " + cancel.request();

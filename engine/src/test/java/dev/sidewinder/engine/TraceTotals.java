@@ -30,6 +30,9 @@ public record TraceTotals(Map<Count, Long> counts) {
         RESETS,
         /// prompt tokens that were not computed
         REUSED,
+        /// requests that go on from the answer of an earlier one, and how many of them found a state in the midst of that answer
+        FOLLOW_UPS,
+        ANSWERS_REUSED,
         /// requests of sessions
         TURNS,
         FORKS,
