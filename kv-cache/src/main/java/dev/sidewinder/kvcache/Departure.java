@@ -12,7 +12,7 @@ final class Departure implements Journey {
     final int[] names;
     final int[] places;
     final int firstMissing;
-    /// Where it stands in the tree; [Checkpoints#NONE] when nowhere.
+    /// Where it stands in the tree; [PrefixNodes#NONE] when nowhere.
     int node;
     boolean stateLeft;
     /// Blocks still held.

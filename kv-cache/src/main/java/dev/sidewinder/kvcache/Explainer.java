@@ -13,11 +13,14 @@ final class Explainer {
     private static final int MOST_SIBLINGS = 64;
 
     private final PrefixNodes nodes;
-    private final PrefixIndex index;
+    private final PrefixStates states;
+    private final EvictedKeys evictedBlocks;
 
-    Explainer(PrefixNodes nodes, PrefixIndex index) {
+    /// @param evictedBlocks paths whose last block was evicted of late
+    Explainer(PrefixNodes nodes, PrefixStates states, EvictedKeys evictedBlocks) {
         this.nodes = nodes;
-        this.index = index;
+        this.states = states;
+        this.evictedBlocks = evictedBlocks;
     }
 
     /// How far the tree goes with a prompt.
@@ -35,7 +38,7 @@ final class Explainer {
         Way way = follow(partition, root, tokens, mostTokens);
         boolean hasState = way.stateNode() != NONE;
         int reused = hasState ? nodes.depth(way.stateNode()) * TOKENS : 0;
-        var point = hasState ? Optional.of(index.point(way.stateNode())) : Optional.<CheckpointPoint>empty();
+        var point = hasState ? Optional.of(states.point(states.slot(way.stateNode()))) : Optional.<CheckpointPoint>empty();
         MissReason reason = reason(way, tokens, mostTokens, reused);
         var diverged = reason == MissReason.DIVERGED
                 ? OptionalInt.of(way.kv() + commonTokens(way.node(), tokens, way.kv()))
@@ -56,8 +59,8 @@ final class Explainer {
                 break;
             }
             node = child;
-            stateNode = index.hasState(node) ? node : stateNode;
-            evictedState = index.evictedStates().contains(nodes.key(node)) ? end : evictedState;
+            stateNode = states.isAt(node) ? node : stateNode;
+            evictedState = states.evicted().contains(nodes.key(node)) ? end : evictedState;
         }
         return new Way(node, nodes.key(node), nodes.depth(node) * TOKENS, stateNode, evictedState);
     }
@@ -75,7 +78,7 @@ final class Explainer {
         if (way.kv() > reused) {
             return MissReason.NO_SNAPSHOT;
         }
-        if (index.evictedBlocks().contains(nodes.keyAfter(way.key(), tokens, way.kv()))) {
+        if (evictedBlocks.contains(nodes.keyAfter(way.key(), tokens, way.kv()))) {
             return MissReason.EVICTED_KV;
         }
         boolean known = way.kv() > 0 || way.node() != NONE && commonTokens(way.node(), tokens, 0) > 0;

@@ -6,7 +6,7 @@ import java.util.function.Predicate;
 /// what can be evicted from the prefix tree. What comes free with steps under way is waited for rather than evict more.
 final class FrameSupply {
 
-    private static final int NONE = Checkpoints.NONE;
+    private static final int NONE = PrefixNodes.NONE;
 
     private final FramePool pool;
     private final PrefixIndex index;
@@ -59,8 +59,8 @@ final class FrameSupply {
                 return false;
             }
             if (!index.evictDead()) {
-                int least = index.leastWorthy(kept);
-                if (least == NONE || index.worth(least).value() >= mostWorth) {
+                int least = index.states().leastWorthy(kept);
+                if (least == NONE || index.states().worth(least).value() >= mostWorth) {
                     return false;
                 }
                 evict(least);
@@ -75,7 +75,7 @@ final class FrameSupply {
     boolean makeRoom(int blocks) {
         while (pool.freeBlocks() + pool.comingBlocks() < blocks) {
             if (!index.evictDead()) {
-                int least = index.leastWorthy(NONE);
+                int least = index.states().leastWorthy(NONE);
                 if (least == NONE) {
                     throw new IllegalStateException(blocks + " blocks are promised and cannot be had: " + pool.use());
                 }
@@ -88,9 +88,9 @@ final class FrameSupply {
     /// Drops all states of some partitions, and the blocks that nobody can use then and no running sequence shares.
     void evictAll(Predicate<Partition> which) {
         // from the end: an eviction moves the last of the list to the place that has become free
-        for (int i = index.checkpoints().size() - 1; i >= 0; i--) {
-            int slot = index.checkpoints().get(i);
-            if (which.test(index.partition(index.checkpoints().node(slot)))) {
+        for (int i = index.states().size() - 1; i >= 0; i--) {
+            int slot = index.states().get(i);
+            if (which.test(index.partition(index.states().node(slot)))) {
                 evict(slot);
             }
         }
@@ -100,31 +100,31 @@ final class FrameSupply {
     /// Drops the state at a node that was kept for this reason, unless other sequences stand behind it.
     void evictUnlessShared(int node, CheckpointPoint point) {
         if (isOwn(node, point)) {
-            evict(index.slot(node));
+            evict(index.states().slot(node));
         }
     }
 
     /// The slot of such a state, for one that takes its place; [#NONE] where there is none, or a step may touch it still.
     int takeOverUnlessShared(int node, CheckpointPoint point) {
-        if (!isOwn(node, point) || !pool.isSlotQuiet(index.slot(node))) {
+        if (!isOwn(node, point) || !pool.isSlotQuiet(index.states().slot(node))) {
             return NONE;
         }
-        int slot = index.slot(node);
+        int slot = index.states().slot(node);
         tally.evicted(point);
         index.detach(slot);
         return slot;
     }
 
     private boolean isOwn(int node, CheckpointPoint point) {
-        return index.hasState(node) && index.point(node) == point && index.standing(node) == 1;
+        return index.states().isAt(node) && index.states().point(index.states().slot(node)) == point && index.standing(node) == 1;
     }
 
     /// Drops all states on the way to a node.
     void evictPath(int node) {
         for (int depth = index.depth(node); depth > 0; depth--) {
             int each = index.ancestor(node, depth);
-            if (index.hasState(each)) {
-                evict(index.slot(each));
+            if (index.states().isAt(each)) {
+                evict(index.states().slot(each));
             }
         }
     }
@@ -138,7 +138,7 @@ final class FrameSupply {
     }
 
     private void evict(int slot) {
-        tally.evicted(index.checkpoints().point(slot));
+        tally.evicted(index.states().point(slot));
         index.evictState(slot);
     }
 }

@@ -12,7 +12,7 @@ import java.util.Deque;
 /// blocks are moved meanwhile.
 final class HostTraffic {
 
-    private static final int NONE = Checkpoints.NONE;
+    private static final int NONE = PrefixNodes.NONE;
 
     private final FramePool pool;
     private final PrefixIndex index;

@@ -1,11 +1,7 @@
 package dev.sidewinder.kvcache;
 
-import dev.sidewinder.kvcache.ReuseEstimate.Worth;
-import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Comparator;
 import java.util.HashMap;
-import java.util.List;
 import java.util.Map;
 import java.util.random.RandomGenerator;
 
@@ -18,8 +14,8 @@ import java.util.random.RandomGenerator;
 /// **Eviction** takes first the KV of leaves behind which no state is left, since no sequence can go on there; then the
 /// state that is worth least ([ReuseEstimate]), whose blocks up to the state before thereby become such leaves.
 ///
-/// Lookups cost one hash and one comparison of 128 tokens a block; everything else the length of the path at most. A choice
-/// of a state to evict looks at each of them, and there are as many as there are frames at most.
+/// Lookups cost one hash and one comparison of 128 tokens a block; everything else the length of the path at most, but for
+/// the choice of a state to evict ([PrefixStates]).
 final class PrefixIndex {
 
     private static final int NONE = PrefixNodes.NONE;
@@ -27,24 +23,22 @@ final class PrefixIndex {
 
     private final FramePool pool;
     private final PrefixNodes nodes;
-    private final Checkpoints checkpoints;
+    private final PrefixStates states;
     private final Map<Partition, Integer> roots = new HashMap<>();
     private final Map<Integer, Partition> partitions = new HashMap<>();
 
     private int[] locks = new int[0];
-    private int[] slots = new int[0];
     private int unlockedBlocks;
     /// Unlocked leaves without a state, those to go first in front.
     private final NodeList dead = new NodeList();
     private final EvictedKeys evictedBlocks = new EvictedKeys();
-    private final EvictedKeys evictedStates = new EvictedKeys();
     private final Explainer explainer;
 
     PrefixIndex(FramePool pool, ReuseEstimate estimate, RandomGenerator random) {
         this.pool = pool;
         nodes = new PrefixNodes(new BlockHash(random));
-        checkpoints = new Checkpoints(estimate, pool.shape().frames(), pool.shape().blocksPerFrame());
-        explainer = new Explainer(nodes, this);
+        states = new PrefixStates(nodes, estimate, pool.shape());
+        explainer = new Explainer(nodes, states, evictedBlocks);
         followCapacity();
     }
 
@@ -58,8 +52,8 @@ final class PrefixIndex {
         return nodes.size() - roots.size();
     }
 
-    Checkpoints checkpoints() {
-        return checkpoints;
+    PrefixStates states() {
+        return states;
     }
 
     /// What the tree has of the first `mostTokens` tokens. Changes nothing.
@@ -76,27 +70,14 @@ final class PrefixIndex {
                 break;
             }
             node = child;
-            deepest = slots[node] == NONE ? deepest : slots[node];
+            deepest = states.isAt(node) ? states.slot(node) : deepest;
         }
-        return new PrefixMatch(nodes.depth(node) * TOKENS, deepest == NONE ? 0 : checkpoints.depth(deepest) * TOKENS, deepest);
+        return new PrefixMatch(nodes.depth(node) * TOKENS, deepest == NONE ? 0 : states.depth(deepest) * TOKENS, deepest);
     }
 
     /// The same in words. Changes nothing.
     CacheExplanation explain(Partition partition, int[] tokens, int mostTokens) {
         return explainer.explain(partition, roots.getOrDefault(partition, NONE), tokens, mostTokens);
-    }
-
-    EvictedKeys evictedBlocks() {
-        return evictedBlocks;
-    }
-
-    EvictedKeys evictedStates() {
-        return evictedStates;
-    }
-
-    /// Why the state at a node was kept.
-    CheckpointPoint point(int node) {
-        return checkpoints.point(slots[node]);
     }
 
     /// Puts a sequence at the start of a partition.
@@ -110,7 +91,7 @@ final class PrefixIndex {
             roots.put(partition, root);
             partitions.put(root, partition);
             locks[root] = 0;
-            slots[root] = NONE;
+            states.begin(root);
         }
         locks[root]++;
         return root;
@@ -118,7 +99,7 @@ final class PrefixIndex {
 
     /// Puts a sequence where there is a state.
     int enterAt(int slot) {
-        int node = checkpoints.node(slot);
+        int node = states.node(slot);
         lockPath(node);
         return node;
     }
@@ -170,34 +151,21 @@ final class PrefixIndex {
 
     /// Whose tree a node is in.
     Partition partition(int node) {
-        return partitions.get(ancestor(node, 0));
+        return partitions.get(nodes.ancestor(node, 0));
     }
 
     int depth(int node) {
         return nodes.depth(node);
     }
 
-    boolean hasState(int node) {
-        return slots[node] != NONE;
-    }
-
-    /// The slot of the state at a node that has one.
-    int slot(int node) {
-        return slots[node];
+    /// The node at a depth on the way to another.
+    int ancestor(int node, int depth) {
+        return nodes.ancestor(node, depth);
     }
 
     /// Sequences that stand at a node or behind it.
     int standing(int node) {
         return locks[node];
-    }
-
-    /// The node at a depth on the way to another.
-    int ancestor(int node, int depth) {
-        int each = node;
-        while (nodes.depth(each) > depth) {
-            each = nodes.parent(each);
-        }
-        return each;
     }
 
     /// Leads a sequence on: its tokens from where it stands up to a depth. Blocks that the tree lacks are taken from the
@@ -215,7 +183,7 @@ final class PrefixIndex {
                 followCapacity();
                 pool.hold(names[i]);
                 locks[child] = 1;
-                slots[child] = NONE;
+                states.begin(child);
             } else {
                 if (locks[child] == 0) {
                     pool.letGo(nodes.block(child));
@@ -236,82 +204,20 @@ final class PrefixIndex {
         if (locks[node] == 0 || nodes.depth(node) == 0) {
             throw new IllegalStateException("attached a state to node " + node + " of depth " + nodes.depth(node) + ", where nobody stands");
         }
-        if (slots[node] != NONE) {
+        if (states.isAt(node)) {
             return false;
         }
-        int base = base(node);
-        if (nodes.childCount(node) > 0) {
-            standOn(slot, node, base);
-        }
-        checkpoints.add(slot, node, nodes.depth(node), base, point);
-        slots[node] = slot;
+        states.put(node, slot, point);
         return true;
     }
 
     /// Notes that a conversation has left a state at a node: it will go on from there, and hardly ever again from the state before,
-    /// where a turn began or ended. That one serves whoever edits the latest message, and falls in worth ([ReuseEstimate#SUPERSEDED]).
-    /// Not where others have gone on or stand, too, and not where a tool loop began: the next turn will go on from there when the
-    /// reasoning inside the loop is dropped.
+    /// where a turn began or ended. That one serves whoever edits the latest message, and falls in worth ([ReuseEstimate#SUPERSEDED]),
+    /// unless others stand there, too.
     void supersedeBefore(int node) {
-        int next = slots[node];
-        int base = checkpoints.base(next);
-        if (base == Checkpoints.NONE || !isTurn(next) || !isTurn(base)) {
-            return;
-        }
-        int at = checkpoints.node(base);
-        if (nodes.childCount(at) == 1 && locks[at] == 1 && !beginsToolLoop(base, next)) {
-            checkpoints.supersede(base);
-        }
-    }
-
-    private boolean isTurn(int slot) {
-        return switch (checkpoints.point(slot)) {
-            case TURN_START, TURN_END -> true;
-            case SYSTEM, BRANCH, INTERVAL -> false;
-        };
-    }
-
-    /// Whether a turn started at `base`, and what follows is the end of its first answer.
-    private boolean beginsToolLoop(int base, int next) {
-        int before = checkpoints.base(base);
-        return checkpoints.point(base) == CheckpointPoint.TURN_START && checkpoints.point(next) == CheckpointPoint.TURN_END
-                && (before == Checkpoints.NONE || checkpoints.point(before) != CheckpointPoint.TURN_END);
-    }
-
-    /// The nearest state above a node.
-    int base(int node) {
-        for (int each = nodes.parent(node); each != NONE; each = nodes.parent(each)) {
-            if (slots[each] != NONE) {
-                return slots[each];
-            }
-        }
-        return Checkpoints.NONE;
-    }
-
-    /// Blocks up to the nearest state above a node; 0 when there is none.
-    int baseDepth(int node) {
-        int base = base(node);
-        return base == Checkpoints.NONE ? 0 : checkpoints.depth(base);
-    }
-
-    /// States below a node that stood on its base stand on it from now on.
-    private void standOn(int slot, int node, int base) {
-        int depth = nodes.depth(node);
-        for (int i = 0; i < checkpoints.size(); i++) {
-            int each = checkpoints.get(i);
-            if (checkpoints.base(each) == base && checkpoints.depth(each) > depth) {
-                if (ancestor(checkpoints.node(each), depth) == node) {
-                    checkpoints.setBase(each, slot);
-                }
-            }
-        }
-    }
-
-    /// Counts a lookup by which a sequence was admitted.
-    void countLookup(PrefixMatch match) {
-        checkpoints.tick();
-        if (match.hasState()) {
-            checkpoints.use(match.slot());
+        int before = states.turnBefore(node);
+        if (before != NONE && locks[states.node(before)] == 1) {
+            states.supersede(before);
         }
     }
 
@@ -334,38 +240,6 @@ final class PrefixIndex {
         return true;
     }
 
-    /// The state that is worth least.
-    ///
-    /// @param kept a slot that is not asked about, or [Checkpoints#NONE]
-    /// @return [Checkpoints#NONE] when there is no other
-    int leastWorthy(int kept) {
-        int least = Checkpoints.NONE;
-        double leastValue = Double.POSITIVE_INFINITY;
-        for (int i = 0; i < checkpoints.size(); i++) {
-            int slot = checkpoints.get(i);
-            double value = worth(slot).value();
-            if (slot != kept && value < leastValue) {
-                least = slot;
-                leastValue = value;
-            }
-        }
-        return least;
-    }
-
-    Worth worth(int slot) {
-        return checkpoints.worth(slot, nodes.childCount(checkpoints.node(slot)) == 0);
-    }
-
-    List<KeptState> keptStates() {
-        List<KeptState> states = new ArrayList<>();
-        for (int i = 0; i < checkpoints.size(); i++) {
-            int slot = checkpoints.get(i);
-            states.add(new KeptState(checkpoints.depth(slot) * TOKENS, checkpoints.point(slot), worth(slot)));
-        }
-        states.sort(Comparator.comparingDouble((KeptState state) -> state.worth().value()).reversed());
-        return states;
-    }
-
     /// Gives the slot of a state back.
     void evictState(int slot) {
         detach(slot);
@@ -374,17 +248,14 @@ final class PrefixIndex {
 
     /// Takes a state out of the tree; the slot is the caller's.
     void detach(int slot) {
-        int node = checkpoints.node(slot);
-        evictedStates.add(nodes.key(node));
-        slots[node] = NONE;
-        checkpoints.remove(slot);
+        int node = states.take(slot);
         if (isDead(node)) {
             dead.addFirst(node);
         }
     }
 
     private boolean isDead(int node) {
-        return nodes.depth(node) > 0 && locks[node] == 0 && nodes.childCount(node) == 0 && slots[node] == NONE;
+        return nodes.depth(node) > 0 && locks[node] == 0 && nodes.childCount(node) == 0 && !states.isAt(node);
     }
 
     private void dropRootIfEmpty(int node) {
@@ -397,7 +268,7 @@ final class PrefixIndex {
     private void followCapacity() {
         if (locks.length < nodes.capacity()) {
             locks = Arrays.copyOf(locks, nodes.capacity());
-            slots = Arrays.copyOf(slots, nodes.capacity());
+            states.follow(nodes.capacity());
             dead.follow(nodes.capacity());
         }
     }
@@ -405,8 +276,8 @@ final class PrefixIndex {
     /// @throws IllegalStateException when the books do not balance
     void checkInvariants() {
         nodes.checkInvariants();
+        states.checkInvariants();
         int unlocked = 0;
-        int states = 0;
         int deadNow = 0;
         for (int node = 0; node < nodes.capacity(); node++) {
             if (!nodes.isUsed(node)) {
@@ -422,15 +293,8 @@ final class PrefixIndex {
             }
             unlocked += locks[node] == 0 ? 1 : 0;
             expect(locks[node] > 0 || pool.holders(nodes.block(node)) == 1, "holders of the block of unlocked node", node);
-            if (slots[node] != NONE) {
-                states++;
-                int slot = slots[node];
-                expect(checkpoints.contains(slot) && checkpoints.node(slot) == node && checkpoints.depth(slot) == nodes.depth(node)
-                        && checkpoints.base(slot) == base(node), "state at node", node);
-            }
         }
         expect(unlocked == unlockedBlocks, "number of unlocked blocks", unlockedBlocks);
-        expect(states == checkpoints.size(), "number of states", checkpoints.size());
         expect(deadNow == dead.size(), "number of dead leaves", dead.size());
         expect(roots.size() == partitions.size(), "number of partitions", roots.size());
     }

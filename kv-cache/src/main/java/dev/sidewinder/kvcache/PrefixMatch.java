@@ -4,12 +4,12 @@ package dev.sidewinder.kvcache;
 ///
 /// @param kvTokens    longest prefix whose keys and values are there
 /// @param stateTokens longest such prefix at whose end there is a state, too: only there a sequence can go on
-/// @param slot        of that state; [Checkpoints#NONE] where there is none
+/// @param slot        of that state; [PrefixNodes#NONE] where there is none
 record PrefixMatch(int kvTokens, int stateTokens, int slot) {
 
-    static final PrefixMatch NOTHING = new PrefixMatch(0, 0, Checkpoints.NONE);
+    static final PrefixMatch NOTHING = new PrefixMatch(0, 0, PrefixNodes.NONE);
 
     boolean hasState() {
-        return slot != Checkpoints.NONE;
+        return slot != PrefixNodes.NONE;
     }
 }

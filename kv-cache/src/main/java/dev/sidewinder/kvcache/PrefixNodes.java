@@ -72,6 +72,15 @@ final class PrefixNodes {
         return depths[node];
     }
 
+    /// The node at a depth on the way to another.
+    int ancestor(int node, int depth) {
+        int each = node;
+        while (depths[each] > depth) {
+            each = parents[each];
+        }
+        return each;
+    }
+
     /// Name of the KV block.
     int block(int node) {
         return blocks[node];

@@ -86,7 +86,7 @@ public final class SequenceMemory implements Allocation, AutoCloseable {
     /// @throws IllegalStateException when it would write into a block that others hold, too
     public Growth reserve(int from, int to) {
         requireOpen("reserved blocks for");
-        if (arrival != null && !cache.comesNext(arrival)) {
+        if (arrival != null && !cache.suspensions().traffic().comesNext(arrival)) {
             return Growth.AFTER_STEPS;
         }
         for (int i = from / CacheShape.BLOCK_TOKENS; i < Math.min(blockCount, CacheShape.blocksFor(to)); i++) {
@@ -96,7 +96,7 @@ public final class SequenceMemory implements Allocation, AutoCloseable {
             }
         }
         int missing = CacheShape.blocksFor(to) - blockCount;
-        return missing <= 0 ? Growth.GRANTED : cache.grow(this, missing);
+        return missing <= 0 ? Growth.GRANTED : cache.changes().grow(this, missing);
     }
 
     /// Has the state kept that the sequence passes in the next step, or has reached at its end. The step itself writes it; it serves
@@ -107,11 +107,10 @@ public final class SequenceMemory implements Allocation, AutoCloseable {
     ///         be no frame that it would be worth, and a sequence without a partition keeps nothing
     public Optional<StateWrite> checkpoint(int position, CheckpointPoint point) {
         requireAbove(position);
-        int slot = node == PrefixNodes.NONE ? PrefixNodes.NONE : cache.slotToKeep(this, position, point, false);
+        int slot = node == PrefixNodes.NONE ? PrefixNodes.NONE : cache.states().slotToWrite(this, position, point);
         if (slot == PrefixNodes.NONE) {
             return Optional.empty();
         }
-        cache.writeInStep(slot);
         pending.addLast(new Pending(position, slot, point, false));
         return Optional.of(new StateWrite(position, slot));
     }
@@ -122,11 +121,10 @@ public final class SequenceMemory implements Allocation, AutoCloseable {
     /// @return whether it will be kept, as for [#checkpoint]
     public boolean checkpointLatest(int position, CheckpointPoint point) {
         requireAbove(position);
-        int kept = node == PrefixNodes.NONE ? PrefixNodes.NONE : cache.slotToKeep(this, position, point, true);
+        int kept = node == PrefixNodes.NONE ? PrefixNodes.NONE : cache.states().slotToCopy(this, position, point);
         if (kept == PrefixNodes.NONE) {
             return false;
         }
-        cache.copyBehindStep(slot, kept);
         pending.addLast(new Pending(position, kept, point, true));
         return true;
     }
@@ -145,7 +143,7 @@ public final class SequenceMemory implements Allocation, AutoCloseable {
         if (!pending.isEmpty()) {
             return pending.getLast().position();
         }
-        return node == PrefixNodes.NONE ? 0 : cache.depth(node) * CacheShape.BLOCK_TOKENS;
+        return node == PrefixNodes.NONE ? 0 : cache.states().depth(node) * CacheShape.BLOCK_TOKENS;
     }
 
     /// Notes that steps of the sequence have completed: what it was asked to keep becomes part of the prefix tree.
@@ -156,9 +154,9 @@ public final class SequenceMemory implements Allocation, AutoCloseable {
         requireOpen("noted steps of");
         while (!pending.isEmpty() && pending.getFirst().position() <= computed) {
             Pending next = pending.removeFirst();
-            node = cache.publish(node, tokens, names, next);
+            node = cache.states().publish(node, tokens, names, next);
             if (next.latest()) {
-                cache.dropLatest(node, latestPosition, next.point());
+                cache.states().dropLatest(node, latestPosition, next.point());
                 latestPosition = next.position();
             }
         }
@@ -174,7 +172,7 @@ public final class SequenceMemory implements Allocation, AutoCloseable {
     /// @param promiseTokens as in [MemoryWish]
     public MemoryAdmission fork(int[] tokens, int computed, int promiseTokens) {
         requireOpen("forked");
-        return cache.fork(this, tokens, computed, promiseTokens);
+        return cache.changes().fork(this, tokens, computed, promiseTokens);
     }
 
     /// Closes it after a computation that has gone wrong, nobody knows since when: nothing that was kept of the sequence's
@@ -183,7 +181,7 @@ public final class SequenceMemory implements Allocation, AutoCloseable {
     /// @return its slot, and those of its blocks that nobody shares: to be erased before the next step is launched
     public Allocation discard() {
         requireOpen("discarded");
-        cache.distrust(this);
+        cache.states().distrust(this);
         node = PrefixNodes.NONE;
         int[] own = Arrays.stream(names, 0, blockCount).filter(name -> cache.pool().holders(name) == 1).map(cache.pool()::place).toArray();
         close();
@@ -221,7 +219,7 @@ public final class SequenceMemory implements Allocation, AutoCloseable {
 
     private Optional<SuspendedMemory> suspend(int[] there) {
         requireOpen("suspended");
-        Optional<SuspendedMemory> suspended = cache.suspend(this, there);
+        Optional<SuspendedMemory> suspended = cache.changes().suspend(this, there);
         closed = suspended.isPresent();
         return suspended;
     }
@@ -237,7 +235,7 @@ public final class SequenceMemory implements Allocation, AutoCloseable {
     public void close() {
         requireOpen("closed");
         closed = true;
-        cache.giveBack(this);
+        cache.changes().giveBack(this);
     }
 
     private void requireOpen(String deed) {
@@ -269,7 +267,7 @@ public final class SequenceMemory implements Allocation, AutoCloseable {
     /// both before the tree may hold it, or the tree would count it as its own when one of them has ended.
     void walk(int[] tokens, int depth) {
         if (node != PrefixNodes.NONE) {
-            node = cache.walk(node, tokens, depth, names);
+            node = cache.states().walk(node, tokens, depth, names);
         }
     }
 

@@ -39,7 +39,7 @@ public final class SuspendedMemory implements AutoCloseable {
     /// @param promiseTokens as in [MemoryWish]
     public MemoryAdmission resume(int promiseTokens) {
         requireOpen();
-        MemoryAdmission answer = cache.resume(this, promiseTokens);
+        MemoryAdmission answer = cache.changes().resume(this, promiseTokens);
         closed = answer instanceof MemoryAdmission.Granted;
         return answer;
     }
@@ -47,13 +47,13 @@ public final class SuspendedMemory implements AutoCloseable {
     /// Another one with the same content, resumed or closed by itself.
     public SuspendedMemory share() {
         requireOpen();
-        return cache.share(this);
+        return cache.suspensions().share(this);
     }
 
     /// Whether the steps that copy it to the host have completed: what lies at its places can be read from then on.
     public boolean isThere() {
         requireOpen();
-        return cache.isThere(this);
+        return cache.suspensions().isThere(this);
     }
 
     /// Index of its state in the host area.
@@ -73,7 +73,7 @@ public final class SuspendedMemory implements AutoCloseable {
     public void close() {
         requireOpen();
         closed = true;
-        cache.drop(this);
+        cache.suspensions().drop(this);
     }
 
     private void requireOpen() {

@@ -23,7 +23,7 @@ class PrefixIndexRandomTest {
     private static final class Known {
         int block;
         int locks;
-        int slot = Checkpoints.NONE;
+        int slot = PrefixNodes.NONE;
         CheckpointPoint point;
         double count;
         long tick;
@@ -137,7 +137,7 @@ class PrefixIndexRandomTest {
         Path wanted = new Path(random.nextInt(2), randomLetters(6));
         PrefixMatch match = index.lookup(partition(wanted.partition()), tokens(wanted.letters()), wanted.depth() * 128);
         tick++;
-        index.countLookup(match);
+        index.states().countLookup(match);
         if (!match.hasState()) {
             return;
         }
@@ -197,7 +197,7 @@ class PrefixIndexRandomTest {
         CheckpointPoint point = CheckpointPoint.values()[random.nextInt(CheckpointPoint.values().length)];
         int slot = pool.takeSlot();
         boolean attached = index.attach(walker.node, slot, point);
-        assertThat(attached).isEqualTo(there.slot == Checkpoints.NONE);
+        assertThat(attached).isEqualTo(there.slot == PrefixNodes.NONE);
         if (attached) {
             there.slot = slot;
             there.count = ReuseEstimate.firstChance(point);
@@ -260,7 +260,7 @@ class PrefixIndexRandomTest {
 
     private boolean isDead(Path path) {
         Known there = known.get(path);
-        return there.locks == 0 && there.slot == Checkpoints.NONE && isLeaf(path);
+        return there.locks == 0 && there.slot == PrefixNodes.NONE && isLeaf(path);
     }
 
     private boolean isLeaf(Path path) {
@@ -272,14 +272,14 @@ class PrefixIndexRandomTest {
     }
 
     private boolean evictLeastWorthy() {
-        List<Path> states = known.keySet().stream().filter(path -> known.get(path).slot != Checkpoints.NONE).toList();
+        List<Path> states = known.keySet().stream().filter(path -> known.get(path).slot != PrefixNodes.NONE).toList();
         for (Path path : states) {
-            assertThat(index.worth(known.get(path).slot).value()).as("worth of %s", path).isCloseTo(worth(path), within(1e-9 * worth(path)));
+            assertThat(index.states().worth(known.get(path).slot).value()).as("worth of %s", path).isCloseTo(worth(path), within(1e-9 * worth(path)));
         }
-        int kept = states.isEmpty() || random.nextBoolean() ? Checkpoints.NONE : known.get(states.get(random.nextInt(states.size()))).slot;
+        int kept = states.isEmpty() || random.nextBoolean() ? PrefixNodes.NONE : known.get(states.get(random.nextInt(states.size()))).slot;
         double least = states.stream().filter(path -> known.get(path).slot != kept).mapToDouble(this::worth).min().orElse(-1);
-        int slot = index.leastWorthy(kept);
-        if (slot == Checkpoints.NONE) {
+        int slot = index.states().leastWorthy(kept);
+        if (slot == PrefixNodes.NONE) {
             assertThat(least).isEqualTo(-1);
             return !states.isEmpty();
         }
@@ -292,7 +292,7 @@ class PrefixIndexRandomTest {
             heir.count = chance(heir) + chance(known.get(path));
             heir.tick = tick;
         }
-        known.get(path).slot = Checkpoints.NONE;
+        known.get(path).slot = PrefixNodes.NONE;
         index.evictState(slot);
         return true;
     }
@@ -316,7 +316,7 @@ class PrefixIndexRandomTest {
 
     private Path base(Path path) {
         Path each = path.parent();
-        while (each.depth() > 0 && known.get(each).slot == Checkpoints.NONE) {
+        while (each.depth() > 0 && known.get(each).slot == PrefixNodes.NONE) {
             each = each.parent();
         }
         return each;
@@ -328,14 +328,14 @@ class PrefixIndexRandomTest {
         PrefixMatch match = index.lookup(partition(wanted.partition()), tokens(wanted.letters()), most);
         int kv = 0;
         int state = 0;
-        int slot = Checkpoints.NONE;
+        int slot = PrefixNodes.NONE;
         for (int depth = 1; depth <= most / 128; depth++) {
             Known there = known.get(new Path(wanted.partition(), wanted.letters().substring(0, depth)));
             if (there == null) {
                 break;
             }
             kv = depth * 128;
-            if (there.slot != Checkpoints.NONE) {
+            if (there.slot != PrefixNodes.NONE) {
                 state = kv;
                 slot = there.slot;
             }
@@ -359,6 +359,6 @@ class PrefixIndexRandomTest {
     private void checkCounts() {
         assertThat(index.blocks()).isEqualTo(known.size());
         assertThat(index.unlockedBlocks()).isEqualTo((int) known.values().stream().filter(each -> each.locks == 0).count());
-        assertThat(index.checkpoints().size()).isEqualTo((int) known.values().stream().filter(each -> each.slot != Checkpoints.NONE).count());
+        assertThat(index.states().size()).isEqualTo((int) known.values().stream().filter(each -> each.slot != PrefixNodes.NONE).count());
     }
 }
