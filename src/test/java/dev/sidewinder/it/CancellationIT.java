@@ -146,7 +146,7 @@ class CancellationIT {
             var client = vertx.createHttpClient(new HttpClientOptions().setProtocolVersion(HttpVersion.HTTP_2)
                     .setHttp2ClearTextUpgrade(false));
             HttpClientRequest request = client.request(HttpMethod.POST, server.port(), "127.0.0.1", "/v1/completions")
-                    .toCompletionStage().toCompletableFuture().get(5, TimeUnit.SECONDS);
+                    .toCompletionStage().toCompletableFuture().get(60, TimeUnit.SECONDS);
             request.putHeader("content-type", "application/json");
             request.send(Buffer.buffer(endless(3, true, 5)));
             Waiting.until("it to run", SOON, () -> running() == 3);
@@ -156,10 +156,10 @@ class CancellationIT {
             Waiting.until("it to stop", SOON, () -> running() == 0);
             // and the connection still works
             var again = client.request(HttpMethod.GET, server.port(), "127.0.0.1", "/health")
-                    .compose(HttpClientRequest::send).toCompletionStage().toCompletableFuture().get(5, TimeUnit.SECONDS);
+                    .compose(HttpClientRequest::send).toCompletionStage().toCompletableFuture().get(60, TimeUnit.SECONDS);
             assertThat(again.statusCode()).isEqualTo(200);
         } finally {
-            vertx.close().toCompletionStage().toCompletableFuture().get(5, TimeUnit.SECONDS);
+            vertx.close().toCompletionStage().toCompletableFuture().get(60, TimeUnit.SECONDS);
         }
     }
 

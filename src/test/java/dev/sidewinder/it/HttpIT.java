@@ -215,17 +215,17 @@ class HttpIT {
             var body = client.request(HttpMethod.POST, server.port(), "127.0.0.1", "/v1/completions")
                     .compose(request -> request.putHeader("content-type", "application/json").send(Buffer.buffer(SMALL)))
                     .compose(response -> response.body())
-                    .toCompletionStage().toCompletableFuture().get(10, TimeUnit.SECONDS);
+                    .toCompletionStage().toCompletableFuture().get(60, TimeUnit.SECONDS);
             assertThat(Api.parse(body.toString()).path("choices")).hasSize(1);
         } finally {
-            vertx.close().toCompletionStage().toCompletableFuture().get(5, TimeUnit.SECONDS);
+            vertx.close().toCompletionStage().toCompletableFuture().get(60, TimeUnit.SECONDS);
         }
     }
 
     @Test
     void answersHttp10AndCloses() throws Exception {
-        String answer = server.raw().exchange("POST /v1/completions HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: "
-                + SMALL.length() + "\r\n\r\n" + SMALL, 3000);
+        String answer = server.raw().untilClosed("POST /v1/completions HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: "
+                + SMALL.length() + "\r\n\r\n" + SMALL);
 
         assertThat(answer).startsWith("HTTP/1.0 200 ").contains("\"choices\"");
     }
@@ -244,8 +244,8 @@ class HttpIT {
 
     @Test
     void answersPipelinedRequestsInOrder() throws Exception {
-        String answer = server.raw().exchange("GET /health HTTP/1.1\r\nHost: localhost\r\n\r\nGET /nope HTTP/1.1\r\nHost: "
-                + "localhost\r\n\r\nGET /version HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 2000);
+        String answer = server.raw().untilClosed("GET /health HTTP/1.1\r\nHost: localhost\r\n\r\nGET /nope HTTP/1.1\r\nHost: "
+                + "localhost\r\n\r\nGET /version HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
 
         assertThat(answer.indexOf("200 OK")).isLessThan(answer.indexOf("404 Not Found"));
         assertThat(answer.indexOf("404 Not Found")).isLessThan(answer.indexOf("\"version\""));
@@ -326,11 +326,11 @@ class HttpIT {
 
     @Test
     void givesUpOnHeadersThatCrawl() throws Exception {
+        long start = System.nanoTime();
         try (Socket socket = server.raw().open()) {
-            long start = System.nanoTime();
             String answer = crawl(socket, "GET /health HTTP/1.1\r\nHost: localhost\r\nX-Slow: " + "z".repeat(1000));
             assertRaw(answer, 408, "request_timeout");
-            assertThat(System.nanoTime() - start).isBetween(1_500_000_000L, 20_000_000_000L);
+            assertThat(System.nanoTime() - start).isBetween(1_500_000_000L, 60_000_000_000L);
         }
     }
 
@@ -346,7 +346,7 @@ class HttpIT {
     @Test
     void closesAConnectionThatAsksForNothing() throws Exception {
         try (Socket socket = server.raw().open()) {
-            socket.setSoTimeout(10_000);
+            socket.setSoTimeout(60_000);
             assertThat(socket.getInputStream().read()).isEqualTo(-1);
         }
     }
@@ -487,8 +487,8 @@ class HttpIT {
 
     @Test
     void answersNothingBehindARequestThatEndsTheConnection() throws Exception {
-        String answer = server.raw().exchange("GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-                + "GET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n", 1000);
+        String answer = server.raw().untilClosed("GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+                + "GET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n");
 
         assertThat(answer).startsWith("HTTP/1.1 200 ").doesNotContain("\"object\":\"list\"");
     }
@@ -503,9 +503,7 @@ class HttpIT {
 
     @Test
     void invitesNoBodyWhereThereIsNone() throws Exception {
-        String answer = server.raw().exchange("GET /health HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n\r\n", 1000);
-
-        assertThat(answer).contains("HTTP/1.1 200 ");
+        assertThat(get("Expect: 100-continue\r\n")).startsWith("HTTP/1.1 200 ");
     }
 
     private String get(String headers) throws Exception {

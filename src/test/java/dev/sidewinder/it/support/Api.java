@@ -129,7 +129,7 @@ public final class Api {
 
     /// Waits until nothing of any request is left, and checks that the books agree.
     public void awaitRest() throws Exception {
-        long deadline = System.nanoTime() + Duration.ofSeconds(20).toNanos();
+        long deadline = System.nanoTime() + LIMIT.toNanos();
         Map<String, Double> left = left();
         while (!left.isEmpty()) {
             if (System.nanoTime() > deadline) {

@@ -14,7 +14,8 @@ import java.util.regex.Pattern;
 /// A client that sends whatever bytes a test wants and shows what comes back.
 public final class RawHttp {
 
-    private static final int TIMEOUT_MILLIS = 10_000;
+    /// Nothing waits for it to pass, but where a server says nothing and should.
+    private static final int TIMEOUT_MILLIS = 30_000;
     private static final Pattern LENGTH = Pattern.compile("(?i)\\r\\ncontent-length: *(\\d+)\\r\\n");
 
     private final int port;
@@ -34,6 +35,11 @@ public final class RawHttp {
         try (Socket socket = open()) {
             return exchange(socket, request.getBytes(StandardCharsets.ISO_8859_1), silenceMillis);
         }
+    }
+
+    /// Sends text (as Latin-1) after which the server closes the connection, and reads all that it says.
+    public String untilClosed(String request) throws IOException {
+        return exchange(request, TIMEOUT_MILLIS);
     }
 
     /// The same on an open connection.

@@ -260,7 +260,7 @@ public final class FrontDoor {
 
     private void readBody(Exchange exchange, Runnable next) {
         HttpServerRequest request = exchange.request();
-        if ("100-continue".equalsIgnoreCase(request.getHeader("expect"))) {
+        if (hasBody(request) && "100-continue".equalsIgnoreCase(request.getHeader("expect"))) {
             exchange.response().writeContinue();
         }
         BodyReader.read(vertx, request, bodyLimits, body -> {
