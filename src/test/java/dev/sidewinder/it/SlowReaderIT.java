@@ -25,6 +25,7 @@ class SlowReaderIT {
                 "--max-model-len", "200000", "--max-num-seqs", "64")) {
             Api api = server.api();
             String body = "{\"prompt\":[7],\"stream\":true,\"ignore_eos\":true,\"max_tokens\":190000}";
+            long alone = nanosOfTwentyAnswers(api);
             List<Socket> readers = new ArrayList<>();
             for (int i = 0; i < READERS; i++) {
                 var socket = new Socket();
@@ -35,16 +36,10 @@ class SlowReaderIT {
                         .getBytes(StandardCharsets.ISO_8859_1));
                 readers.add(socket);
             }
-            Waiting.until("readers to be slow", Duration.ofSeconds(20), () -> api.metricSum("sidewinder_slow_streams", "") > 0);
+            Waiting.until("readers to be slow", Duration.ofSeconds(60), () -> api.metricSum("sidewinder_slow_streams", "") > 0);
 
             // others go on meanwhile
-            long start = System.nanoTime();
-            for (int i = 0; i < 20; i++) {
-                assertThat(api.post("/v1/completions", "{\"prompt\":[1,2],\"max_tokens\":20,\"ignore_eos\":true}").status())
-                        .isEqualTo(200);
-                assertThat(api.metricSum("sidewinder_stream_buffer_bytes", "")).isLessThanOrEqualTo(READERS * (256.0 * 1024));
-            }
-            assertThat(System.nanoTime() - start).isLessThan(Duration.ofSeconds(20).toNanos());
+            assertThat(nanosOfTwentyAnswers(api)).isLessThan(Math.max(Duration.ofSeconds(20).toNanos(), 20 * alone));
 
             // and the slow ones are cut off
             Waiting.until("all slow readers to be cut off", Duration.ofSeconds(60),
@@ -54,5 +49,14 @@ class SlowReaderIT {
                 socket.close();
             }
         }
+    }
+
+    private static long nanosOfTwentyAnswers(Api api) throws Exception {
+        long start = System.nanoTime();
+        for (int i = 0; i < 20; i++) {
+            assertThat(api.post("/v1/completions", "{\"prompt\":[1,2],\"max_tokens\":20,\"ignore_eos\":true}").status()).isEqualTo(200);
+            assertThat(api.metricSum("sidewinder_stream_buffer_bytes", "")).isLessThanOrEqualTo(READERS * (256.0 * 1024));
+        }
+        return System.nanoTime() - start;
     }
 }

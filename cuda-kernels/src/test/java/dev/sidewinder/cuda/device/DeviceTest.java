@@ -210,14 +210,14 @@ class DeviceTest {
             other.submit(() -> assertThatThrownBy(device::freeBytes).isInstanceOf(IllegalStateException.class)
                     .hasMessageContaining("belongs to thread " + Thread.currentThread().getName().replace("other", ""))
                     .hasMessageContaining("was used by other; call moveToThisThread() there first"))
-                    .get(10, TimeUnit.SECONDS);
+                    .get(60, TimeUnit.SECONDS);
 
             // when the device has moved there, then it works there, with what was made before, and no longer here
             other.submit(() -> {
                 device.moveToThisThread();
                 device.stream().fill(buffer.address(), (byte) 3, 64);
                 device.stream().synchronize();
-            }).get(10, TimeUnit.SECONDS);
+            }).get(60, TimeUnit.SECONDS);
             assertThatThrownBy(buffer::close).isInstanceOf(IllegalStateException.class)
                     .hasMessageContaining("belongs to thread other");
             device.moveToThisThread();

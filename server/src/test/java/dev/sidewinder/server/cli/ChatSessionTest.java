@@ -210,7 +210,7 @@ class ChatSessionTest {
         person.join();
 
         assertThat(status).isZero();
-        assertThat(server.left.await(10, TimeUnit.SECONDS)).as("the server sees the client leave").isTrue();
+        assertThat(server.left.await(60, TimeUnit.SECONDS)).as("the server sees the client leave").isTrue();
         assertThat(output()).isEqualTo("this much\n(stopped)\nnext\n");
         assertThat(session.history()).extracting(m -> m.content()).containsExactly("one", "this much", "two", "next");
     }

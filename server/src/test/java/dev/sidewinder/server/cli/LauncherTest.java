@@ -28,6 +28,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 /// were called.
 class LauncherTest {
 
+    private static final int PATIENCE_SECONDS = 120;
     private static final String FLAGS = "--add-modules a.module --enable-native-access=ALL-UNNAMED";
 
     @TempDir
@@ -249,7 +250,7 @@ class LauncherTest {
         }
 
         for (Process process : processes) {
-            assertThat(process.waitFor(30, TimeUnit.SECONDS)).isTrue();
+            assertThat(process.waitFor(PATIENCE_SECONDS, TimeUnit.SECONDS)).isTrue();
             assertThat(process.exitValue()).isZero();
         }
         assertThat(mavenCalls()).hasSize(1);
@@ -288,7 +289,7 @@ class LauncherTest {
         assertThat(launch(List.of("serve")).output()).doesNotContain("AOTCache");
         Path build = repository.resolve("target/sidewinder/server").toRealPath();
         Path cache = build.resolve("start-25.0.3+9.aot");
-        for (int i = 0; i < 300 && !Files.exists(cache); i++) {
+        for (int i = 0; i < 10 * PATIENCE_SECONDS && !Files.exists(cache); i++) {
             Thread.sleep(100);
         }
 
@@ -441,7 +442,7 @@ class LauncherTest {
 
     private Result run(List<String> command, Path workingFolder) throws Exception {
         Process process = start(command, workingFolder);
-        assertThat(process.waitFor(60, TimeUnit.SECONDS)).as("%s ends", command).isTrue();
+        assertThat(process.waitFor(PATIENCE_SECONDS, TimeUnit.SECONDS)).as("%s ends", command).isTrue();
         return new Result(process.exitValue(), new String(process.getInputStream().readAllBytes()),
                 new String(process.getErrorStream().readAllBytes()));
     }
