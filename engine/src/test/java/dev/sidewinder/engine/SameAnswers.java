@@ -157,19 +157,26 @@ public final class SameAnswers {
         assertThat(actual).as("%s, %s", each, happening).isEqualTo(each.expected);
     }
 
+    /// Of half of the cases a step that goes on leaves the state, of the others one that ends there.
     private void cached() {
-        try (Engine engine = engine(LIMITS, roomy())) {
-            for (Case each : cases) {
-                // given the prompt, from somebody who asks for nothing more
-                engine.dropPrefixes(Optional.empty());
-                SaidTokens.read(submit(engine, reusing(Asking.GREEDY.request(each.prompt, 0, vocabSize))), Optional.empty());
-
-                Reading reading = read(engine, reusing(request(each)), each.stop);
-
-                assertThat(reading.reusedTokens).as("%s, tokens that were there", each).isEqualTo((each.prompt.length - 1) / BLOCK * BLOCK);
-                assertSame(each, reading.said, Happening.CACHED);
+        for (EngineLimits limits : List.of(LIMITS, NARROW)) {
+            try (Engine engine = engine(limits, roomy())) {
+                for (int i = limits == LIMITS ? 0 : 1; i < cases.size(); i += 2) {
+                    cached(engine, cases.get(i));
+                }
             }
         }
+    }
+
+    private void cached(Engine engine, Case each) {
+        // given the prompt, from somebody who asks for nothing more
+        engine.dropPrefixes(Optional.empty());
+        SaidTokens.read(submit(engine, reusing(Asking.GREEDY.request(each.prompt, 0, vocabSize))), Optional.empty());
+
+        Reading reading = read(engine, reusing(request(each)), each.stop);
+
+        assertThat(reading.reusedTokens).as("%s, tokens that were there", each).isEqualTo((each.prompt.length - 1) / BLOCK * BLOCK);
+        assertSame(each, reading.said, Happening.CACHED);
     }
 
     /// Turn by turn, the whole conversation as the prompt, as a client sends it.
