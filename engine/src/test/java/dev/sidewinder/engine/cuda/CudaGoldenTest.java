@@ -17,8 +17,10 @@ import dev.sidewinder.model.checkpoint.ModelWeights;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -27,7 +29,8 @@ import org.junit.jupiter.params.provider.MethodSource;
 /// The CUDA backend, emulated, on weights that mean something: the golden checkpoint and the trained `models/tiny`, against
 /// what independent implementations said.
 ///
-/// With `-Dsidewinder.long=true` the longest prompts run too, which take the emulator minutes.
+/// With `-Dsidewinder.long=true` the longest recordings of `models/tiny` run too, and with `-Dsidewinder.test.golden=long` the golden
+/// prompts of 1,000 and 4,200 tokens: each takes the emulator minutes.
 @Timeout(900)
 class CudaGoldenTest {
 
@@ -48,13 +51,16 @@ class CudaGoldenTest {
     private static final double NEAR_TIE = 0.002;
 
     static List<GoldenData.Case> cases() {
-        return GoldenData.cases();
+        return GoldenData.cases().stream().filter(golden -> golden.prompt().length <= LONGEST_FOLLOWED).toList();
+    }
+
+    static List<GoldenData.Case> longCases() {
+        return GoldenData.cases().stream().filter(golden -> golden.prompt().length > LONGEST_FOLLOWED).toList();
     }
 
     @ParameterizedTest
     @MethodSource("cases")
     void goesOnAsWasRecorded(GoldenData.Case golden) {
-        assumeShort(golden.prompt().length, LONGEST_FOLLOWED);
         int blocks = CacheShape.blocksFor(golden.prompt().length + golden.greedy().length);
         try (Model model = GoldenData.model(); CudaBackend cuda = cuda(model, model.weights(), blocks, KvFormat.BF16)) {
             var follower = new Follower(model.config(), model.weights(), KvFormat.BF16, cuda, blocks, golden.prompt());
@@ -84,6 +90,33 @@ class CudaGoldenTest {
         }
     }
 
+    /// Through many chunks of the scan, blocks of keys and pieces of a prompt. Doubles would take hours to follow so far, so the CPU in
+    /// f32, which says what was recorded, goes beside it.
+    @ParameterizedTest
+    @MethodSource("longCases")
+    @EnabledIfSystemProperty(named = "sidewinder.test.golden", matches = "long")
+    @Timeout(value = 2, unit = TimeUnit.HOURS)
+    void goesOnAsWasRecordedBehindALongPrompt(GoldenData.Case golden) {
+        int blocks = CacheShape.blocksFor(golden.prompt().length + golden.greedy().length);
+        int same = 0;
+        try (Model model = GoldenData.model();
+                Backend cpu = cpu(model, model.weights(), blocks);
+                Backend cuda = cuda(model, model.weights(), blocks, KvFormat.BF16)) {
+            var lockstep = new Lockstep(cpu, cuda, Tolerance.BF16, blocks, golden.prompt());
+            lockstep.prompt(PIECE_TOKENS);
+            double divergence = Lockstep.divergence(golden.logits(), lockstep.actualRow());
+            assertThat(divergence).isLessThan(Tolerance.BF16.divergence());
+            for (int step = 0; step < golden.greedy().length; step++) {
+                assertThat(lockstep.choice()).as("step %d", step).isEqualTo(golden.greedy()[step]);
+                same += EmulatedBackend.argMax(lockstep.actualRow()) == golden.greedy()[step] ? 1 : 0;
+                lockstep.next(golden.greedy()[step]);
+            }
+            lockstep.finish();
+            System.out.printf("CudaGoldenTest: %d tokens, divergence from the recorded logits %.2g, %d of %d tokens as recorded%n",
+                    golden.prompt().length, divergence, same, golden.greedy().length);
+        }
+    }
+
     static List<GoldenRecording.Prompt> recordings() {
         return GoldenRecording.read(TINY.resolve("golden/golden.safetensors")).prompts();
     }
@@ -92,7 +125,8 @@ class CudaGoldenTest {
     @ParameterizedTest
     @MethodSource("recordings")
     void saysWhatThePyTorchModelSays(GoldenRecording.Prompt prompt) {
-        assumeShort(prompt.tokens().length, LONGEST_ON_EVERY_RUN);
+        assumeTrue(prompt.tokens().length <= LONGEST_ON_EVERY_RUN || LONG,
+                prompt.tokens().length + " tokens take long on the emulator; -Dsidewinder.long=true runs them");
         int blocks = blocks(prompt.tokens().length);
         try (Model model = Model.open(TINY.toString());
                 Backend cpu = cpu(model, model.weights(), blocks);
@@ -214,11 +248,6 @@ class CudaGoldenTest {
             }
             lockstep.finish();
         }
-    }
-
-    private static void assumeShort(int tokens, int longest) {
-        assumeTrue(tokens <= longest || LONG,
-                tokens + " tokens take long on the emulator; -Dsidewinder.long=true runs them");
     }
 
     private static int blocks(int promptTokens) {
