@@ -1,4 +1,5 @@
-// paged_attention_prompt.cu: causal attention of pieces of prompts over a long paged cache.
+// paged_attention_prompt.cu: causal attention of pieces of prompts over a long paged cache. On H100 and H200 head_dim 128 has
+// sm90_paged_attention_prompt.cu, with the same arguments.
 //
 //   score[t] = (query[row, h, :] . key[t, g, :]) * key_scale * score_scale    t = 0 .. p, g = h / (heads per KV head)
 //   out[row, h, :] = sum over t of softmax(score)[t] * value[t, g, :] * value_scale
@@ -72,22 +73,6 @@ struct PromptShape {
     static constexpr int BYTES = QUERY_BYTES + (WIDE ? STAGES * TILE_BYTES : TILE_BYTES + STAGES * RAW_BYTES);
     static_assert(HEAD_DIM % 16 == 0, "a row of e4m3 is whole 16-byte chunks");
     static_assert(TILE_ROWS * (HEAD_DIM + 4) * 4 <= BYTES, "results leave through the same memory");
-};
-
-struct PromptArguments {
-    AttentionOutput output;
-    QueryRows query;
-    PagedCache cache;
-    int heads;          // query heads of a KV head
-    float score_scale;  // to base-2 scores, key_scale included
-    float value_scale;
-};
-
-// Where nodes lie: slots of the parts of tiles, behind them each block's stack.
-struct PromptNodes {
-    float* slots;
-    float* stacks;
-    int depth;  // nodes of a stack
 };
 
 // Each thread brings one row into shared memory, as bf16 or as f16 times a power of two, which it undoes in `scale`.
@@ -344,11 +329,6 @@ __device__ __forceinline__ void store_rows(const PromptArguments& arguments, con
 
 // Whether this warp has rows of the tile.
 __device__ __forceinline__ bool is_busy(const PromptCell& cell) { return cell.has(thread_index_here() / WARP * 32); }
-
-// Whether more than one segment makes the tile's result.
-__device__ __forceinline__ bool has_nodes(const PromptCell& cell, const PromptWork& work) {
-    return cell.parts > 1 || cell.end_token - cell.first_token > work.segment_tokens;
-}
 
 // Walks the steps of a segment from `step` on, which is under way, with one online softmax. Returns the next step.
 template <int HEAD_DIM, typename Element>

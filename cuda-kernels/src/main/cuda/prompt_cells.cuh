@@ -1,5 +1,5 @@
 // prompt_cells.cuh: who does what in attention of prompts, and how the parts of a context become one result.
-// Written by attention_plan.cu; followed by the kernels of paged_attention_prompt.cu.
+// Written by attention_plan.cu; followed by the kernels of paged_attention_prompt.cu and sm90_paged_attention_prompt.cu.
 //
 // What a result is, whoever computes it: the context is cut into segments of `segment_tokens` tokens from the start of the
 // sequence. Each is walked with an online softmax of its own, which leaves (weighted values, maximum, sum); these are the
@@ -30,6 +30,22 @@ struct PromptPlan {
     __device__ __forceinline__ int& level() const { return data[1]; }
     __device__ __forceinline__ int* before() const { return data + 2; }
     __device__ __forceinline__ int* slots_before() const { return data + 3 + sequences; }
+};
+
+struct PromptArguments {
+    AttentionOutput output;
+    QueryRows query;
+    PagedCache cache;
+    int heads;          // query heads of a KV head
+    float score_scale;  // to base-2 scores, key_scale included
+    float value_scale;
+};
+
+// Where nodes lie: slots of the parts of tiles, behind them each block's stack.
+struct PromptNodes {
+    float* slots;
+    float* stacks;
+    int depth;  // nodes of a stack
 };
 
 // Parts of a context of `tokens` tokens.
@@ -73,6 +89,11 @@ struct PromptCell {
     __device__ __forceinline__ int64_t source_row(int row) const { return first_row + row / heads; }
     __device__ __forceinline__ int head(int row) const { return kv_head * heads + row % heads; }
 };
+
+// Whether more than one segment makes the tile's result.
+__device__ __forceinline__ bool has_nodes(const PromptCell& cell, const PromptWork& work) {
+    return cell.parts > 1 || cell.end_token - cell.first_token > work.segment_tokens;
+}
 
 // Cell `number`, which belongs to `sequence`: heads, then parts, then tiles, so that blocks at work at the same time read the same keys.
 __device__ __forceinline__ PromptCell cell_at(const PromptWork& work, int sequence, int number) {

@@ -18,8 +18,8 @@
 //
 // Order: wgmma_fence() after the last ordinary access to d or a's registers, products, wgmma_commit(), and wgmma_wait<0>()
 // before anybody reads d, writes a's registers, or overwrites the tiles. fence_async_proxy() and a barrier stand between
-// ordinary writes to the tiles and the products. Where products of another d stay under way across a wait, hold_registers()
-// behind it keeps the compiler from reading the finished d ahead of it.
+// ordinary writes to the tiles and the products. The compiler does not see what a fence or a wait is about: hold_registers() in front
+// of a fence and behind a wait keeps it from moving what makes or takes d and a's registers across.
 //
 // tensor_copy: a box of a tensor of bytes, [matrices][rows][bytes of a row], lands as such a tile: rows of 128 bytes, swizzled,
 // zeros for what lies outside the tensor. The map comes from the host (Arguments.tensor) as a kernel parameter
@@ -65,12 +65,20 @@ __device__ __forceinline__ uint64_t wgmma_operand_by_rows(const void* tile, uint
 
 #if defined(__CUDACC__)
 
-// What is computed from `values` stays behind this place, as it does behind a wait.
+// `values` are computed ahead of this place, and what is computed from them behind it: as around a fence or a wait.
 template <int COUNT>
 __device__ __forceinline__ void hold_registers(float (&values)[COUNT]) {
 #pragma unroll
     for (int i = 0; i < COUNT; i++) {
         asm volatile("" : "+f"(values[i])::"memory");
+    }
+}
+
+template <int ROWS, int COUNT>
+__device__ __forceinline__ void hold_registers(uint32_t (&values)[ROWS][COUNT]) {
+#pragma unroll
+    for (int i = 0; i < ROWS * COUNT; i++) {
+        asm volatile("" : "+r"(values[i / COUNT][i % COUNT])::"memory");
     }
 }
 

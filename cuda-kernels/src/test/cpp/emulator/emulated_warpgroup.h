@@ -233,6 +233,9 @@ inline void issue_from_registers(float* d, int columns, const uint32_t (&a)[4], 
 template <int COUNT>
 inline void hold_registers(float (&)[COUNT]) {}
 
+template <int ROWS, int COUNT>
+inline void hold_registers(uint32_t (&)[ROWS][COUNT]) {}
+
 inline void wgmma_fence() { emulator_defer_fence(); }
 
 inline void wgmma_commit() { emulator_defer_commit(); }

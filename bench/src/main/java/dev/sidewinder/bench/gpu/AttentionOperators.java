@@ -13,6 +13,7 @@ import dev.sidewinder.cuda.kernel.KvWrite;
 import dev.sidewinder.cuda.kernel.PagedAttention;
 import dev.sidewinder.cuda.kernel.PromptSplit;
 import dev.sidewinder.cuda.kernel.PromptSplit.PromptWorkspace;
+import dev.sidewinder.cuda.kernel.Sm90PagedAttentionPrompt;
 import dev.sidewinder.cuda.kernel.SplitPolicy;
 import dev.sidewinder.cuda.kernel.StepSequences;
 import java.util.ArrayList;
@@ -159,7 +160,8 @@ final class AttentionOperators {
         Work work = promptWork(shape, type, from, tokens);
         return new Operator("paged_attention_prompt", "attention prompt " + format(type), "from=%d T=%d".formatted(from, tokens),
                 work, (long) work.bytes(), (kernels, memory, turns) -> {
-                    var attention = new PagedAttention(kernels);
+                    // on warpgroup instructions where the device has them: as the backend chooses
+                    var attention = new PagedAttention(kernels, Sm90PagedAttentionPrompt.on(kernels));
                     Cache cache = new Cache(memory, shape, type, 1, from + tokens, tokens, turns);
                     StepSequences any = cache.steps[0];
                     PromptSplit split = attention.promptSplit(shape, type, 1, tokens, any.maxBlocks());

@@ -6,12 +6,15 @@ import dev.sidewinder.cuda.kernel.PromptSplit.PromptWorkspace;
 import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.Optional;
 
-/// Launches `paged_attention_decode.cu` and `paged_attention_prompt.cu`: attention over the paged cache, in which the
-/// step's own keys and values already are (see [KvWrite]).
+/// Launches `paged_attention_decode.cu`, `paged_attention_prompt.cu` and, where it was made with
+/// [Sm90PagedAttentionPrompt], `sm90_paged_attention_prompt.cu`: attention over the paged cache, in which the step's own keys and
+/// values already are (see [KvWrite]).
 ///
 /// Shapes that are [AttentionShape#isTiled] take matrix products, all others the plain kernels of
-/// `paged_attention_prompt.cu`. A result depends on its own sequence only, up to its own position, with one exception:
+/// `paged_attention_prompt.cu`. Prompts of shapes that [Sm90PagedAttentionPrompt#takes] go to those kernels, all of them: the
+/// choice is made by the shape and by how this launcher was made, not by the step. A result depends on its own sequence only, up to its own position, with one exception:
 /// decode under [SplitPolicy.Balanced]. Decode and prompt kernels of tiled shapes differ in the last bits.
 ///
 /// Rows in slot -1 are not written. Asynchronous: buffers stay alive until the stream has passed.
@@ -83,10 +86,21 @@ public final class PagedAttention {
         }
     }
 
+    /// A kernel for prompts, and what a launch of it needs to know.
+    record PromptKernel(Kernel kernel, int threads, int sharedBytes) {}
+
     private final Map<CacheType, Family> families = new EnumMap<>(CacheType.class);
+    private final Optional<Sm90PagedAttentionPrompt> warpgroups;
     private final int multiprocessors;
 
+    /// On portable kernels only.
     public PagedAttention(Kernels kernels) {
+        this(kernels, Optional.empty());
+    }
+
+    /// @param warpgroups for the prompts of shapes that they take
+    public PagedAttention(Kernels kernels, Optional<Sm90PagedAttentionPrompt> warpgroups) {
+        this.warpgroups = warpgroups;
         families.put(CacheType.BF16, Family.of(kernels, "bf16"));
         families.put(CacheType.E4M3, Family.of(kernels, "e4m3"));
         multiprocessors = kernels.device().info().multiprocessors();
@@ -138,9 +152,15 @@ public final class PagedAttention {
         if (!shape.isTiled()) {
             return new PromptSplit(1, 0, PromptSplit.SEGMENT_TOKENS);
         }
-        Kernel kernel = families.get(type).prompt().get(shape.headDim());
-        int each = Math.max(1, kernel.blocksPerMultiprocessor(THREADS, promptSharedBytes(shape, type)));
+        PromptKernel chosen = promptKernel(shape, type);
+        int each = Math.max(1, chosen.kernel().blocksPerMultiprocessor(chosen.threads(), chosen.sharedBytes()));
         return PromptSplit.of(each * multiprocessors, shape, sequences, rows, maxBlocks);
+    }
+
+    private PromptKernel promptKernel(AttentionShape shape, CacheType type) {
+        return warpgroups.filter(_ -> Sm90PagedAttentionPrompt.takes(shape)).map(prompts -> prompts.of(type))
+                .orElseGet(() -> new PromptKernel(families.get(type).prompt().get(shape.headDim()), THREADS,
+                        promptSharedBytes(shape, type)));
     }
 
     /// Attention of pieces of prompts.
@@ -163,7 +183,8 @@ public final class PagedAttention {
                     .formatted(step.maxBlocks(), workspace.maxBlocks()));
         }
         long mostCells = AttentionPlan.mostTiles(shape, step.sequences(), rows) * split.segments(step.maxBlocks()) * shape.kvHeads();
-        families.get(cache.type()).prompt().get(shape.headDim()).arguments()
+        PromptKernel chosen = promptKernel(shape, cache.type());
+        chosen.kernel().arguments()
                 .pointer(result.bf16()).pointer(result.e4m3()).pointer(workspace.nodes()).pointer(workspace.counters())
                 .pointer(queries.address()).pointer(cache.address()).pointer(plan).pointer(step.start()).pointer(step.position())
                 .pointer(step.blockTable()).int64(cache.blockStride()).int64(cache.layerOffset()).int64(queries.stride())
@@ -171,8 +192,8 @@ public final class PagedAttention {
                 .int32(queries.isFloat()).int32(shape.tileTokens()).int32(split.segmentTokens()).int32(split.slots())
                 .int32(split.stackNodes(workspace.maxBlocks())).float32(scoreScale).float32(cache.keyScale())
                 .float32(cache.valueScale()).float32(result.scale())
-                .launch(stream, LaunchShape.of((int) Math.min(split.workers(), mostCells), THREADS)
-                        .withShared(promptSharedBytes(shape, cache.type())));
+                .launch(stream, LaunchShape.of((int) Math.min(split.workers(), mostCells), chosen.threads())
+                        .withShared(chosen.sharedBytes()));
     }
 
     private void plain(Stream stream, Result result, ActivationRows queries, KvCacheLayer cache, AttentionShape shape,

@@ -12,6 +12,7 @@ import dev.sidewinder.cuda.kernel.MoeExperts.Way;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.Optional;
 import java.util.Random;
 
 /// Every comparison of a kernel family with its reference that is worth running on a device: small and odd sizes, those of
@@ -341,10 +342,12 @@ public final class KernelChecks {
             decode(Extent.REAL, ATTENTION, cache, 65_536);
             prompt(Extent.SMALL, new AttentionShape(4, 2, 64), cache, padded(3), piece(0, 0, 65), piece(1, 300, 2), padded(1));
             prompt(Extent.SMALL, new AttentionShape(6, 2, 20), cache, piece(0, 0, 5), padded(3), piece(1, 125, 6));
+            prompt(Extent.SMALL, new AttentionShape(10, 2, 128), cache, padded(3), piece(0, 120, 17), piece(1, 0, 2), padded(1));
             prompt(Extent.REAL, ATTENTION, cache, piece(0, 0, 300), piece(1, 1024, 33), padded(2), piece(2, 127, 3));
             prompt(Extent.REAL, ATTENTION, cache, piece(0, 8192, 64));
             prompt(Extent.REAL, ATTENTION, cache, piece(0, 3 * 8192 - 5, 9), piece(1, 8100, 130));
             splits(Extent.SMALL, new AttentionShape(8, 2, 64), cache, 128, piece(0, 700, 3), piece(1, 250, 10));
+            splits(Extent.SMALL, new AttentionShape(16, 1, 128), cache, 128, piece(0, 380, 3));
             splits(Extent.REAL, ATTENTION, cache, 128, piece(0, 2000, 100), padded(2), piece(1, 3 * 8192, 5));
             splits(Extent.REAL, ATTENTION, cache, 1024, piece(0, 40_000, 3));
         }
@@ -379,20 +382,33 @@ public final class KernelChecks {
     }
 
     private void prompt(Extent extent, AttentionShape shape, CacheType cache, AttentionCase.Piece... pieces) {
-        add("paged_attention_prompt", extent, "%s, %s, %d pieces, the first of %d tokens from %d".formatted(shape, cache,
-                pieces.length, pieces[0].count(), pieces[0].position()), (kernels, seed) ->
-                new PagedAttentionCheck(kernels.device(), kernels)
-                        .checkPrompt(AttentionCase.of(shape, cache, ActivationRows.Type.F32, seed, pieces)));
+        attention(extent, shape, "%s, %s, %d pieces, the first of %d tokens from %d".formatted(shape, cache, pieces.length,
+                pieces[0].count(), pieces[0].position()), (check, seed) ->
+                check.checkPrompt(AttentionCase.of(shape, cache, ActivationRows.Type.F32, seed, pieces)));
     }
 
     /// The same bits however contexts are split: by one block, by as many as the device holds, and in longer parts.
     private void splits(Extent extent, AttentionShape shape, CacheType cache, int segmentTokens, AttentionCase.Piece... pieces) {
         List<PromptSplit> splits = List.of(new PromptSplit(1, 0, segmentTokens), new PromptSplit(264, 2112, segmentTokens),
                 new PromptSplit(264, 40, segmentTokens), new PromptSplit(50, 2112, segmentTokens));
-        add("paged_attention_prompt", extent, "%s, %s, split in any way, segments of %d, the first piece of %d tokens from %d".formatted(
-                shape, cache, segmentTokens, pieces[0].count(), pieces[0].position()), (kernels, seed) ->
-                new PagedAttentionCheck(kernels.device(), kernels)
-                        .checkPromptSplits(AttentionCase.of(shape, cache, ActivationRows.Type.F32, seed, pieces), splits));
+        attention(extent, shape, "%s, %s, split in any way, segments of %d, the first piece of %d tokens from %d".formatted(
+                shape, cache, segmentTokens, pieces[0].count(), pieces[0].position()), (check, seed) ->
+                check.checkPromptSplits(AttentionCase.of(shape, cache, ActivationRows.Type.F32, seed, pieces), splits));
+    }
+
+    private interface PromptBody {
+        void run(PagedAttentionCheck check, long seed);
+    }
+
+    /// Of prompts, on the portable kernels, and on those for warpgroups where they take the shape. A device without them has
+    /// nothing more to compare.
+    private void attention(Extent extent, AttentionShape shape, String name, PromptBody body) {
+        add("paged_attention_prompt", extent, name, (kernels, seed) -> body.run(new PagedAttentionCheck(kernels.device(), kernels), seed));
+        if (Sm90PagedAttentionPrompt.takes(shape)) {
+            add("sm90_paged_attention_prompt", extent, name + ", where there are warpgroups", (kernels, seed) ->
+                    Sm90PagedAttentionPrompt.on(kernels).ifPresent(prompts ->
+                            body.run(new PagedAttentionCheck(kernels.device(), kernels, Optional.of(prompts)), seed)));
+        }
     }
 
     // ---- sampling ---------------------------------------------------------------------------------------------------------

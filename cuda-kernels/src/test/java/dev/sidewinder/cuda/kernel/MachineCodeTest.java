@@ -42,6 +42,20 @@ class MachineCodeTest {
         }
     }
 
+    /// Two products of eight instructions each for every block of tokens, and again for the first and the last one; the second one goes
+    /// on while the first one's result is taken (a wait that leaves one group under way).
+    @Test
+    void promptsAttendByWarpgroups() throws Exception {
+        Map<String, String> functions = disassembled("sm90_paged_attention_prompt");
+        assertThat(functions).hasSize(2);
+        functions.forEach((name, code) -> {
+            assertThat(code).as(name).doesNotContain("LDL").doesNotContain("STL").contains("USETMAXREG").contains("WARPGROUP.DEPBAR.LE gsb0, 0x1");
+            assertThat(Pattern.compile("HGMMA\\.64x128x16").matcher(code).results().count()).as(name).isEqualTo(32);
+            assertThat(Pattern.compile("HGMMA\\.64x128x16[^;]*tnspB").matcher(code).results().count()).as(name).isEqualTo(16);
+            assertThat(code.replace("HGMMA", "")).as(name).doesNotContain("HMMA");
+        });
+    }
+
     private Map<String, String> disassembled(String family) throws IOException, InterruptedException {
         assumeTrue(KernelReport.packaged().isPresent(), "this build has no CUDA kernels: nvcc was not found");
         Optional<Path> tool = tool();

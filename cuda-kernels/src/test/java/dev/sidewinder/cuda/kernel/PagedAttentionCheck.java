@@ -13,6 +13,7 @@ import dev.sidewinder.cuda.kernel.PromptSplit.PromptWorkspace;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.stream.Stream;
 
 /// Compares paged attention with attention in double precision over the numbers that the cache really holds, value by value,
@@ -31,6 +32,8 @@ final class PagedAttentionCheck {
     /// probabilities, twice the square. A sharp row has one probability and so one error for all its columns: of few rows and
     /// heads the mean strays further.
     private static final double WHOLE = 0.62 * BF16;
+    /// Weights of tokens below this are zero in fp32.
+    private static final double TINY_WEIGHT = Float.MIN_NORMAL;
     /// For results that leave as e4m3 too.
     static final float RESULT_SCALE = 0.013f;
     /// Rows of a step of prompts that belong to no sequence.
@@ -42,9 +45,14 @@ final class PagedAttentionCheck {
     private final AttentionPlan plans;
 
     PagedAttentionCheck(Device device, Kernels kernels) {
+        this(device, kernels, Optional.empty());
+    }
+
+    /// @param warpgroups for the prompts of shapes that they take
+    PagedAttentionCheck(Device device, Kernels kernels, Optional<Sm90PagedAttentionPrompt> warpgroups) {
         this.device = device;
         this.kernels = kernels;
-        this.attention = new PagedAttention(kernels);
+        this.attention = new PagedAttention(kernels, warpgroups);
         this.plans = new AttentionPlan(kernels);
     }
 
@@ -304,7 +312,7 @@ final class PagedAttentionCheck {
                 for (int d = 0; d < headDim; d++) {
                     int at = (firstRow + i) * found.width() + head * headDim + d;
                     double value = expected.values()[d];
-                    double inside = (probabilities + ARITHMETIC) * expected.magnitudes()[d];
+                    double inside = (probabilities + ARITHMETIC) * expected.magnitudes()[d] + TINY_WEIGHT;
                     plain.take(SmallFloats.bf16(found.bf16()[at]), value, BF16 * (Math.abs(value) + inside) + inside, "bf16",
                             piece, position, head, d);
                     double scaled = Math.max(-448, Math.min(448, value / RESULT_SCALE));

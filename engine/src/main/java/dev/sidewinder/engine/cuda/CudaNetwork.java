@@ -5,12 +5,14 @@ import dev.sidewinder.cuda.kernel.FiniteRows;
 import dev.sidewinder.cuda.kernel.Linear;
 import dev.sidewinder.cuda.kernel.Linear.Finish;
 import dev.sidewinder.cuda.kernel.PagedAttention;
+import dev.sidewinder.cuda.kernel.Sm90PagedAttentionPrompt;
 import dev.sidewinder.cuda.kernel.ProductInput;
 import dev.sidewinder.cuda.kernel.RmsNorm;
 import dev.sidewinder.model.config.LayerSpec;
 import dev.sidewinder.model.config.ModelConfig;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 
 /// Embedding, layers and head as launches. Everything has its place in memory when this is built; a pass only launches.
 final class CudaNetwork {
@@ -31,7 +33,8 @@ final class CudaNetwork {
         this.runtime = runtime;
         this.weights = weights;
         embedding = new Embedding(runtime.kernels());
-        PagedAttention attention = new PagedAttention(runtime.kernels());
+        PagedAttention attention = new PagedAttention(runtime.kernels(),
+                Optional.of(runtime.kernels()).filter(_ -> runtime.options().warpgroups()).flatMap(Sm90PagedAttentionPrompt::on));
         plans = new AttentionPlans(runtime, attention, maxBlocks);
         layers = new ArrayList<>();
         for (int i = 0; i < config.layers().size(); i++) {
