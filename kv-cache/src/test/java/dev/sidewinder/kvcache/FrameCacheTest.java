@@ -379,6 +379,29 @@ class FrameCacheTest {
     }
 
     @Test
+    void aStateOfAStepLaunchedAheadIsNotThereWhenTheStepBeforeHasCompleted() {
+        // given a step to the last token in front of the end of a block, and the next one, which keeps its state, behind it
+        int[] prompt = tokens(129);
+        SequenceMemory memory = admit(ALICE, prompt);
+        memory.reserve(0, 127);
+        cache.launch(++step);
+        memory.reserve(127, 128);
+        assertThat(memory.checkpoint(128, CheckpointPoint.TURN_START)).isPresent();
+        cache.launch(++step);
+
+        // when the first one has completed
+        cache.stepCompleted(step - 1);
+        memory.computed(prompt, 127);
+
+        // then the state is not there yet
+        assertThat(cache.reusableTokens(ALICE, prompt, 129)).isZero();
+        cache.stepCompleted(step);
+        memory.computed(prompt, 128);
+        assertThat(cache.reusableTokens(ALICE, prompt, 129)).isEqualTo(128);
+        memory.close();
+    }
+
+    @Test
     void forgetsStatesWhoseSequenceEndedBeforeTheirStepWasLaunched() {
         int[] prompt = tokens(400);
         SequenceMemory memory = admit(ALICE, prompt);
