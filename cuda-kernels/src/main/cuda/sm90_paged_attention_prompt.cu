@@ -392,29 +392,39 @@ __device__ __forceinline__ float (&flat(float (&tiles)[TILES][4]))[TILES * 4] {
     return reinterpret_cast<float(&)[TILES * 4]>(tiles);
 }
 
-// Brings a group's rows into shared memory, as bf16 or as f16 times a power of two, which is undone in `scales`. 16 lanes a row.
+// Brings a group's rows into shared memory, as bf16 or as f16 times a power of two, which is undone in `scales`. 16 lanes a row; a
+// thread asks for all its pieces before it uses one.
 template <typename Element>
 __device__ __forceinline__ void load_queries(uint8_t* queries, float* scales, const PromptArguments& arguments, const PromptCell& cell) {
-    sync_group();  // all have done with the rows before, and with what left through their memory
+    constexpr int ROWS = GROUP_ROWS / 8;  // of a thread
     int thread = multiplying_thread() % WARPGROUP;
     int first = group_here() * GROUP_ROWS;
+    int first_row = thread / WARP * 16 + thread % WARP / 16;
     int piece = thread % 16;
-#pragma unroll 1
-    for (int i = 0; i < GROUP_ROWS / 8; i++) {
-        int row = thread / WARP * 16 + 2 * i + thread % WARP / 16;
-        bool present = cell.has(first + row);
-        int64_t source = present ? cell.source_row(first + row) : 0;
-        int column = (present ? cell.head(first + row) * HEAD_DIM : 0) + piece * 8;
-        float2 pairs[4];
-        float largest = 0.0f;
+    float2 pairs[ROWS][4];
+#pragma unroll
+    for (int i = 0; i < ROWS; i++) {
+        int row = first + first_row + 2 * i;
+        bool present = cell.has(row);
+        int64_t source = present ? cell.source_row(row) : 0;
+        int column = (present ? cell.head(row) * HEAD_DIM : 0) + piece * 8;
 #pragma unroll
         for (int j = 0; j < 4; j++) {
-            pairs[j] = present ? arguments.query.pair(source, column + 2 * j) : make_float2(0.0f, 0.0f);
-            largest = fmaxf(largest, fmaxf(fabsf(pairs[j].x), fabsf(pairs[j].y)));
+            pairs[i][j] = present ? arguments.query.pair(source, column + 2 * j) : make_float2(0.0f, 0.0f);
         }
+    }
+    sync_group();  // all have done with the rows before, and with what left through their memory
+#pragma unroll
+    for (int i = 0; i < ROWS; i++) {
+        int row = first_row + 2 * i;
         float up = 1.0f;
         float scale = arguments.score_scale;
         if constexpr (sizeof(Element) == 1) {
+            float largest = 0.0f;
+#pragma unroll
+            for (int j = 0; j < 4; j++) {
+                largest = fmaxf(largest, fmaxf(fabsf(pairs[i][j].x), fabsf(pairs[i][j].y)));
+            }
 #pragma unroll
             for (int offset = 8; offset > 0; offset /= 2) {
                 largest = fmaxf(largest, __shfl_xor_sync(ALL_LANES, largest, offset));
@@ -426,7 +436,7 @@ __device__ __forceinline__ void load_queries(uint8_t* queries, float* scales, co
         uint32_t words[4];
 #pragma unroll
         for (int j = 0; j < 4; j++) {
-            words[j] = Arithmetic<Element>::pack(pairs[j].x * up, pairs[j].y * up);
+            words[j] = Arithmetic<Element>::pack(pairs[i][j].x * up, pairs[i][j].y * up);
         }
         *reinterpret_cast<uint4*>(queries + piece / 8 * QUERY_TILE_BYTES + swizzled(row * ROW_BYTES + piece % 8 * 16)) =
             make_uint4(words[0], words[1], words[2], words[3]);
@@ -548,8 +558,11 @@ __device__ __forceinline__ void walk(TwoRows& mine, Pairs<Element>& pairs, const
         hold_registers(flat(scores));
         next.release(next.keys());
         take_block(scores, mine, correction, cell, first + block * STEP_TOKENS, scale);
+        hold_registers(flat(scores));
+        stay_behind(mine.sum[0] + mine.sum[1]);  // the softmax belongs in front of the wait
         wgmma_wait<0>();
         hold_registers(flat(mine.weighted));
+        hold_registers(flat(scores));  // and packing behind it: until now products read the probabilities' registers
         pairs.release(pairs.values());
 #pragma unroll
         for (int n = 0; n < VALUE_TILES; n++) {

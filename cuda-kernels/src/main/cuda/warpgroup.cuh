@@ -82,6 +82,12 @@ __device__ __forceinline__ void hold_registers(uint32_t (&values)[ROWS][COUNT]) 
     }
 }
 
+// What follows begins when `value`, which is never below zero, has been computed. ptxas moves a wait in front of arithmetic that
+// is written ahead of it, so that nothing is left to do beside the products; it does not move one across a possible trap.
+__device__ __forceinline__ void stay_behind(float value) {
+    asm volatile("{ .reg .pred never; setp.lt.f32 never, %0, 0f00000000; @never trap; }" :: "f"(value) : "memory");
+}
+
 __device__ __forceinline__ void wgmma_fence() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
 
 __device__ __forceinline__ void wgmma_commit() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }

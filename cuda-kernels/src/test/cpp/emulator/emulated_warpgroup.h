@@ -236,6 +236,8 @@ inline void hold_registers(float (&)[COUNT]) {}
 template <int ROWS, int COUNT>
 inline void hold_registers(uint32_t (&)[ROWS][COUNT]) {}
 
+inline void stay_behind(float) {}
+
 inline void wgmma_fence() { emulator_defer_fence(); }
 
 inline void wgmma_commit() { emulator_defer_commit(); }

@@ -42,14 +42,18 @@ class MachineCodeTest {
         }
     }
 
-    /// Two products of eight instructions each for every block of tokens, and again for the first and the last one; the second one goes
-    /// on while the first one's result is taken (a wait that leaves one group under way).
+    /// Two products of eight instructions each for every block of tokens, and again for the first and the last one. The softmax, 64
+    /// exponentials and more, is taken between the wait that leaves the second product under way and the one for that product.
     @Test
     void promptsAttendByWarpgroups() throws Exception {
         Map<String, String> functions = disassembled("sm90_paged_attention_prompt");
         assertThat(functions).hasSize(2);
         functions.forEach((name, code) -> {
-            assertThat(code).as(name).doesNotContain("LDL").doesNotContain("STL").contains("USETMAXREG").contains("WARPGROUP.DEPBAR.LE gsb0, 0x1");
+            assertThat(code).as(name).doesNotContain("LDL").doesNotContain("STL").contains("USETMAXREG");
+            int first = code.indexOf("WARPGROUP.DEPBAR.LE gsb0, 0x1");
+            assertThat(first).as(name).isPositive();
+            String beside = code.substring(first, code.indexOf("WARPGROUP.DEPBAR.LE gsb0, 0x0", first));
+            assertThat(Pattern.compile("MUFU\\.EX2").matcher(beside).results().count()).as(name).isGreaterThanOrEqualTo(64);
             assertThat(Pattern.compile("HGMMA\\.64x128x16").matcher(code).results().count()).as(name).isEqualTo(32);
             assertThat(Pattern.compile("HGMMA\\.64x128x16[^;]*tnspB").matcher(code).results().count()).as(name).isEqualTo(16);
             assertThat(code.replace("HGMMA", "")).as(name).doesNotContain("HMMA");
