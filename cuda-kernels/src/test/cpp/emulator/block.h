@@ -42,6 +42,7 @@ struct Launch {
     bool overlapping = false;  // may begin before its predecessor has ended, so every thread has to wait for that
     EarlyBlock* early = nullptr;  // runs the block that begins before; null: none does
     std::atomic<bool> predecessor_runs{false};
+    uint64_t first_block = 0;  // those before it do not run
     Watch* watch = nullptr;  // null: what happens beside allocations is seen behind the launch, and beside shared memory behind the block
     std::vector<Border> borders;  // to be watched, and those of shared memory with them
     bool watches_shared = false;

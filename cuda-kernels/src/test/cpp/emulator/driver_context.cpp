@@ -145,6 +145,14 @@ DRIVER_CALL sidewinder_emulator_reset(uint64_t seed, int lazy, int workers, uint
     return SUCCESS;
 }
 
+// From now on only so many blocks of a launch run, those with the highest numbers: for a matrix of billions of values, of which a test
+// looks at the end. Until the next reset.
+extern "C" __attribute__((visibility("default"))) int sidewinder_emulator_last_blocks(uint64_t count) {
+    auto guard = locked();
+    Driver::instance().settings.last_blocks = count;
+    return SUCCESS;
+}
+
 // What the newest failing call had to say, "" when none has failed since the reset. The device layer puts it into the
 // text of its exception.
 extern "C" __attribute__((visibility("default"))) const char* sidewinder_emulator_report() {

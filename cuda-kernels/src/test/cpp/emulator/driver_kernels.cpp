@@ -209,6 +209,8 @@ struct Prepared {
         launch->memory = driver.memory.get();
         launch->seed = driver.next_seed();
         launch->overlapping = overlapping;
+        uint64_t blocks = static_cast<uint64_t>(grid.x) * grid.y * grid.z;
+        launch->first_block = blocks - std::min(blocks, driver.settings.last_blocks);
         return launch;
     }
 
@@ -218,7 +220,7 @@ struct Prepared {
         }
         begun = launch();
         uint64_t blocks = static_cast<uint64_t>(grid.x) * grid.y * grid.z;
-        begun_block = Random(begun->seed).next() % blocks;
+        begun_block = begun->first_block + Random(begun->seed).next() % (blocks - begun->first_block);
         Driver::instance().runner.idle_early_block().begin(*begun, begun_block);
     }
 

@@ -59,6 +59,7 @@ struct Settings {
     int multiprocessors = 8;
     double block_limit_seconds = 60;  // of processor time
     bool watching = false;  // every launch runs on one worker, under a Watch of all allocations and of its shared memory
+    uint64_t last_blocks = ~uint64_t{0};  // of a launch that run, see sidewinder_emulator_last_blocks
     int compute_major = 9;
     int compute_minor = 0;
 };

@@ -136,7 +136,7 @@ void BlockRunner::run(Launch& launch, int workers, uint64_t without) {
         Worker& worker = Worker::current();
         watchdog_.add(worker);
         for (uint64_t i = next++; i < blocks && !launch.failed; i = next++) {
-            if (order[i] != without) {
+            if (order[i] != without && order[i] >= launch.first_block) {
                 worker.run_block(launch, order[i]);
             }
         }

@@ -52,6 +52,12 @@ public final class Emulator implements AutoCloseable {
         EmulatorLibrary.get().reset(settings);
     }
 
+    /// From now until the next reset only so many blocks of each launch run, those with the highest numbers: for a matrix of billions
+    /// of values, of which a test looks at the end.
+    public static void runOnlyLastBlocks(long count) {
+        EmulatorLibrary.get().runOnlyLastBlocks(count);
+    }
+
     /// Allocations on the device that were never freed, since the last reset.
     public static long liveAllocations() {
         return EmulatorLibrary.get().liveAllocations();

@@ -36,6 +36,7 @@ final class EmulatorLibrary {
     private final Path path;
     private final MethodHandle reset;
     private final MethodHandle liveAllocations;
+    private final MethodHandle lastBlocks;
     private final MethodHandle report;
     private final MethodHandle record;
     private final MethodHandle recorded;
@@ -46,6 +47,7 @@ final class EmulatorLibrary {
         this.reset = find(symbols, "sidewinder_emulator_reset", JAVA_INT, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_LONG, JAVA_INT,
                 JAVA_DOUBLE, JAVA_INT);
         this.liveAllocations = find(symbols, "sidewinder_emulator_live_allocations", JAVA_LONG);
+        this.lastBlocks = find(symbols, "sidewinder_emulator_last_blocks", JAVA_INT, JAVA_LONG);
         this.report = find(symbols, "sidewinder_emulator_report", ADDRESS);
         this.record = find(symbols, "sidewinder_emulator_record", JAVA_INT);
         this.recorded = find(symbols, "sidewinder_emulator_recorded", ADDRESS);
@@ -116,6 +118,14 @@ final class EmulatorLibrary {
     long liveAllocations() {
         try {
             return (long) liveAllocations.invokeExact();
+        } catch (Throwable e) {
+            throw failed(e);
+        }
+    }
+
+    void runOnlyLastBlocks(long count) {
+        try {
+            int _ = (int) lastBlocks.invokeExact(count);
         } catch (Throwable e) {
             throw failed(e);
         }

@@ -148,11 +148,21 @@ final class ExpertWeights {
     }
 
     MoeExperts.Matrices upload(MoeMemory memory) {
+        return upload(memory, 0);
+    }
+
+    /// @param apart bytes from expert to expert on the device, a multiple of 16; 0: as they lie here
+    MoeExperts.Matrices upload(MoeMemory memory, long apart) {
         boolean shared = shape.sharedWidth() > 0;
         boolean block = format.hasBlockScales();
-        return new MoeExperts.Matrices(memory.upload(codes), stride, block ? memory.upload(blockScales) : 0, scaleStride,
+        return new MoeExperts.Matrices(routed(memory, codes, stride, apart), apart == 0 ? stride : apart,
+                block ? routed(memory, blockScales, scaleStride, apart) : 0, apart == 0 ? scaleStride : apart,
                 shared ? memory.upload(sharedCodes) : 0, shared && block ? memory.upload(sharedBlockScales) : 0,
                 format == ExpertFormat.BF16 ? 0 : memory.upload(weightScales),
                 format.hasInputScales() ? memory.upload(inputScales) : 0);
+    }
+
+    private long routed(MoeMemory memory, byte[] bytes, long expertBytes, long apart) {
+        return apart == 0 ? memory.upload(bytes) : memory.uploadApart(bytes, expertBytes, shape.experts(), apart);
     }
 }

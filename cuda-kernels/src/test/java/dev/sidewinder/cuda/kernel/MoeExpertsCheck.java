@@ -25,6 +25,7 @@ final class MoeExpertsCheck {
     private final MoeRoute route;
     private final MoeExperts experts;
     private final double tensorTolerance;
+    private final long apart;
 
     /// Where tokens go.
     enum Routing {
@@ -78,7 +79,7 @@ final class MoeExpertsCheck {
             // Activations reach 4 and what lies between up and down 10: a tenth of the largest code, and now and then more.
             up = new ExpertWeights(c.format(), c.shape(), true, used, 0.01f, random);
             down = new ExpertWeights(c.format(), c.shape(), false, used, 0.01f, random);
-            weights = new MoeExperts.Weights(c.format(), up.upload(memory), down.upload(memory));
+            weights = new MoeExperts.Weights(c.format(), up.upload(memory, apart), down.upload(memory, apart));
         }
 
         @Override
@@ -97,10 +98,20 @@ final class MoeExpertsCheck {
 
     /// @param tensorTolerance for e4m3 by warpgroups, [#TENSOR_E4M3_TOLERANCE] on a GPU
     MoeExpertsCheck(Device device, Kernels kernels, double tensorTolerance) {
+        this(device, kernels, tensorTolerance, 0);
+    }
+
+    private MoeExpertsCheck(Device device, Kernels kernels, double tensorTolerance, long apart) {
         this.tensorTolerance = tensorTolerance;
+        this.apart = apart;
         this.device = device;
         route = new MoeRoute(kernels);
         experts = new MoeExperts(kernels);
+    }
+
+    /// With experts so many bytes apart, as those of a layer of many gigabytes are.
+    static MoeExpertsCheck apart(Device device, Kernels kernels, long bytes) {
+        return new MoeExpertsCheck(device, kernels, SUM_TOLERANCE, bytes);
     }
 
     MoeExperts launcher() {

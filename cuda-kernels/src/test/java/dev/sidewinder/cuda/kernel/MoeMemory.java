@@ -38,6 +38,16 @@ final class MoeMemory implements AutoCloseable {
         return buffer.address();
     }
 
+    /// Pieces of bytes so far apart, and nothing in between, which takes no memory in the emulator.
+    long uploadApart(byte[] values, long pieceBytes, int pieces, long stride) {
+        DeviceBuffer buffer = device.allocate(stride * pieces);
+        buffers.add(buffer);
+        for (int i = 0; i < pieces; i++) {
+            write(buffer.address() + i * stride, MemorySegment.ofArray(values).asSlice(i * pieceBytes, pieceBytes));
+        }
+        return buffer.address();
+    }
+
     long upload(byte... values) {
         return upload(MemorySegment.ofArray(values));
     }
