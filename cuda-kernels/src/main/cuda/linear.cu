@@ -29,6 +29,7 @@
 // Needs sm_80 or later. Source of the number formats: OCP 8-bit floating point 1.0; OCP microscaling formats 1.0 (e2m1).
 
 #include "row_norm.cuh"
+#include "squared_relu.cuh"
 
 enum class Numbers { BF16, E4M3, E4M3_BF16, NVFP4 };  // of weights and activations; one name where activations follow from it
 
@@ -103,11 +104,6 @@ struct Problem {
         return scales + (column - part_begin(column)) * static_cast<size_t>(inputs / 16);
     }
 };
-
-__device__ __forceinline__ float squared_relu(float x) {
-    float positive = x < 0.0f ? 0.0f : x;  // keeps NaN
-    return positive * positive;
-}
 
 // Finishes one value of the output.
 __device__ __forceinline__ void emit(const Problem& p, int token, int column, float sum) {

@@ -39,6 +39,7 @@
 // (bf16), 0.87 ms at 1500 (e4m3); rows cost 8192 * 8 * 2688 * 4 bytes twice = 1.4 GB, 0.47 ms: the price of a fixed order.
 
 #include "moe_formats.cuh"
+#include "squared_relu.cuh"
 
 namespace {
 
@@ -125,12 +126,7 @@ __device__ __forceinline__ float product_scale(const Weights& weights, int unit)
 
 __device__ __forceinline__ float inverse_of(const float* scale, int unit) { return scale == nullptr ? 1.0f : 1.0f / scale[unit]; }
 
-// Squared ReLU (NaN stays NaN), and the form the down product reads.
-__device__ __forceinline__ float squared_relu(float value) {
-    float positive = value < 0.0f ? 0.0f : value;
-    return __fmul_rn(positive, positive);
-}
-
+// Squared ReLU, in the form the down product reads.
 __device__ __forceinline__ void store_middle(bf16* middle, size_t at, float sum, float scale, float) {
     middle[at] = to_bf16(squared_relu(__fmul_rn(sum, scale)));
 }

@@ -32,6 +32,7 @@
 #pragma once
 
 #include "common.cuh"
+#include "squared_relu.cuh"
 #include "warpgroup.cuh"
 
 constexpr int WARPGROUP = 4 * WARP;
@@ -232,11 +233,6 @@ struct Target {
     float scale;
     float inverse_out_scale;
 };
-
-__device__ __forceinline__ float squared_relu(float value) {
-    float positive = value < 0.0f ? 0.0f : value;  // keeps NaN
-    return __fmul_rn(positive, positive);
-}
 
 __device__ __forceinline__ void finish_one(const Target& target, int64_t at, float value) {
     switch (target.finish) {
