@@ -6,6 +6,7 @@ import dev.sidewinder.bench.gpu.GpuBench.Part;
 import dev.sidewinder.bench.gpu.GpuBench.Sizes;
 import dev.sidewinder.cuda.emulator.Emulator;
 import dev.sidewinder.cuda.emulator.EmulatorSettings;
+import dev.sidewinder.cuda.kernel.BlasChoices;
 import dev.sidewinder.cuda.kernel.KernelCheck;
 import dev.sidewinder.cuda.kernel.KernelCheck.Extent;
 import dev.sidewinder.cuda.kernel.KernelChecks;
@@ -130,6 +131,23 @@ class GpuBenchTest {
         // and cuBLAS is written beside our products, in the form of the choices
         assertThat(Files.readAllLines(file("blas-choices.csv"))).hasSize(1 + cublasRows).first().isEqualTo(BlasRecord.HEADER);
         assertThat(output()).contains("linear bf16 cuBLAS, in-proj");
+
+        // which the backend reads: of each product that was measured the quicker one, on this device alone
+        BlasChoices choices = BlasChoices.parse(Files.readString(file("blas-choices.csv")));
+        for (LinearOperators.Product product : LinearOperators.inBf16(Sizes.SMALL.model())) {
+            LinearOperators.Matrix matrix = product.matrix();
+            boolean quicker = micros(rows, "cublas", product.shape()) < micros(rows, "kernel", product.shape());
+            assertThat(choices.prefersBlas("Sidewinder emulator", product.tokens(), matrix.outputs(), matrix.inputs()))
+                    .as(product.shape()).isEqualTo(quicker);
+            assertThat(choices.prefersBlas("another", product.tokens(), matrix.outputs(), matrix.inputs())).isFalse();
+        }
+    }
+
+    /// The median that the table has for a product in bf16.
+    private static double micros(List<String> rows, String kind, String shape) {
+        String cells = "," + kind + ",linear bf16," + shape + ",";
+        String row = rows.stream().filter(each -> each.contains(cells)).findFirst().orElseThrow();
+        return Double.parseDouble(row.substring(row.indexOf(cells) + cells.length()).split(",")[0]);
     }
 
     @Test

@@ -13,7 +13,7 @@ import java.util.List;
 public record BlasChoices(List<Measurement> measurements) {
 
     private static final String FILE = "blas-choices.csv";
-    static final String HEADER = "device,first_rows,last_rows,columns,inner,own_micros,cublas_micros,driver,commit";
+    public static final String HEADER = "device,first_rows,last_rows,columns,inner,own_micros,cublas_micros,driver,commit";
     private static final int COLUMNS = 9;
 
     /// One shape on one device.
@@ -74,7 +74,7 @@ public record BlasChoices(List<Measurement> measurements) {
     }
 
     /// Reads the file: a header, then one measurement a line. Lines that begin with `#` are comments.
-    static BlasChoices parse(String text) {
+    public static BlasChoices parse(String text) {
         List<String> lines = text.lines().filter(line -> !line.isBlank() && !line.startsWith("#")).toList();
         if (lines.isEmpty() || !lines.getFirst().equals(HEADER)) {
             throw new IllegalArgumentException("the table of cuBLAS choices begins with \""
@@ -97,6 +97,11 @@ public record BlasChoices(List<Measurement> measurements) {
             throw new IllegalArgumentException("the table of cuBLAS choices has a line that cannot be read (" + e.getMessage()
                     + "): " + line, e);
         }
+    }
+
+    /// How many measurements of a device cuBLAS has won.
+    long preferred(String device) {
+        return measurements.stream().filter(each -> each.device().equals(device) && each.cublasMicros() < each.ownMicros()).count();
     }
 
     /// Whether cuBLAS was quicker for a product of this shape on this device.

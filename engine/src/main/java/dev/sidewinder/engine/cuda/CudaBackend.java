@@ -5,6 +5,7 @@ import dev.sidewinder.cuda.device.Device;
 import dev.sidewinder.cuda.device.Event;
 import dev.sidewinder.cuda.device.PinnedMemory;
 import dev.sidewinder.cuda.device.Stream;
+import dev.sidewinder.cuda.kernel.BlasProducts;
 import dev.sidewinder.engine.Backend;
 import dev.sidewinder.engine.BackendMemory;
 import dev.sidewinder.engine.ExpertLoad;
@@ -258,6 +259,8 @@ public final class CudaBackend implements Backend {
                 + options.kvFormat().name().toLowerCase(Locale.ROOT) + "; decode "
                 + passes.description() + "; " + samplingDescription() + "; prompts on "
                 + (onWarpgroups() ? "warpgroup kernels" : "portable kernels")
+                + blas().map(used -> "; cuBLAS " + used.version() / 10000 + "." + used.version() % 10000 / 100
+                        + " for the products it is quicker at").orElse("")
                 + (options.batchInvariant() ? ", batch-invariant" : "");
     }
 
@@ -267,6 +270,10 @@ public final class CudaBackend implements Backend {
             case DEVICE -> "tokens chosen on the device";
             case AHEAD -> "tokens chosen on the device, steps launched ahead";
         };
+    }
+
+    private Optional<BlasProducts> blas() {
+        return cuda.blas().filter(_ -> !options.batchInvariant());
     }
 
     /// What matrices these kernels do not take run on the portable ones.

@@ -5,6 +5,8 @@ import dev.sidewinder.cuda.device.CudaUnavailableException;
 import dev.sidewinder.cuda.device.Device;
 import dev.sidewinder.cuda.device.DeviceInfo;
 import dev.sidewinder.cuda.device.Driver;
+import dev.sidewinder.cuda.kernel.BlasChoices;
+import dev.sidewinder.cuda.kernel.BlasProducts;
 import dev.sidewinder.cuda.kernel.KernelImages;
 import dev.sidewinder.cuda.kernel.Kernels;
 import dev.sidewinder.engine.BackendUnavailableException;
@@ -20,11 +22,13 @@ public final class CudaDevice implements AutoCloseable {
 
     private final Device device;
     private final Kernels kernels;
+    private final Optional<BlasProducts> blas;
     private final String kernelOrigin;
 
-    private CudaDevice(Device device, Kernels kernels, String kernelOrigin) {
+    private CudaDevice(Device device, Kernels kernels, Optional<BlasProducts> blas, String kernelOrigin) {
         this.device = device;
         this.kernels = kernels;
+        this.blas = blas;
         this.kernelOrigin = kernelOrigin;
     }
 
@@ -48,13 +52,22 @@ public final class CudaDevice implements AutoCloseable {
     ///
     /// @param origin where the images come from
     static CudaDevice open(Device device, KernelImages images, String origin) {
+        return open(device, images, origin, BlasChoices.recorded(), Optional.empty());
+    }
+
+    /// cuBLAS is opened here, so that what it takes of the device is gone before memory is planned.
+    ///
+    /// @param choices which products are for cuBLAS
+    /// @param library cuBLAS in place of the system's
+    static CudaDevice open(Device device, KernelImages images, String origin, BlasChoices choices, Optional<Path> library) {
         DeviceInfo info = device.info();
         if (info.computeMajor() < LEAST_COMPUTE_MAJOR) {
             device.close();
             throw new CudaUnavailableException("the device " + info.name() + " has compute capability " + info.computeMajor()
                     + "." + info.computeMinor() + "; the kernels need " + LEAST_COMPUTE_MAJOR + ".0");
         }
-        return new CudaDevice(device, Kernels.load(device, images), origin);
+        Kernels kernels = Kernels.load(device, images);
+        return new CudaDevice(device, kernels, BlasProducts.open(device, choices, library), origin);
     }
 
     /// Cuts the memory of the device up for a model. Loads the kernels that the model needs, allocates nothing.
@@ -104,6 +117,11 @@ public final class CudaDevice implements AutoCloseable {
         return kernels;
     }
 
+    /// Products that are for cuBLAS on this device; empty where there are none, or there is no cuBLAS.
+    Optional<BlasProducts> blas() {
+        return blas;
+    }
+
     /// Memory of the device that nobody has taken.
     public long freeBytes() {
         return device.freeBytes();
@@ -121,6 +139,7 @@ public final class CudaDevice implements AutoCloseable {
 
     @Override
     public void close() {
+        blas.ifPresent(BlasProducts::close);
         kernels.close();
         device.close();
     }

@@ -111,7 +111,9 @@ record CudaMemory(DeviceWeights weights, CudaNetwork network, long frames, StepT
         int hidden = config.hiddenSize();
         long residual = workspace.kept("residual", (long) options.rows() * hidden * Float.BYTES);
         var linear = new Linear(cuda.kernels(), stream, productMemory.address(), productMemory.bytes());
-        var products = Products.of(stream, new RmsNorm(cuda.kernels()), linear);
+        // its order of sums depends on the rows of a batch
+        var blas = cuda.blas().filter(_ -> !options.batchInvariant());
+        var products = Products.of(stream, new RmsNorm(cuda.kernels()), linear, blas);
         Products promptProducts = Optional.of(cuda.kernels()).filter(_ -> options.warpgroups()).flatMap(Sm90Linear::on)
                 .map(warpgroups -> products.forPrompts(warpgroups, options.fewestWarpgroupRows())).orElse(products);
         var runtime = new CudaRuntime(cuda.kernels(), stream, products, promptProducts, workspace, options,

@@ -1,6 +1,7 @@
 package dev.sidewinder.engine.cuda;
 
 import dev.sidewinder.cuda.device.Stream;
+import dev.sidewinder.cuda.kernel.BlasProducts;
 import dev.sidewinder.cuda.kernel.Linear;
 import dev.sidewinder.cuda.kernel.Linear.Finish;
 import dev.sidewinder.cuda.kernel.ProductInput;
@@ -15,25 +16,30 @@ final class Products {
     private final Stream stream;
     private final RmsNorm rmsNorm;
     private final Linear linear;
+    private final Optional<BlasProducts> blas;
     private final Optional<Sm90Linear> warpgroups;
     private final int fewestWarpgroupRows;
 
-    private Products(Stream stream, RmsNorm rmsNorm, Linear linear, Optional<Sm90Linear> warpgroups, int fewestWarpgroupRows) {
+    private Products(Stream stream, RmsNorm rmsNorm, Linear linear, Optional<BlasProducts> blas, Optional<Sm90Linear> warpgroups,
+            int fewestWarpgroupRows) {
         this.stream = stream;
         this.rmsNorm = rmsNorm;
         this.linear = linear;
+        this.blas = blas;
         this.warpgroups = warpgroups;
         this.fewestWarpgroupRows = fewestWarpgroupRows;
     }
 
     /// Of decode steps and of the head.
-    static Products of(Stream stream, RmsNorm rmsNorm, Linear linear) {
-        return new Products(stream, rmsNorm, linear, Optional.empty(), 0);
+    ///
+    /// @param blas takes what it was measured to be quicker at
+    static Products of(Stream stream, RmsNorm rmsNorm, Linear linear, Optional<BlasProducts> blas) {
+        return new Products(stream, rmsNorm, linear, blas, Optional.empty(), 0);
     }
 
     /// Of passes over prompts: on warpgroup kernels what they take, from so many rows on.
     Products forPrompts(Sm90Linear kernels, int fewestRows) {
-        return new Products(stream, rmsNorm, linear, Optional.of(kernels), fewestRows);
+        return new Products(stream, rmsNorm, linear, blas, Optional.of(kernels), fewestRows);
     }
 
     /// In which form a matrix takes activations.
@@ -56,7 +62,7 @@ final class Products {
 
     void multiplyNormed(ProductInput normed, RmsNorm.Rows rows, RmsNorm.Weight weight, List<Linear.Part> parts) {
         Linear.Source source = source(normed, rows.rows());
-        if (!onWarpgroups(source, parts) && linear.normalises(source, rows, weight, parts)) {
+        if (!byBlas(source, parts) && !onWarpgroups(source, parts) && linear.normalises(source, rows, weight, parts)) {
             linear.multiplyNormed(stream, source, rows, weight, parts);
         } else {
             normalise(normed, rows, weight);
@@ -78,11 +84,17 @@ final class Products {
     }
 
     private void multiply(Linear.Source source, List<Linear.Part> parts) {
-        if (onWarpgroups(source, parts)) {
+        if (byBlas(source, parts)) {
+            blas.orElseThrow().multiply(stream, source, parts);
+        } else if (onWarpgroups(source, parts)) {
             warpgroups.orElseThrow().multiply(stream, source, parts);
         } else {
             linear.multiply(stream, source, parts);
         }
+    }
+
+    private boolean byBlas(Linear.Source source, List<Linear.Part> parts) {
+        return blas.isPresent() && blas.get().takes(source, parts);
     }
 
     private boolean onWarpgroups(Linear.Source source, List<Linear.Part> parts) {
