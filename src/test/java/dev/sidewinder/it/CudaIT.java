@@ -8,12 +8,16 @@ import dev.sidewinder.it.support.Api;
 import dev.sidewinder.it.support.EmulatedDevice;
 import dev.sidewinder.it.support.EventReader;
 import dev.sidewinder.it.support.Launcher;
+import dev.sidewinder.it.support.PackagedCopy;
 import dev.sidewinder.it.support.ServerProcess;
 import dev.sidewinder.it.support.TinyCases;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 /// The server on the CUDA backend, whose driver is the emulator: from HTTP down to the kernels.
 class CudaIT {
@@ -152,6 +156,23 @@ class CudaIT {
         refuses("/nowhere/libcuda.so.1", withoutDriver("cuda"));
         refuses("no CUDA device 7", EmulatedDevice.flags("--backend", "cuda", "--device", "7"));
         refuses("asked for as cache", EmulatedDevice.flagsWithCache("900GiB", "--backend", "cuda"));
+    }
+
+    @Test
+    void aBuildWithoutKernelsSaysSoInOneLine(@TempDir Path folder) throws Exception {
+        Path runner = PackagedCopy.withoutKernels(folder);
+        try (ServerProcess server = ServerProcess.startCopy(runner)) {
+            assertThat(server.log()).anyMatch(line -> line.contains("backend  cpu, "));
+            assertThat(server.log().stream().filter(line -> line.toLowerCase(Locale.ROOT).contains("kernel")
+                    || line.contains("GPU") || line.contains("nvcc"))).singleElement().asString()
+                    .contains("note     no GPU is used: this build has no CUDA kernels: nvcc was not found when it was made; build it where nvcc is");
+            assertThat(server.api().get("/health").status()).isEqualTo(200);
+        }
+        try (ServerProcess server = ServerProcess.launchCopy(runner, "--backend", "cuda")) {
+            assertThat(server.exitCode(LIMIT)).isEqualTo(1);
+            assertThat(server.log()).anyMatch(line -> line.contains("sidewinder.engine.backend=cuda is not to be had: this build has no CUDA kernels")
+                    && line.contains("build it where nvcc is")).noneMatch(line -> line.startsWith("\tat "));
+        }
     }
 
     private static void refuses(String reason, String... flags) {

@@ -31,11 +31,15 @@ public final class ServerProcess implements AutoCloseable {
     /// @param environment variables to add
     /// @param options     of the JVM, beside those that every test needs
     private ServerProcess(Map<String, String> environment, List<String> options, List<String> flags) {
+        List<String> all = new ArrayList<>(StartCache.option());
+        all.addAll(options);
+        this(environment, command(all, flags));
+    }
+
+    private ServerProcess(Map<String, String> environment, List<String> command) {
         try {
             Path folder = Files.createTempDirectory("sidewinder-it");
-            List<String> all = new ArrayList<>(StartCache.option());
-            all.addAll(options);
-            var builder = new ProcessBuilder(command(all, flags)).directory(folder.toFile()).redirectErrorStream(true);
+            var builder = new ProcessBuilder(command).directory(folder.toFile()).redirectErrorStream(true);
             builder.environment().keySet().removeIf(name -> name.startsWith("SIDEWINDER_"));
             builder.environment().putAll(environment);
             process = builder.start();
@@ -56,11 +60,15 @@ public final class ServerProcess implements AutoCloseable {
 
     /// @param options of the JVM, beside those that every test needs
     static List<String> command(List<String> options, List<String> flags) {
+        return command(runner(), options, flags);
+    }
+
+    private static List<String> command(Path runner, List<String> options, List<String> flags) {
         List<String> command = new ArrayList<>();
         command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
         command.addAll(List.of(System.getProperty("sidewinder.jvm.flags").split(" ")));
         command.addAll(options);
-        command.addAll(List.of("-Xmx1g", "-jar", runner().toString(), "serve"));
+        command.addAll(List.of("-Xmx1g", "-jar", runner.toString(), "serve"));
         command.addAll(flags);
         return command;
     }
@@ -68,6 +76,18 @@ public final class ServerProcess implements AutoCloseable {
     /// Starts a server on a free port and waits until it is ready.
     public static ServerProcess start(String... flags) {
         return ready(launch(flags));
+    }
+
+    /// Starts another copy of the packaged server on a free port, with a small model, and does not wait.
+    public static ServerProcess launchCopy(Path runner, String... flags) {
+        List<String> all = new ArrayList<>(List.of(flags));
+        all.addAll(List.of("--port", "0", "--model", "synthetic:demo"));
+        return new ServerProcess(Map.of(), command(runner, List.of(), all));
+    }
+
+    /// Starts another copy of the packaged server on a free port, with a small model, and waits until it is ready.
+    public static ServerProcess startCopy(Path runner, String... flags) {
+        return ready(launchCopy(runner, flags));
     }
 
     private static ServerProcess ready(ServerProcess server) {

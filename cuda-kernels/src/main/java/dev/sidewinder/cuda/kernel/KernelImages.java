@@ -44,7 +44,8 @@ public interface KernelImages {
     /// @throws CudaUnavailableException when it carries none
     static KernelImages packaged() {
         if (KernelImages.class.getResource("images/" + KernelReport.FILE) == null) {
-            throw new CudaUnavailableException("this build has no CUDA kernels: nvcc was not found when it was made");
+            throw new CudaUnavailableException(
+                    "this build has no CUDA kernels: nvcc was not found when it was made; build it where nvcc is on PATH or in CUDA_HOME");
         }
         return family -> {
             try (InputStream image = KernelImages.class.getResourceAsStream("images/" + family + ".fatbin")) {
