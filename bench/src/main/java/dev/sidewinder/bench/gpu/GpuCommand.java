@@ -34,8 +34,11 @@ public final class GpuCommand implements Callable<Integer> {
         @Option(names = "--pytorch-only", description = "Only measure PyTorch.")
         boolean pytorch;
 
+        @Option(names = "--recall-only", description = "Only ask the model that --recall names.")
+        boolean recall;
+
         Set<GpuBench.Part> parts() {
-            return EnumSet.of(checks ? GpuBench.Part.CHECKS : kernels ? GpuBench.Part.KERNELS
+            return EnumSet.of(recall ? GpuBench.Part.RECALL : checks ? GpuBench.Part.CHECKS : kernels ? GpuBench.Part.KERNELS
                     : steps ? GpuBench.Part.STEPS : GpuBench.Part.PYTORCH);
         }
     }
@@ -144,9 +147,13 @@ public final class GpuCommand implements Callable<Integer> {
                 + root.resolve(recall));
     }
 
-    private Set<GpuBench.Part> parts() {
+    /// What is to be done. Visible for its test.
+    Set<GpuBench.Part> parts() {
         Set<GpuBench.Part> parts = which == null
                 ? EnumSet.complementOf(EnumSet.of(GpuBench.Part.RECALL)) : EnumSet.copyOf(which.parts());
+        if (recall == null && parts.contains(GpuBench.Part.RECALL)) {
+            throw new CommandLine.ParameterException(commandLine(), "--recall-only needs --recall MODEL, for example models/tiny");
+        }
         if (recall != null) {
             parts.add(GpuBench.Part.RECALL);
         }
