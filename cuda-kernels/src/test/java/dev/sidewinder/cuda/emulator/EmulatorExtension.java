@@ -12,10 +12,13 @@ import org.junit.jupiter.api.extension.ExtensionContext;
 ///     final EmulatorExtension emulator = new EmulatorExtension();
 ///
 /// The seed follows from the test's name, so that a failure repeats; `-Dsidewinder.emulator.seed=N` sets another for all.
-/// A failing test says which it was. What a test leaves open on the device fails it.
+/// A failing test says which it was. `-Dsidewinder.emulator.watch=true` reports every access out of bounds where it happens, reads
+/// among them, see [EmulatorSettings#underWatch]: some hundred times slower. What a test leaves open on the device fails it.
 public final class EmulatorExtension implements BeforeEachCallback, AfterEachCallback {
 
     private static final String SEED_PROPERTY = "sidewinder.emulator.seed";
+
+    private static final String WATCH_PROPERTY = "sidewinder.emulator.watch";
 
     private final EmulatorSettings wanted;
     private Emulator emulator;
@@ -32,7 +35,8 @@ public final class EmulatorExtension implements BeforeEachCallback, AfterEachCal
     @Override
     public void beforeEach(ExtensionContext context) {
         long seed = Long.getLong(SEED_PROPERTY, context.getUniqueId().hashCode());
-        emulator = Emulator.open(wanted.withSeedReplaced(seed));
+        EmulatorSettings settings = wanted.withSeedReplaced(seed);
+        emulator = Emulator.open(Boolean.getBoolean(WATCH_PROPERTY) ? settings.underWatch().withBlockSeconds(600) : settings);
     }
 
     @Override
