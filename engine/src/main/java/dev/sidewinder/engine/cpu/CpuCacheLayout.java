@@ -1,6 +1,7 @@
 package dev.sidewinder.engine.cpu;
 
 import dev.sidewinder.engine.BackendMemory;
+import dev.sidewinder.engine.LayerPlaces;
 import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.kvcache.FrameShape;
 import dev.sidewinder.kvcache.HostShape;
@@ -8,8 +9,7 @@ import dev.sidewinder.model.config.LayerSpec;
 import dev.sidewinder.model.config.ModelConfig;
 import java.lang.foreign.MemorySegment;
 
-/// Where each layer's part lies within a state slot and within a KV block. All slots have one size and so have all blocks,
-/// over all layers together.
+/// What lies within a state slot and within a KV block; each layer's part begins where [LayerPlaces] says.
 ///
 /// | in         | of a layer  | shape                                  | type                                                 |
 /// |------------|-------------|----------------------------------------|------------------------------------------------------|
@@ -34,37 +34,14 @@ public record CpuCacheLayout(long slotBytes, long blockBytes, int elementBytes, 
     private static final int VERSION = 1;
 
     public static CpuCacheLayout of(ModelConfig config, Arithmetic arithmetic) {
-        int layers = config.layers().size();
         int elementBytes = switch (arithmetic) {
             case BF16 -> 2;
             case F32, FP8 -> 4;
         };
-        long slot = 0;
-        long block = 0;
-        long[] recurrent = new long[layers];
-        long[] history = new long[layers];
-        long[] kv = new long[layers];
-        for (int i = 0; i < layers; i++) {
-            switch (config.layers().get(i)) {
-                case LayerSpec.Mamba mamba -> {
-                    recurrent[i] = slot;
-                    slot += aligned((long) mamba.innerDim() * mamba.stateDim() * Float.BYTES);
-                    history[i] = slot;
-                    slot += aligned((long) (mamba.convWidth() - 1) * mamba.convDim() * Float.BYTES);
-                }
-                case LayerSpec.Attention attention -> {
-                    kv[i] = block;
-                    block += aligned(2L * attention.kvHeads() * attention.headDim() * CacheShape.BLOCK_TOKENS * elementBytes);
-                }
-                case LayerSpec.Experts _, LayerSpec.Mlp _ -> { }
-            }
-        }
+        LayerPlaces places = LayerPlaces.of(config, elementBytes, ALIGNMENT_BYTES);
         // A model that remembers nothing has places all the same: frames need a size.
-        return new CpuCacheLayout(slot + block == 0 ? ALIGNMENT_BYTES : slot, block, elementBytes, recurrent, history, kv);
-    }
-
-    private static long aligned(long bytes) {
-        return Math.ceilDiv(bytes, ALIGNMENT_BYTES) * ALIGNMENT_BYTES;
+        long slotBytes = places.slotBytes() + places.blockBytes() == 0 ? ALIGNMENT_BYTES : places.slotBytes();
+        return new CpuCacheLayout(slotBytes, places.blockBytes(), elementBytes, places.recurrentOffset(), places.historyOffset(), places.kvOffset());
     }
 
     /// Bytes from frame to frame.
@@ -74,8 +51,7 @@ public record CpuCacheLayout(long slotBytes, long blockBytes, int elementBytes, 
 
     /// The fewest frames in which so many sequences have a state each, and so many blocks together.
     public FrameShape frames(int sequences, int blocks) {
-        int blocksPerFrame = FrameShape.of(Long.MAX_VALUE, slotBytes, blockBytes).blocksPerFrame();
-        return new FrameShape(sequences + Math.max(1, Math.ceilDiv(blocks, blocksPerFrame)), blocksPerFrame);
+        return LayerPlaces.frames(slotBytes, blockBytes, sequences, blocks);
     }
 
     /// Fills a block with zeros behind its first tokens.

@@ -1,5 +1,6 @@
 package dev.sidewinder.engine.cuda;
 
+import dev.sidewinder.engine.LayerPlaces;
 import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.kvcache.FrameShape;
 import dev.sidewinder.model.config.LayerSpec;
@@ -7,8 +8,7 @@ import dev.sidewinder.model.config.ModelConfig;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 
-/// Where each layer's part lies within a state slot and within a KV block. All slots have one size and so have all blocks,
-/// over all layers together.
+/// What lies within a state slot and within a KV block; each layer's part begins where [LayerPlaces] says.
 ///
 /// | in         | of a layer  | shape                          | type                                                  |
 /// |------------|-------------|--------------------------------|-------------------------------------------------------|
@@ -23,38 +23,14 @@ import java.util.Arrays;
 /// @param kvOffset        the same
 record CacheLayout(long slotBytes, long blockBytes, long[] recurrentOffset, long[] historyOffset, long[] kvOffset) {
 
-    private static final long ALIGNMENT = 256;
+    private static final long ALIGNMENT_BYTES = 256;
 
     /// Goes up with every change of what lies where, so that what was written with another one is not taken for this.
     private static final int VERSION = 1;
 
     static CacheLayout of(ModelConfig config, KvFormat format) {
-        int layers = config.layers().size();
-        long slot = 0;
-        long block = 0;
-        long[] recurrent = new long[layers];
-        long[] history = new long[layers];
-        long[] kv = new long[layers];
-        for (int i = 0; i < layers; i++) {
-            switch (config.layers().get(i)) {
-                case LayerSpec.Mamba mamba -> {
-                    recurrent[i] = slot;
-                    slot += aligned((long) mamba.innerDim() * mamba.stateDim() * Float.BYTES);
-                    history[i] = slot;
-                    slot += aligned((long) (mamba.convWidth() - 1) * mamba.convDim() * Float.BYTES);
-                }
-                case LayerSpec.Attention attention -> {
-                    kv[i] = block;
-                    block += aligned(2L * attention.kvHeads() * attention.headDim() * CacheShape.BLOCK_TOKENS * format.bytes());
-                }
-                case LayerSpec.Experts _, LayerSpec.Mlp _ -> { }
-            }
-        }
-        return new CacheLayout(slot, block, recurrent, history, kv);
-    }
-
-    private static long aligned(long bytes) {
-        return Math.ceilDiv(bytes, ALIGNMENT) * ALIGNMENT;
+        LayerPlaces places = LayerPlaces.of(config, format.bytes(), ALIGNMENT_BYTES);
+        return new CacheLayout(places.slotBytes(), places.blockBytes(), places.recurrentOffset(), places.historyOffset(), places.kvOffset());
     }
 
     /// Bytes from frame to frame, which is from slot to slot.
@@ -71,8 +47,7 @@ record CacheLayout(long slotBytes, long blockBytes, long[] recurrentOffset, long
 
     /// The fewest frames in which so many sequences have a state each, and so many blocks together.
     FrameShape frames(int sequences, int blocks) {
-        int blocksPerFrame = FrameShape.of(Long.MAX_VALUE, slotBytes, blockBytes).blocksPerFrame();
-        return new FrameShape(sequences + Math.max(1, Math.ceilDiv(blocks, blocksPerFrame)), blocksPerFrame);
+        return LayerPlaces.frames(slotBytes, blockBytes, sequences, blocks);
     }
 
     /// What must be equal for the bytes of a state or block to mean the same.
