@@ -39,11 +39,6 @@ public record EngineLimits(int maxSequences, int maxBatchTokens, int maxQueuedRe
         this(maxSequences, maxBatchTokens, maxQueuedRequests, maxQueuedTokens, maxModelTokens, Timeouts.DEFAULT, DEFAULT_TOKEN_GAP);
     }
 
-    /// Rows of logits that a step asks for at most: one per sequence, and one piece of a prompt that is scored.
-    public int maxLogitRows() {
-        return maxSequences + CacheShape.BLOCK_TOKENS - 1;
-    }
-
     SchedulerLimits forScheduler() {
         return new SchedulerLimits(maxSequences, maxBatchTokens, maxModelTokens, tokenGap.toNanos());
     }

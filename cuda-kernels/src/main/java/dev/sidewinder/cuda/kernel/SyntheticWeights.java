@@ -20,27 +20,20 @@ public final class SyntheticWeights {
 
     /// In which form the numbers are wanted.
     public enum Form {
-        BF16("synthetic_weights_bf16", Short.BYTES),
+        BF16("synthetic_weights_bf16"),
         /// of the same table as BF16
-        F32("synthetic_weights_f32", Short.BYTES),
+        F32("synthetic_weights_f32"),
         /// codes, of a table of codes
-        E4M3("synthetic_weights_e4m3", Byte.BYTES),
+        E4M3("synthetic_weights_e4m3"),
         /// pairs of e2m1 codes, of the table of BF16
-        NVFP4_CODES("synthetic_weights_codes_nvfp4", Short.BYTES),
+        NVFP4_CODES("synthetic_weights_codes_nvfp4"),
         /// one e4m3 scale for 16 elements, of the table of BF16
-        NVFP4_SCALES("synthetic_weights_scales_nvfp4", Short.BYTES);
+        NVFP4_SCALES("synthetic_weights_scales_nvfp4");
 
         private final String kernel;
-        private final int tableValueBytes;
 
-        Form(String kernel, int tableValueBytes) {
+        Form(String kernel) {
             this.kernel = kernel;
-            this.tableValueBytes = tableValueBytes;
-        }
-
-        /// Bytes of the table that this form is drawn from.
-        public long tableBytes() {
-            return (long) TABLE_VALUES * tableValueBytes;
         }
 
         private boolean nvfp4() {

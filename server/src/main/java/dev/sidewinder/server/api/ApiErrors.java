@@ -113,10 +113,6 @@ public final class ApiErrors {
         };
     }
 
-    public static ApiException requestIdInUse() {
-        return never(409, "conflict_error", "request_id_in_use", "request_id", "Another running request has this id.");
-    }
-
     public static ApiException bodyTooLarge(long limitBytes) {
         return never(413, REQUEST, "body_too_large", null, "The body is larger than the limit of " + limitBytes + " bytes.");
     }

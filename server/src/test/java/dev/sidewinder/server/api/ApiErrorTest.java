@@ -40,7 +40,6 @@ class ApiErrorTest {
                 Arguments.of(ApiErrors.unsupportedMediaType(), 415, "invalid_request_error", "unsupported_media_type", false),
                 Arguments.of(ApiErrors.requestTimeout(), 408, "invalid_request_error", "request_timeout", false),
                 Arguments.of(ApiErrors.of(new SessionException(SessionException.Kind.BUSY, "busy")), 409, "conflict_error", "session_busy", false),
-                Arguments.of(ApiErrors.requestIdInUse(), 409, "conflict_error", "request_id_in_use", false),
                 Arguments.of(ApiErrors.bodyTooLarge(5), 413, "invalid_request_error", "body_too_large", false),
                 Arguments.of(ApiErrors.uriTooLong(5), 414, "invalid_request_error", "uri_too_long", false),
                 Arguments.of(ApiErrors.headersTooLarge(5), 431, "invalid_request_error", "headers_too_large", false),
