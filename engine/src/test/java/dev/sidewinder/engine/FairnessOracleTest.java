@@ -40,11 +40,16 @@ class FairnessOracleTest {
         assertThat(oracle.violation()).startsWith("sequence 0 of weight 100 waited while 1001 tokens of work began");
     }
 
-    @Test
-    void findsOneThatStillWaitsInTheEnd() {
+    /// Sequence 0, of weight 1, goes on waiting when eleven times its work has begun.
+    private void overtakeByEleven() {
         oracle.arrive(0, 1, 0);
         oracle.arrive(1, 11, 0);
         oracle.begin(1);
+    }
+
+    @Test
+    void findsOneThatStillWaitsInTheEnd() {
+        overtakeByEleven();
 
         assertThat(oracle.violation()).startsWith("sequence 0");
     }
@@ -62,9 +67,7 @@ class FairnessOracleTest {
     /// Who was cancelled while it waited may have waited for too much as well.
     @Test
     void looksAtThoseThatEndBeforeTheyBegin() {
-        oracle.arrive(0, 1, 0);
-        oracle.arrive(1, 11, 0);
-        oracle.begin(1);
+        overtakeByEleven();
         oracle.end(0);
 
         assertThat(oracle.violation()).startsWith("sequence 0");

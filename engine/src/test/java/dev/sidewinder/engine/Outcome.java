@@ -1,5 +1,6 @@
 package dev.sidewinder.engine;
 
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -20,6 +21,17 @@ public final class Outcome {
             reasons.add(null);
             reusedTokens.add(null);
         }
+    }
+
+    /// Has an engine compute a request, and reads it to its end; an event takes 20 seconds at most.
+    static Outcome of(Engine engine, GenerationRequest request) throws InterruptedException {
+        var outcome = new Outcome(request.choices());
+        try (Engine.Place place = engine.reserve(request.choices(), 0); Generation generation = place.submit(request)) {
+            while (!outcome.isComplete()) {
+                outcome.add(generation.next(Duration.ofSeconds(20)));
+            }
+        }
+        return outcome;
     }
 
     /// Notes an event, and checks that it may come now.

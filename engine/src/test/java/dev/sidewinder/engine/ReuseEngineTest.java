@@ -7,7 +7,6 @@ import dev.sidewinder.kvcache.CheckpointPoint;
 import dev.sidewinder.kvcache.FrameShape;
 import dev.sidewinder.kvcache.Partition;
 import dev.sidewinder.scheduler.Mark;
-import java.time.Duration;
 import java.util.List;
 import java.util.Random;
 import java.util.Set;
@@ -31,24 +30,14 @@ class ReuseEngineTest {
                 .withPrefixes(partition, List.of(new Mark(promptTokens, CheckpointPoint.TURN_START)), true);
     }
 
-    private static Outcome run(Engine engine, GenerationRequest request) throws InterruptedException {
-        var outcome = new Outcome(request.choices());
-        try (Engine.Place place = engine.reserve(request.choices(), 0); Generation generation = place.submit(request)) {
-            while (!outcome.isComplete()) {
-                outcome.add(generation.next(Duration.ofSeconds(20)));
-            }
-        }
-        return outcome;
-    }
-
     /// A prompt goes on below its last token, on the grid.
     @ParameterizedTest
     @CsvSource({"127, 0", "128, 0", "129, 128", "255, 128", "256, 128", "257, 256", "700, 640"})
     void aPromptThatComesAgainIsNotComputedAgain(int promptTokens, int reused) throws InterruptedException {
         try (Engine engine = Engine.start(backend, LIMITS, EngineObserver.NONE)) {
-            Outcome cold = run(engine, request(promptTokens, 1, MINE));
+            Outcome cold = Outcome.of(engine, request(promptTokens, 1, MINE));
             long before = backend.computedTokens();
-            Outcome warm = run(engine, request(promptTokens, 1, MINE));
+            Outcome warm = Outcome.of(engine, request(promptTokens, 1, MINE));
             assertThat(cold.reusedTokens(0)).isZero();
             assertThat(warm.reusedTokens(0)).isEqualTo(reused);
             assertThat(backend.computedTokens() - before).as("computed").isEqualTo(promptTokens - reused + 4);
@@ -59,15 +48,15 @@ class ReuseEngineTest {
     @Test
     void nobodyElseGoesOnFromIt() throws InterruptedException {
         try (Engine engine = Engine.start(backend, LIMITS, EngineObserver.NONE)) {
-            run(engine, request(400, 1, MINE));
-            assertThat(run(engine, request(400, 1, new Partition(1, 2))).reusedTokens(0)).isZero();
+            Outcome.of(engine, request(400, 1, MINE));
+            assertThat(Outcome.of(engine, request(400, 1, new Partition(1, 2))).reusedTokens(0)).isZero();
         }
     }
 
     @Test
     void theFirstOfSeveralChoicesComputesThePromptForAll() throws InterruptedException {
         try (Engine engine = Engine.start(backend, LIMITS, EngineObserver.NONE)) {
-            Outcome outcome = run(engine, request(400, 3, MINE));
+            Outcome outcome = Outcome.of(engine, request(400, 3, MINE));
             assertThat(List.of(outcome.reusedTokens(0), outcome.reusedTokens(1), outcome.reusedTokens(2))).containsExactly(0, 384, 384);
             assertThat(backend.computedTokens()).isEqualTo(400 + 2 * 16 + 3 * 4);
         }
@@ -81,8 +70,8 @@ class ReuseEngineTest {
             poisoned[399] = VOCAB - 1;
             var bad = new GenerationRequest("bad", poisoned, 5, 0, Set.of(), 1, -1, SamplingParams.greedy())
                     .withPrefixes(MINE, good.marks(), false);
-            assertThat(run(engine, bad).failure()).isEqualTo(EngineException.Kind.NUMERIC);
-            assertThat(run(engine, good).reusedTokens(0)).as("its first 384 tokens are the same").isZero();
+            assertThat(Outcome.of(engine, bad).failure()).isEqualTo(EngineException.Kind.NUMERIC);
+            assertThat(Outcome.of(engine, good).reusedTokens(0)).as("its first 384 tokens are the same").isZero();
         }
     }
 }

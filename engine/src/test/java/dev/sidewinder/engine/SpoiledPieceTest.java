@@ -8,7 +8,6 @@ import dev.sidewinder.kvcache.CheckpointPoint;
 import dev.sidewinder.kvcache.FrameShape;
 import dev.sidewinder.kvcache.Partition;
 import dev.sidewinder.scheduler.Mark;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -62,16 +61,6 @@ class SpoiledPieceTest {
         return prompt;
     }
 
-    private static Outcome run(Engine engine, GenerationRequest request) throws InterruptedException {
-        var outcome = new Outcome(request.choices());
-        try (Engine.Place place = engine.reserve(request.choices(), 0); Generation generation = place.submit(request)) {
-            while (!outcome.isComplete()) {
-                outcome.add(generation.next(Duration.ofSeconds(20)));
-            }
-        }
-        return outcome;
-    }
-
     /// In the first, in a middle and in the last piece, at both ends of it, alone and with a step always under way.
     @ParameterizedTest
     @CsvSource({"0", "1", "255", "256", "511", "512", "639", "640", "698", "699"})
@@ -80,7 +69,7 @@ class SpoiledPieceTest {
             FakeBackend backend = spoiling();
             seen.clear();
             try (Engine engine = Engine.start(ahead == 0 ? backend : new AheadBackend(backend, at, 0), LIMITS, observer)) {
-                Outcome outcome = run(engine, request(promptWithBadToken(700, at), 1));
+                Outcome outcome = Outcome.of(engine, request(promptWithBadToken(700, at), 1));
 
                 assertThat(outcome.failure()).isEqualTo(Kind.NUMERIC);
                 assertThat(outcome.tokens(0)).isEmpty();
@@ -95,16 +84,16 @@ class SpoiledPieceTest {
     void keepsNoStateOfTheStepAndLeavesOthersAlone() throws InterruptedException {
         try (Engine engine = Engine.start(fake, LIMITS, observer)) {
             int[] neighbour = prompt(333);
-            Outcome alone = run(engine, request(neighbour, 1));
+            Outcome alone = Outcome.of(engine, request(neighbour, 1));
             // given a prompt that goes bad behind a mark, in the same piece as the mark
-            assertThat(run(engine, request(promptWithBadToken(700, 400), 1, 384)).failure()).isEqualTo(Kind.NUMERIC);
+            assertThat(Outcome.of(engine, request(promptWithBadToken(700, 400), 1, 384)).failure()).isEqualTo(Kind.NUMERIC);
 
             // then a prompt with the same beginning goes on from nothing, and all is well with it and others
-            Outcome good = run(engine, request(prompt(700), 1, 384));
+            Outcome good = Outcome.of(engine, request(prompt(700), 1, 384));
             assertThat(good.failure()).isNull();
             assertThat(good.reusedTokens(0)).isZero();
-            assertThat(run(engine, request(neighbour, 1)).tokens(0)).isEqualTo(alone.tokens(0));
-            assertThat(run(engine, request(prompt(700), 1, 384)).reusedTokens(0)).as("what was kept since is used").isPositive();
+            assertThat(Outcome.of(engine, request(neighbour, 1)).tokens(0)).isEqualTo(alone.tokens(0));
+            assertThat(Outcome.of(engine, request(prompt(700), 1, 384)).reusedTokens(0)).as("what was kept since is used").isPositive();
         }
     }
 
@@ -112,8 +101,8 @@ class SpoiledPieceTest {
     @ValueSource(ints = {2, 4})
     void failsEveryChoiceThatWaitedForThePrompt(int choices) throws InterruptedException {
         try (Engine engine = Engine.start(new AheadBackend(fake, 5, 0), LIMITS, observer)) {
-            assertThat(run(engine, request(promptWithBadToken(700, 300), choices)).failure()).isEqualTo(Kind.NUMERIC);
-            Outcome good = run(engine, request(prompt(700), choices));
+            assertThat(Outcome.of(engine, request(promptWithBadToken(700, 300), choices)).failure()).isEqualTo(Kind.NUMERIC);
+            Outcome good = Outcome.of(engine, request(prompt(700), choices));
             assertThat(good.failure()).isNull();
             assertThat(good.tokens(choices - 1)).isEqualTo(good.tokens(0));
         }
@@ -123,7 +112,7 @@ class SpoiledPieceTest {
     void failsAPromptWhoseLogitsAreWantedAndWhoseAnswerIsEmpty() throws InterruptedException {
         try (Engine engine = Engine.start(fake, LIMITS, observer)) {
             var scored = new GenerationRequest("scored", promptWithBadToken(300, 140), 0, 0, Set.of(), 1, 2, SamplingParams.greedy());
-            assertThat(run(engine, scored).failure()).isEqualTo(Kind.NUMERIC);
+            assertThat(Outcome.of(engine, scored).failure()).isEqualTo(Kind.NUMERIC);
         }
     }
 
@@ -133,7 +122,7 @@ class SpoiledPieceTest {
         try (Engine engine = Engine.start(fake, LIMITS, observer)) {
             var forced = new SamplingParams(0, 0, 1, 0, 1, 0, 0, Map.of(), List.of(BAD), List.of(), 0, -1);
             var request = new GenerationRequest("r", prompt(10), 5, 0, Set.of(), 1, -1, forced);
-            Outcome outcome = run(engine, request);
+            Outcome outcome = Outcome.of(engine, request);
             assertThat(outcome.failure()).isNull();
             assertThat(outcome.tokens(0)).hasSize(5);
         }

@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.Consumer;
 import java.util.function.Supplier;
 
 /// A request of a trace: what a [GenerationRequest] is made of, in a form that can be written down and made smaller.
@@ -57,58 +58,102 @@ public record TraceRequest(TracePrompt prompt, int maxTokens, int minTokens, Set
 
     /// @param cut of the same prompt; marks behind its end go
     public TraceRequest withPrompt(TracePrompt cut) {
-        List<Mark> within = marks.stream().filter(mark -> mark.position() <= cut.length()).toList();
-        return new TraceRequest(cut, maxTokens, minTokens, stops, choices, promptLogprobs, sampling, guide, partition, within, explains,
-                keepsAnswer, priority, tenant);
+        return changed(parts -> {
+            parts.prompt = cut;
+            parts.marks = marks.stream().filter(mark -> mark.position() <= cut.length()).toList();
+        });
     }
 
     public TraceRequest withMaxTokens(int tokens) {
-        return new TraceRequest(prompt, tokens, minTokens, stops, choices, promptLogprobs, sampling, guide, partition, marks, explains,
-                keepsAnswer, priority, tenant);
+        return changed(parts -> parts.maxTokens = tokens);
     }
 
     public TraceRequest withMinTokens(int tokens) {
-        return new TraceRequest(prompt, maxTokens, tokens, stops, choices, promptLogprobs, sampling, guide, partition, marks, explains,
-                keepsAnswer, priority, tenant);
+        return changed(parts -> parts.minTokens = tokens);
     }
 
     public TraceRequest withStops(Set<Integer> tokens) {
-        return new TraceRequest(prompt, maxTokens, minTokens, tokens, choices, promptLogprobs, sampling, guide, partition, marks, explains,
-                keepsAnswer, priority, tenant);
+        return changed(parts -> parts.stops = tokens);
     }
 
     public TraceRequest withChoices(int count) {
-        return new TraceRequest(prompt, maxTokens, minTokens, stops, count, promptLogprobs, sampling, guide, partition, marks, explains,
-                keepsAnswer, priority, tenant);
+        return changed(parts -> parts.choices = count);
     }
 
     public TraceRequest withPromptLogprobs(int alternatives) {
-        return new TraceRequest(prompt, maxTokens, minTokens, stops, choices, alternatives, sampling, guide, partition, marks, explains,
-                keepsAnswer, priority, tenant);
+        return changed(parts -> parts.promptLogprobs = alternatives);
     }
 
     public TraceRequest withSampling(SamplingParams params) {
-        return new TraceRequest(prompt, maxTokens, minTokens, stops, choices, promptLogprobs, params, guide, partition, marks, explains,
-                keepsAnswer, priority, tenant);
+        return changed(parts -> parts.sampling = params);
     }
 
     public TraceRequest withGuide(int kind) {
-        return new TraceRequest(prompt, maxTokens, minTokens, stops, choices, promptLogprobs, sampling, kind, partition, marks, explains,
-                keepsAnswer, priority, tenant);
+        return changed(parts -> parts.guide = kind);
     }
 
     public TraceRequest withPrefixes(int partition, List<Mark> marks, boolean explains) {
-        return new TraceRequest(prompt, maxTokens, minTokens, stops, choices, promptLogprobs, sampling, guide, partition, marks, explains,
-                keepsAnswer, priority, tenant);
+        return changed(parts -> {
+            parts.partition = partition;
+            parts.marks = marks;
+            parts.explains = explains;
+        });
     }
 
     public TraceRequest withAnswerKept(boolean kept) {
-        return new TraceRequest(prompt, maxTokens, minTokens, stops, choices, promptLogprobs, sampling, guide, partition, marks, explains,
-                kept, priority, tenant);
+        return changed(parts -> parts.keepsAnswer = kept);
     }
 
     public TraceRequest withUrgency(int priority, String tenant) {
-        return new TraceRequest(prompt, maxTokens, minTokens, stops, choices, promptLogprobs, sampling, guide, partition, marks, explains,
-                keepsAnswer, priority, tenant);
+        return changed(parts -> {
+            parts.priority = priority;
+            parts.tenant = tenant;
+        });
+    }
+
+    private TraceRequest changed(Consumer<Parts> change) {
+        var parts = new Parts(this);
+        change.accept(parts);
+        return parts.request();
+    }
+
+    /// The components, to be changed one by one.
+    private static final class Parts {
+        private TracePrompt prompt;
+        private int maxTokens;
+        private int minTokens;
+        private Set<Integer> stops;
+        private int choices;
+        private int promptLogprobs;
+        private SamplingParams sampling;
+        private int guide;
+        private int partition;
+        private List<Mark> marks;
+        private boolean explains;
+        private boolean keepsAnswer;
+        private int priority;
+        private String tenant;
+
+        Parts(TraceRequest from) {
+            prompt = from.prompt;
+            maxTokens = from.maxTokens;
+            minTokens = from.minTokens;
+            stops = from.stops;
+            choices = from.choices;
+            promptLogprobs = from.promptLogprobs;
+            sampling = from.sampling;
+            guide = from.guide;
+            partition = from.partition;
+            marks = from.marks;
+            explains = from.explains;
+            keepsAnswer = from.keepsAnswer;
+            priority = from.priority;
+            tenant = from.tenant;
+        }
+
+        TraceRequest request() {
+            return new TraceRequest(prompt, maxTokens, minTokens, stops, choices, promptLogprobs, sampling, guide, partition, marks, explains,
+                    keepsAnswer, priority, tenant);
+        }
     }
 }

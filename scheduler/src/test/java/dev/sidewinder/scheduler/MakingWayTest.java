@@ -37,26 +37,7 @@ class MakingWayTest {
     private void step(Scheduler<String> scheduler) {
         Batch batch = scheduler.next();
         assertThat(batch.isEmpty()).as("nothing runs, and these wait: %s", live).isFalse();
-        complete(scheduler, batch);
-    }
-
-    private void complete(Scheduler<String> scheduler, Batch batch) {
-        var sampled = new SampledTokens(16);
-        for (int i = 0; i < batch.entries().size(); i++) {
-            Sequence<String> sequence = scheduler.scheduled(batch, i);
-            BatchEntry entry = batch.entries().get(i);
-            if (sequence.state() != Sequence.State.ENDED && entry.from() + entry.count() == sequence.length()) {
-                sampled.set(i, 7);
-            }
-        }
-        scheduler.complete(batch, sampled);
-        for (Sequence<String> each : List.copyOf(live)) {
-            if (each.generatedTokens() == each.maxTokens()) {
-                scheduler.end(each);
-                live.remove(each);
-            }
-        }
-        scheduler.checkInvariants();
+        Steps.complete(scheduler, batch, live);
     }
 
     private static Preemptions leftForStates(int suspendedNow, int copied) {
@@ -177,7 +158,7 @@ class MakingWayTest {
             }
             Batch batch = underWay != null ? underWay : scheduler.next();
             Batch next = ahead ? scheduler.ahead() : null;
-            complete(scheduler, batch);
+            Steps.complete(scheduler, batch, live);
             underWay = next == null || next.isEmpty() ? null : next;
         }
         assertThat(left).isGreaterThan(3);
@@ -234,11 +215,11 @@ class MakingWayTest {
             }
             assertThat(++steps).as("steps, with %s left", live).isLessThan(count * 500L);
             Batch next = ahead ? scheduler.ahead() : null;
-            complete(scheduler, batch);
+            Steps.complete(scheduler, batch, live);
             underWay = next == null || next.isEmpty() ? null : next;
         }
         if (underWay != null) {
-            complete(scheduler, underWay);
+            Steps.complete(scheduler, underWay, live);
         }
         Preemptions all = scheduler.preemptions();
         System.out.println("  " + all + " in " + steps + " steps");

@@ -34,31 +34,12 @@ class NextPieceTest {
         return new Sequence<>(++ids, new int[prompt], maxTokens, false, new Claim(priority, ""), "s" + ids);
     }
 
-    private static void complete(Scheduler<String> scheduler, Batch batch, List<Sequence<String>> live) {
-        var sampled = new SampledTokens(16);
-        for (int i = 0; i < batch.entries().size(); i++) {
-            BatchEntry entry = batch.entries().get(i);
-            Sequence<String> sequence = scheduler.scheduled(batch, i);
-            if (sequence.state() != Sequence.State.ENDED && entry.from() + entry.count() == sequence.length()) {
-                sampled.set(i, 7);
-            }
-        }
-        scheduler.complete(batch, sampled);
-        for (Sequence<String> each : List.copyOf(live)) {
-            if (each.generatedTokens() == each.maxTokens()) {
-                scheduler.end(each);
-                live.remove(each);
-            }
-        }
-        scheduler.checkInvariants();
-    }
-
     /// One that generates holds a state and eight blocks of 20 frames: ten are left, where the prompt of 12 blocks and its state need 14.
     private List<Sequence<String>> longPromptBesideOneThatGenerates(Scheduler<String> scheduler) {
         List<Sequence<String>> live = new ArrayList<>(List.of(sequence(900, 100, 0)));
         scheduler.submit(live.getFirst());
         while (live.getFirst().generatedTokens() == 0) {
-            complete(scheduler, scheduler.next(), live);
+            Steps.complete(scheduler, scheduler.next(), live);
         }
         Sequence<String> prompt = sequence(12 * 128, 5, 0);
         live.add(prompt);
@@ -75,14 +56,14 @@ class NextPieceTest {
 
         // when both have had their turns for a while
         for (int i = 0; i < 20; i++) {
-            complete(scheduler, scheduler.next(), live);
+            Steps.complete(scheduler, scheduler.next(), live);
         }
 
         // then the prompt has as much as leaves a block to the other, and goes on when that has ended
         assertThat(prompt.computed()).isEqualTo(8 * 128);
         assertThat(first.state()).isEqualTo(Sequence.State.RUNNING);
         while (!live.isEmpty()) {
-            complete(scheduler, scheduler.next(), live);
+            Steps.complete(scheduler, scheduler.next(), live);
         }
         assertThat(scheduler.preemptions().copied()).as("nobody had to leave").isZero();
     }
@@ -91,7 +72,7 @@ class NextPieceTest {
     void withoutAHostAreaAPromptWaitsUntilThereIsRoomForAllOfIt() {
         Scheduler<String> scheduler = scheduler(cache(20, HostShape.NONE));
         List<Sequence<String>> live = longPromptBesideOneThatGenerates(scheduler);
-        complete(scheduler, scheduler.next(), live);
+        Steps.complete(scheduler, scheduler.next(), live);
 
         assertThat(live.getLast().state()).isEqualTo(Sequence.State.WAITING);
     }
@@ -100,7 +81,7 @@ class NextPieceTest {
     void aPromptThatTheHostAreaCouldNotTakeWaitsUntilThereIsRoomForAllOfIt() {
         Scheduler<String> scheduler = scheduler(cache(20, new HostShape(2, 12)));
         List<Sequence<String>> live = longPromptBesideOneThatGenerates(scheduler);
-        complete(scheduler, scheduler.next(), live);
+        Steps.complete(scheduler, scheduler.next(), live);
 
         assertThat(live.getLast().state()).isEqualTo(Sequence.State.WAITING);
     }
@@ -111,7 +92,7 @@ class NextPieceTest {
         Scheduler<String> scheduler = scheduler(cache(20, HOST));
         List<Sequence<String>> live = longPromptBesideOneThatGenerates(scheduler);
         Sequence<String> first = live.getFirst();
-        complete(scheduler, scheduler.next(), live);
+        Steps.complete(scheduler, scheduler.next(), live);
 
         // when a short one comes, and a second long one
         Sequence<String> late = sequence(20, 5, 0);
@@ -120,14 +101,14 @@ class NextPieceTest {
         scheduler.submit(late);
         scheduler.submit(second);
         while (first.state() != Sequence.State.ENDED) {
-            complete(scheduler, scheduler.next(), live);
+            Steps.complete(scheduler, scheduler.next(), live);
             assertThat(late.state()).isEqualTo(Sequence.State.WAITING);
         }
 
         // then the first long one ends before the second begins, and nobody has to leave
         Sequence<String> prompt = live.getFirst();
         while (!live.isEmpty()) {
-            complete(scheduler, scheduler.next(), live);
+            Steps.complete(scheduler, scheduler.next(), live);
             assertThat(prompt.state() == Sequence.State.ENDED || second.computed() < 12 * 128).isTrue();
         }
         assertThat(scheduler.preemptions().copied()).isZero();
@@ -137,14 +118,14 @@ class NextPieceTest {
     void aMoreUrgentOneDoesNotWaitForWhatAPromptLacks() {
         Scheduler<String> scheduler = scheduler(cache(20, HOST));
         List<Sequence<String>> live = longPromptBesideOneThatGenerates(scheduler);
-        complete(scheduler, scheduler.next(), live);
+        Steps.complete(scheduler, scheduler.next(), live);
         Sequence<String> urgent = sequence(20, 5, -1);
         live.add(urgent);
         scheduler.submit(urgent);
 
         // it begins in one of the two next steps, of which one has no room but for the oldest prompt's piece
-        complete(scheduler, scheduler.next(), live);
-        complete(scheduler, scheduler.next(), live);
+        Steps.complete(scheduler, scheduler.next(), live);
+        Steps.complete(scheduler, scheduler.next(), live);
 
         assertThat(live.get(1).computed()).as("the long prompt").isLessThan(12 * 128);
         assertThat(urgent.state()).isEqualTo(Sequence.State.RUNNING);
@@ -214,11 +195,11 @@ class NextPieceTest {
             }
             assertThat(++steps).as("steps, with %s left", live).isLessThan(count * (100L + 4 * most));
             Batch next = ahead ? scheduler.ahead() : null;
-            complete(scheduler, batch, live);
+            Steps.complete(scheduler, batch, live);
             underWay = next == null || next.isEmpty() ? null : next;
         }
         if (underWay != null) {
-            complete(scheduler, underWay, live);
+            Steps.complete(scheduler, underWay, live);
         }
         System.out.println("  " + scheduler.preemptions() + " in " + steps + " steps");
         assertThat(scheduler.preemptions().copied() + scheduler.preemptions().recomputed()).isLessThan(count);

@@ -40,6 +40,32 @@ class CudaFramesTest {
     private static final BackendMemory MEMORY = new BackendMemory(new FrameShape(7, 3), new HostShape(3, 12));
     private static final int FRAME = 3 * BLOCK;
 
+    /// Frames on an emulated device.
+    ///
+    /// @param region their memory
+    /// @param seen   memory of the host in which all of it can be looked at
+    private record Opened(CudaDevice device, DeviceBuffer region, PinnedMemory seen, CudaFrames frames) implements AutoCloseable {
+
+        static Opened on(EmulatorSettings settings) {
+            CudaDevice device = EmulatedBackend.device(settings);
+            DeviceBuffer region = device.device().allocate(CudaFrames.regionBytes(LAYOUT, MEMORY));
+            PinnedMemory seen = device.device().pinned(region.bytes());
+            return new Opened(device, region, seen, new CudaFrames(device.device(), LAYOUT, MEMORY, region.address(), 0));
+        }
+
+        Stream stream() {
+            return device.device().stream();
+        }
+
+        @Override
+        public void close() {
+            frames.close();
+            seen.close();
+            region.close();
+            device.close();
+        }
+    }
+
     /// With a device that runs late, what is copied must not depend on what the host does meanwhile.
     @ParameterizedTest
     @ValueSource(longs = {1, 2, 3, 4, 5, 6, 7, 8})
@@ -47,12 +73,12 @@ class CudaFramesTest {
         System.out.println("CudaFramesTest seed " + seed);
         var random = new Random(seed);
         EmulatorSettings settings = EmulatorSettings.withSeed(seed);
-        try (CudaDevice device = EmulatedBackend.device(seed % 2 == 0 ? settings : settings.lazily());
-                DeviceBuffer region = device.device().allocate(CudaFrames.regionBytes(LAYOUT, MEMORY));
-                PinnedMemory seen = device.device().pinned(region.bytes());
-                CudaFrames frames = new CudaFrames(device.device(), LAYOUT, MEMORY, region.address(), 0)) {
+        try (var opened = Opened.on(seed % 2 == 0 ? settings : settings.lazily())) {
+            CudaFrames frames = opened.frames();
+            DeviceBuffer region = opened.region();
+            PinnedMemory seen = opened.seen();
             // given frames and a host area full of random bytes
-            Stream stream = device.device().stream();
+            Stream stream = opened.stream();
             var model = new Model(random, (int) region.bytes());
             seen.segment().copyFrom(MemorySegment.ofArray(model.device));
             stream.copyToDevice(region.address(), seen.segment(), region.bytes());
@@ -93,11 +119,11 @@ class CudaFramesTest {
     @ValueSource(longs = {1, 2, 3, 4, 5, 6, 7, 8})
     void bringsWhatAStepNeedsAndWaitsForTheRestAtItsEnd(long seed) {
         EmulatorSettings settings = EmulatorSettings.withSeed(seed);
-        try (CudaDevice device = EmulatedBackend.device(seed % 2 == 0 ? settings : settings.lazily());
-                DeviceBuffer region = device.device().allocate(CudaFrames.regionBytes(LAYOUT, MEMORY));
-                PinnedMemory seen = device.device().pinned(region.bytes());
-                CudaFrames frames = new CudaFrames(device.device(), LAYOUT, MEMORY, region.address(), 0)) {
-            Stream stream = device.device().stream();
+        try (var opened = Opened.on(seed % 2 == 0 ? settings : settings.lazily())) {
+            CudaFrames frames = opened.frames();
+            DeviceBuffer region = opened.region();
+            PinnedMemory seen = opened.seen();
+            Stream stream = opened.stream();
             frames.hostState(1).fill((byte) 7);
             frames.hostBlock(4).fill((byte) 8);
             stream.fill(region.address(), (byte) 1, region.bytes());
@@ -262,12 +288,12 @@ class CudaFramesTest {
 
     @Test
     void erasesWhatASequenceHoldsAndNothingElse() {
-        try (CudaDevice device = EmulatedBackend.device(EmulatorSettings.withSeed(9).lazily());
-                DeviceBuffer region = device.device().allocate(CudaFrames.regionBytes(LAYOUT, MEMORY));
-                PinnedMemory seen = device.device().pinned(region.bytes());
-                CudaFrames frames = new CudaFrames(device.device(), LAYOUT, MEMORY, region.address(), 0)) {
+        try (var opened = Opened.on(EmulatorSettings.withSeed(9).lazily())) {
+            CudaFrames frames = opened.frames();
+            DeviceBuffer region = opened.region();
+            PinnedMemory seen = opened.seen();
             // given memory full of NaN, when a state in frame 2 and two blocks go
-            Stream stream = device.device().stream();
+            Stream stream = opened.stream();
             stream.fill(region.address(), (byte) -1, region.bytes());
             frames.erase(new TestSequence(2, new int[] {14, 0}, new int[1]));
             stream.copyToHost(seen.segment(), region.address(), region.bytes());
