@@ -63,8 +63,15 @@ class TenantsIT {
         server.close();
     }
 
+    /// A test that fails leaves sessions behind; the others are to have the server for themselves all the same.
     @AfterEach
     void rest() throws Exception {
+        for (String id : List.of("greedy", "modest")) {
+            Api api = with(id);
+            for (JsonNode session : api.get("/v1/sessions").json().path("data")) {
+                api.send(api.request("/v1/sessions/" + session.path("id").asText()).DELETE().build());
+            }
+        }
         watcher.awaitRest();
     }
 
@@ -92,22 +99,44 @@ class TenantsIT {
         }
     }
 
-    /// Takes all places of the batch, until closed.
-    private static List<EventReader> plug() throws Exception {
-        List<EventReader> plugs = new ArrayList<>();
-        for (int i = 0; i < RUNNING; i++) {
-            EventReader plug = watcher.stream("/v1/completions", request(900 + i, 150_000, true));
-            assertThat(plug.next()).isNotNull();
-            Thread.ofVirtual().start(() -> {
-                try {
-                    plug.all();
-                } catch (Exception closed) {
-                    // as it is meant to be
-                }
-            });
-            plugs.add(plug);
+    /// Takes all places of the batch, until closed. To be closed before the threads of those that wait behind it.
+    private static final class Plugs implements AutoCloseable {
+
+        private final List<EventReader> readers = new ArrayList<>();
+
+        static Plugs open() throws Exception {
+            var plugs = new Plugs();
+            try {
+                plugs.fill();
+                return plugs;
+            } catch (Exception | AssertionError failure) {
+                plugs.close();
+                throw failure;
+            }
         }
-        return plugs;
+
+        private void fill() throws Exception {
+            for (int i = 0; i < RUNNING; i++) {
+                EventReader reader = watcher.stream("/v1/completions", request(900 + i, 150_000, true));
+                readers.add(reader);
+                assertThat(reader.next()).isNotNull();
+                Thread.ofVirtual().start(() -> {
+                    try {
+                        reader.all();
+                    } catch (Exception closed) {
+                        // as it is meant to be
+                    }
+                });
+            }
+        }
+
+        /// A second call does nothing.
+        @Override
+        public void close() throws Exception {
+            for (EventReader reader : readers) {
+                reader.close();
+            }
+        }
     }
 
     /// Sends requests of a key, and notes its name whenever one of them is complete.
@@ -130,9 +159,8 @@ class TenantsIT {
     @Test
     void givesAKeyItsTurnHoweverManyRequestsAnotherHasSent() throws Exception {
         Queue<String> order = new ConcurrentLinkedQueue<>();
-        try (ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
-            // given a batch that is full, and a key that sends more than may wait
-            List<EventReader> plugs = plug();
+        // given a batch that is full, and a key that sends more than may wait
+        try (ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor(); Plugs plugs = Plugs.open()) {
             List<Future<Api.Answer>> floods = flood(threads, "greedy", SHARE + 30, order);
             Waiting.until("the share of the queue to be used up", SOON, () -> floods.stream().filter(Future::isDone).count() == 30);
             awaitQueue(SHARE);
@@ -142,7 +170,7 @@ class TenantsIT {
             // when another key sends one request, and the batch gets free
             Future<Api.Answer> late = threads.submit(() -> with("modest").post("/v1/completions", request(1, ANSWER_TOKENS, false)));
             awaitQueue(SHARE + 1);
-            plugs.forEach(TenantsIT::close);
+            plugs.close();
 
             // then the other one goes after a round, and so do those that it sends later
             int before = 0;
@@ -176,13 +204,12 @@ class TenantsIT {
     void servesKeysByTheirWeightsWhileBothWait() throws Exception {
         Queue<String> order = new ConcurrentLinkedQueue<>();
         int each = 120;
-        try (ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
-            List<EventReader> plugs = plug();
+        try (ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor(); Plugs plugs = Plugs.open()) {
             flood(threads, "modest", each, order);
             awaitQueue(each);
             flood(threads, "heavy", each, order);
             awaitQueue(2 * each);
-            plugs.forEach(TenantsIT::close);
+            plugs.close();
         }
         // then three of four tokens were those of weight 3, as long as it had something waiting
         List<String> done = List.copyOf(order);
@@ -292,13 +319,5 @@ class TenantsIT {
         made.removeAll(before);
         assertThat(made).hasSize(1);
         return made.iterator().next();
-    }
-
-    private static void close(EventReader plug) {
-        try {
-            plug.close();
-        } catch (Exception e) {
-            throw new AssertionError(e);
-        }
     }
 }
