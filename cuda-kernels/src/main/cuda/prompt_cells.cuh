@@ -10,12 +10,12 @@
 // run of 2^k segments and leave one node in a slot: the last block of a tile to arrive merges the slots. The bits are the
 // same. A context of one segment needs no node at all.
 //
-// Segments of 8,192 tokens (the launcher's choice; a power of two from 128 on): each is 537 MFLOP of a tile at head_dim 128, 0.2
-// ms for a block of the portable kernel that shares its multiprocessor; then a node of 68 KiB is written, and in the mean once
-// read and merged into another: 272 KiB, mostly in the second-level cache, some 3 us. Half of that length would give short
-// pieces behind 16k to 50k tokens twice as many blocks, saving them 0.1 ms a layer, and cost every long prompt another 1.5 %;
-// twice of it leaves a piece of 200 tokens behind 100k tokens (50 tiles of Nano) 350 cells for 264 blocks. By arithmetic; not
-// yet measured.
+// Segments of 8,192 tokens (the launcher's choice; a power of two from 128 on): each is 537 MFLOP of a tile at head_dim 128, 0.36
+// ms for a block of the portable kernel that shares its multiprocessor, 0.14 ms for one on warpgroups; then a node of 68 KiB is
+// written, and in the mean once read and merged into another: 272 KiB, mostly in the second-level cache, some 3 us. Half of that
+// length would give short pieces behind 16k to 50k tokens twice as many blocks, saving them 0.1 to 0.2 ms a layer, and cost every
+// long prompt another 1 to 2 %; twice of it leaves a piece of 200 tokens behind 100k tokens (50 tiles of Nano) 350 cells for 264
+// blocks. By arithmetic; not yet measured.
 
 #pragma once
 

@@ -62,7 +62,7 @@ void Launch::fail(int code, const std::string& text) {
 Worker::Worker() : fibers_(&Worker::fiber_main), thread_(pthread_self()) {
     shared_pages_ = map_between_guards(SHARED_PAGES_BYTES);
     emergency_stack_ = map_between_guards(EMERGENCY_STACK_BYTES);
-    copied_by_.assign(SHARED_PAGES_BYTES / COPY_BYTES, CopiedBy{NOBODY, 0, {}});
+    copied_by_.assign(SHARED_PAGES_BYTES / COPY_BYTES, CopiedBy{NOBODY, false, 0, {}});
 }
 
 Worker::~Worker() {
@@ -203,7 +203,7 @@ void Worker::end_block() {
     at_mbarrier_.clear();
     unfenced_barriers_.clear();
     if (copied_any_) {
-        std::fill(copied_by_.begin(), copied_by_.end(), CopiedBy{NOBODY, 0, {}});
+        std::fill(copied_by_.begin(), copied_by_.end(), CopiedBy{NOBODY, false, 0, {}});
         copied_any_ = false;
     }
     at_grid_wait_.clear();

@@ -75,9 +75,11 @@ struct DeferredWork {
     Site site;
 };
 
-// Who has written 16 bytes of dynamic shared memory by cp.async, and how often that thread had called fence_async_proxy() then.
+// Who writes 16 bytes of dynamic shared memory by cp.async, or has written them, and how often that thread had called
+// fence_async_proxy() then.
 struct CopiedBy {
     unsigned thread;
+    bool under_way;
     uint64_t proxy_fences;
     Site site;
 };
@@ -212,7 +214,7 @@ private:
     static constexpr unsigned NOBODY = ~0u;
 
     bool is_shared(const void* pointer, size_t bytes) const;
-    size_t place_of(const void* shared) const;
+    CopiedBy* copied_by(const void* shared);  // null: not in dynamic shared memory
     void land_copy(const PendingCopy& copy);
     void land_box(const PendingCopy& copy);
     bool deliver_one_bulk_copy();

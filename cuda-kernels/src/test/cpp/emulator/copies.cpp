@@ -118,6 +118,14 @@ void Worker::copy_async(void* shared, const void* global, size_t bytes, bool val
     if (valid) {
         require_global(global, bytes, bytes, site);
     }
+    if (CopiedBy* place = copied_by(shared)) {
+        if (place->under_way) {
+            fail(site, "a copy to where one of " + where(threads_[place->thread]) + ", from " + place->site.file + ":" +
+                           std::to_string(place->site.line) + " is still under way");
+        }
+        *place = {current_->number, true, 0, site};
+        copied_any_ = true;
+    }
     memset(shared, POISON, bytes);
     current_->copies.push_back({static_cast<unsigned char*>(shared),
                                 valid ? static_cast<const unsigned char*>(global) : nullptr, static_cast<uint32_t>(bytes),
@@ -132,8 +140,9 @@ void Worker::copy_wait(int newest) {
     for (size_t i = 0; i < done; i++) {
         const PendingCopy& copy = self.copies[i];
         land_copy(copy);
-        copied_by_[place_of(copy.target)] = {self.number, self.proxy_fences, copy.site};
-        copied_any_ = true;
+        if (CopiedBy* place = copied_by(copy.target)) {
+            *place = {self.number, false, self.proxy_fences, copy.site};
+        }
     }
     self.copies.erase(self.copies.begin(), self.copies.begin() + static_cast<ptrdiff_t>(done));
 }
@@ -175,8 +184,9 @@ bool Worker::is_deferred(const void* key) const {
 
 void Worker::fence_async_proxy() { current_->proxy_fences++; }
 
-size_t Worker::place_of(const void* shared) const {
-    return static_cast<size_t>(static_cast<const unsigned char*>(shared) - shared_pages_) / COPY_BYTES;
+CopiedBy* Worker::copied_by(const void* shared) {
+    auto offset = static_cast<size_t>(static_cast<const unsigned char*>(shared) - shared_pages_);
+    return offset / COPY_BYTES < copied_by_.size() ? &copied_by_[offset / COPY_BYTES] : nullptr;
 }
 
 void Worker::require_operand(const void* pointer, size_t bytes, Site site) {
@@ -184,11 +194,12 @@ void Worker::require_operand(const void* pointer, size_t bytes, Site site) {
     if (!copied_any_) {
         return;
     }
-    for (size_t place = place_of(pointer); place < place_of(pointer) + bytes / COPY_BYTES; place++) {
-        const CopiedBy& by = copied_by_[place];
-        if (by.thread != NOBODY && threads_[by.thread].proxy_fences == by.proxy_fences) {
-            fail(site, "the product reads what " + where(threads_[by.thread]) + ", has copied by " + by.site.operation + " in " +
-                           by.site.file + ":" + std::to_string(by.site.line) + " without fence_async_proxy() behind its wait");
+    const CopiedBy* first = copied_by(pointer);
+    for (const CopiedBy* by = first; first != nullptr && by < first + bytes / COPY_BYTES; by++) {
+        if (by->thread != NOBODY && (by->under_way || threads_[by->thread].proxy_fences == by->proxy_fences)) {
+            fail(site, "the product reads what " + where(threads_[by->thread]) + ", has copied by " + by->site.operation + " in " +
+                           by->site.file + ":" + std::to_string(by->site.line) +
+                           (by->under_way ? ", before that has come" : " without fence_async_proxy() behind its wait"));
         }
     }
 }

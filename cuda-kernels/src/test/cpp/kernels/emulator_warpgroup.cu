@@ -5,7 +5,8 @@
 // d[64, N] = a[64, 64] b[N, 64]^T in bf16 or f16 (one swizzled row of 128 bytes is 64 of K) or d[64, N] = a[64, 128] b[N, 128]^T in
 // e4m3; a and b are rows of 128 bytes. from_registers: a comes through registers. fault 1: nobody waits before d is read; 2: a
 // tile is overwritten before the wait; 3: the tile of b is not aligned; 4: no fence in front of the products; 5: none behind a
-// wait; 6: no commit; 7: no fence_async_proxy() behind cp.async, by which b's tile comes.
+// wait; 6: no commit; 7: no fence_async_proxy() behind cp.async, by which b's tile comes; 8: each of those copies is
+// made twice; 9: nobody waits for them.
 #if defined(HOPPER)
 enum class Format { BF16, F16, E4M3 };
 
@@ -41,9 +42,14 @@ __device__ __forceinline__ void store_sums(float* d, const float (&sums)[N / 2])
 __device__ __forceinline__ void load_tile(unsigned char* tile, const unsigned char* rows, int bytes, int fault) {
     for (int i = static_cast<int>(threadIdx.x) * 16; i < bytes; i += 128 * 16) {
         cp_async_16(tile + swizzled(i), rows + i);
+        if (fault == 8) {
+            cp_async_16(tile + swizzled(i), rows + i);
+        }
     }
     cp_async_commit();
-    cp_async_wait<0>();
+    if (fault != 9) {
+        cp_async_wait<0>();
+    }
     if (fault != 7) {
         fence_async_proxy();
     }

@@ -200,6 +200,21 @@ class EmulatedWarpgroupTest {
     }
 
     @Test
+    void aCopyToWhereAnotherIsUnderWayIsReported() {
+        assertThatThrownBy(() -> product("warpgroup_bf16_64", 64, operand(Format.BF16, ROWS), operand(Format.BF16, 64), false, 8))
+                .hasMessageContaining("cp_async_16 in emulator_warpgroup.cu:")
+                .hasMessageContaining("a copy to where one of kernel warpgroup_bf16_64, block (0, 0, 0), thread (")
+                .hasMessageContaining("is still under way");
+    }
+
+    @Test
+    void productsOfWhatHasNotComeAreReported() {
+        assertThatThrownBy(() -> product("warpgroup_e4m3_64", 64, operand(Format.E4M3, ROWS), operand(Format.E4M3, 64), false, 9))
+                .hasMessageContaining("has copied by cp_async_16 in emulator_warpgroup.cu:")
+                .hasMessageContaining("before that has come");
+    }
+
+    @Test
     void warpsHandOverByANamedBarrier() {
         Device device = emulator.device();
         try (DeviceBuffer x = Floats.upload(device, Floats.counting(64)); DeviceBuffer y = device.allocate(256)) {

@@ -9,6 +9,7 @@ import dev.sidewinder.cuda.kernel.ActivationRows.Type;
 import dev.sidewinder.cuda.kernel.AttentionCase.Piece;
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 import org.junit.jupiter.api.extension.RegisterExtension;
 
 /// Attention of prompts on warpgroup instructions: the checks of [PagedAttentionTest] for the shape that they take.
@@ -108,6 +109,25 @@ class Sm90PagedAttentionPromptTest {
         for (CacheType cache : CacheType.values()) {
             check().checkPromptSplits(AttentionCase.of(new AttentionShape(16, 1, HEAD_DIM), cache, Type.F32, SEED,
                     piece(0, 508, 9), piece(1, 256 * 3 - 2, 2)), splits);
+        }
+    }
+
+    /// A minute: every edge of real segments, and pieces that cross them.
+    @Test
+    @EnabledIfSystemProperty(named = "sidewinder.long", matches = "true")
+    void attendsAtEveryEdgeOfRealSegments() {
+        int segment = PromptSplit.SEGMENT_TOKENS;
+        List<PromptSplit> splits = List.of(new PromptSplit(1, 0, segment), new PromptSplit(64, 512, segment), new PromptSplit(64, 12, segment));
+        int[] edges = {-128, -64, -1, 0, 1, 64, 128};
+        for (int i = 0; i < edges.length; i++) {
+            for (int segments : new int[] {1, 2, 3}) {
+                check().checkPromptSplits(AttentionCase.of(new AttentionShape(8, 1, HEAD_DIM), CacheType.values()[(i + segments) % 2],
+                        Type.BF16, SEED + i, piece(0, segments * segment + edges[i] - 6, 6)), splits);
+            }
+        }
+        for (int count : new int[] {299, 300, 301, 700}) {
+            check().checkPromptSplits(AttentionCase.of(new AttentionShape(2, 1, HEAD_DIM), CacheType.values()[count % 2], Type.BF16, SEED,
+                    piece(0, segment - 300, count), padded(1), piece(1, 3, 2)), splits);
         }
     }
 
