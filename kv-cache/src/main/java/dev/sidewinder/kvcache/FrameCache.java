@@ -131,8 +131,8 @@ public final class FrameCache {
                 .orElse(CacheExplanation.DISABLED);
     }
 
-    /// The states that are kept, with what each is worth, those that go last in front. For operators, not for each step.
-    public List<KeptState> keptStateList() {
+    /// The states that are kept, with what each is worth, those that go last in front. For tests.
+    List<KeptState> keptStateList() {
         return index.states().list();
     }
 

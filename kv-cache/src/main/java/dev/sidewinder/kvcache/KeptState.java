@@ -5,4 +5,4 @@ package dev.sidewinder.kvcache;
 /// @param tokens after which a sequence has it
 /// @param point  why it was kept
 /// @param worth  what it is worth to keep it now; the least worthy goes first
-public record KeptState(int tokens, CheckpointPoint point, ReuseEstimate.Worth worth) {}
+record KeptState(int tokens, CheckpointPoint point, ReuseEstimate.Worth worth) {}

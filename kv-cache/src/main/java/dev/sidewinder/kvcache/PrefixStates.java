@@ -192,7 +192,7 @@ final class PrefixStates {
         return checkpoints.worth(point, depth, baseDepth);
     }
 
-    /// All of them, the worthiest in front. For operators.
+    /// All of them, the worthiest in front.
     List<KeptState> list() {
         List<KeptState> states = new ArrayList<>();
         for (int i = 0; i < checkpoints.size(); i++) {
