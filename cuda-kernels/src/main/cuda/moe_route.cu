@@ -12,7 +12,7 @@
 //   norm_weight     bf16 or fp32 [hidden]           in
 //   gate            bf16 or fp32 [experts, hidden]  in
 //   bias            fp32 [experts]                  in
-//   row_slot        int32 [tokens]                  in; null = every row counts. A row with slot -1 is padding
+//   row_slot        int32 [slotted]                 in; of the first rows. A row with slot -1 is padding, all others count
 //   x               bf16 [tokens, hidden]           out; n rounded, of padded rows too
 //   logits          fp32 [tokens, experts]          scratch
 //   arrivals        int32 [1 + row tiles]           counters; zero before the first launch, zero again after each
@@ -680,7 +680,8 @@ template <int ROWS, int EXPERTS, typename GATE>
 __device__ __forceinline__ void route(
         bf16* x, int32_t* choice_expert, float* choice_weight, float* logits, int32_t* arrivals, const Maps& maps,
         const float* residual, const void* norm_weight, bool norm_is_bf16, const GATE* gate, const float* bias,
-        const int32_t* row_slot, int tokens, int hidden, int groups, int active_groups, bool normalising, float epsilon) {
+        const int32_t* row_slot, int slotted, int tokens, int hidden, int groups, int active_groups, bool normalising,
+        float epsilon) {
     DYN_SMEM(float, rows);
     __shared__ float warp_sums[ROWS * ROUTE_WARPS];
     int first_row = blockIdx.x * ROWS;
@@ -727,7 +728,7 @@ __device__ __forceinline__ void route(
     int row = first_row + warp;
     if (warp < ROWS && row < tokens) {
         size_t at = static_cast<size_t>(row) * maps.active;
-        if (row_slot != nullptr && row_slot[row] < 0) {
+        if (row < slotted && row_slot[row] < 0) {
             for (int rank = threadIdx.x % WARP; rank < maps.active; rank += WARP) {
                 choice_expert[at + rank] = -1;
                 choice_weight[at + rank] = 0.0f;
@@ -760,14 +761,14 @@ __device__ __forceinline__ void route(
             bf16* x, int32_t* choice_expert, float* choice_weight, float* logits, int32_t* arrivals,                    \
             int32_t* unit_first, uint32_t* slot_source, int32_t* choice_slot, int32_t* tile_unit, int32_t* tile_first,  \
             int32_t* tile_count, unsigned long long* expert_tokens, const float* residual, const void* norm_weight,     \
-            const GATE* gate, const float* bias, const int32_t* row_slot, int norm_is_bf16, int tokens, int hidden,     \
-            int experts, int active, int groups, int active_groups, int normalising, int parts, int tile_tokens,        \
-            float epsilon, WORK_ARGUMENTS) {                                                                            \
+            const GATE* gate, const float* bias, const int32_t* row_slot, int norm_is_bf16, int slotted, int tokens,    \
+            int hidden, int experts, int active, int groups, int active_groups, int normalising, int parts,             \
+            int tile_tokens, float epsilon, WORK_ARGUMENTS) {                                                           \
         Maps maps{unit_first, slot_source, choice_slot, tile_unit, tile_first, tile_count, expert_tokens,               \
                   experts,    active,      parts,       tile_tokens, WORK};                                             \
         route<ROWS, EXPERTS, GATE>(x, choice_expert, choice_weight, logits, arrivals, maps, residual, norm_weight,      \
-                                   norm_is_bf16 != 0, gate, bias, row_slot, tokens, hidden, groups, active_groups,      \
-                                   normalising != 0, epsilon);                                                          \
+                                   norm_is_bf16 != 0, gate, bias, row_slot, slotted, tokens, hidden, groups,            \
+                                   active_groups, normalising != 0, epsilon);                                           \
     }                                                                                                                   \
     KERNEL(NAME)
 

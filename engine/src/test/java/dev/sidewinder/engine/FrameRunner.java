@@ -15,6 +15,7 @@ import dev.sidewinder.scheduler.Batch;
 import dev.sidewinder.scheduler.BatchEntry;
 import dev.sidewinder.scheduler.LogitRows;
 import dev.sidewinder.scheduler.TokenSource;
+import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -160,6 +161,21 @@ public final class FrameRunner {
         resume(run);
         step();
         return bytes;
+    }
+
+    /// The bytes of a sequence's blocks, zeros behind its last token. Its memory lies elsewhere then.
+    public List<byte[]> blocks(Run run) {
+        suspend(run);
+        step();
+        List<byte[]> blocks = new ArrayList<>();
+        for (int i = 0; i < CacheShape.blocksFor(run.done); i++) {
+            byte[] bytes = backend.hostBlock(run.suspended.blockPlace(i)).toArray(ValueLayout.JAVA_BYTE);
+            backend.clearBehind(MemorySegment.ofArray(bytes), Math.min(CacheShape.BLOCK_TOKENS, run.done - i * CacheShape.BLOCK_TOKENS));
+            blocks.add(bytes);
+        }
+        resume(run);
+        step();
+        return blocks;
     }
 
     public void close(Run run) {

@@ -105,6 +105,22 @@ final class BackendSteps {
         for (Sequence sequence : sequences) {
             entries.add(entry(sequence, 1, TokenSource.GENERATED, LogitRows.NONE));
         }
+        return forward(entries);
+    }
+
+    /// The same with a piece of a prompt in the step, of which no logits are wanted.
+    ///
+    /// @return microseconds
+    double mixed(List<Sequence> generating, Sequence prompt, int count) {
+        List<BatchEntry> entries = new ArrayList<>();
+        for (Sequence sequence : generating) {
+            entries.add(entry(sequence, 1, TokenSource.GENERATED, LogitRows.NONE));
+        }
+        entries.add(entry(prompt, count, TokenSource.PROMPT, LogitRows.NONE));
+        return forward(entries);
+    }
+
+    private double forward(List<BatchEntry> entries) {
         long began = System.nanoTime();
         backend.forward(new Batch(++step, entries, cache.launch(step)));
         cache.stepCompleted(step);

@@ -99,7 +99,8 @@ public final class GpuBench {
         private WholeSteps.Settings steps(Duration partLimit) {
             return switch (this) {
                 case REAL -> WholeSteps.Settings.nano(partLimit);
-                case SMALL -> new WholeSteps.Settings(SMALL_MODEL, KvFormat.E4M3, List.of(1, 3), 130, List.of(300), 400, 256, 1, partLimit);
+                case SMALL -> new WholeSteps.Settings(SMALL_MODEL, KvFormat.E4M3, List.of(1, 3), 130,
+                        List.of(new WholeSteps.Settings.Mixed(2, 100)), List.of(300), 400, 256, 1, partLimit);
             };
         }
     }

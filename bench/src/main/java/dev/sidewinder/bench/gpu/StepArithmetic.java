@@ -55,6 +55,15 @@ public final class StepArithmetic {
         return linears(tokens).plus(head(logits)).plus(scan(tokens)).plus(pieceAttention(from, tokens));
     }
 
+    /// A pass over both, which reads the matrices once.
+    ///
+    /// @param contextTokens that the sequences that generate hold together
+    /// @param tokens        of a prompt's first piece, of which no logits are wanted
+    public StepCost mixed(int sequences, long contextTokens, int tokens) {
+        return linears(sequences + tokens).plus(head(sequences)).plus(updates(sequences)).plus(attention(contextTokens))
+                .plus(scan(tokens)).plus(pieceAttention(0, tokens));
+    }
+
     /// The recurrences of generated tokens, one for each sequence.
     public StepCost updates(int sequences) {
         return new StepCost(2 * stateBytes * sequences, recurrenceFlops() * sequences, 0);

@@ -19,7 +19,7 @@ import java.util.OptionalInt;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
 
-/// Measures whole steps of a model on a device: how long it takes to start, generated tokens by batch size, prompts by
+/// Measures whole steps of a model on a device: how long it takes to start, generated tokens by batch size and beside a prompt, prompts by
 /// length, one very long sequence, and the memory all that takes. Every part has a time limit of its own and says what it
 /// did not reach.
 ///
@@ -32,16 +32,18 @@ public final class WholeSteps {
     /// @param model       location of the model
     /// @param batches     batch sizes of generated tokens
     /// @param context     tokens that each of those sequences holds before
+    /// @param mixed       steps of both kinds, behind the batches
     /// @param prompts     lengths of prompts
     /// @param longTokens  tokens of the one long sequence; 0 for none
     /// @param pieceTokens tokens of a pass over prompts at most, a multiple of 128
     /// @param repeats     timed steps of each batch size
     /// @param partLimit   of each part: starting, batches, prompts, the long sequence
-    public record Settings(String model, KvFormat kvFormat, List<Integer> batches, int context, List<Integer> prompts,
-            int longTokens, int pieceTokens, int repeats, Duration partLimit) {
+    public record Settings(String model, KvFormat kvFormat, List<Integer> batches, int context, List<Mixed> mixed,
+            List<Integer> prompts, int longTokens, int pieceTokens, int repeats, Duration partLimit) {
 
         public Settings {
             batches = List.copyOf(batches);
+            mixed = List.copyOf(mixed);
             prompts = List.copyOf(prompts);
             if (batches.isEmpty() || Collections.min(batches) < 1 || context < 1 || longTokens < 0 || repeats < 1
                     || pieceTokens < 1 || pieceTokens % CacheShape.BLOCK_TOKENS != 0
@@ -50,12 +52,35 @@ public final class WholeSteps {
                         + ", prompts " + prompts + " and " + longTokens + " in pieces of " + pieceTokens + ", " + repeats
                         + " repeats; pieces are multiples of " + CacheShape.BLOCK_TOKENS + " and hold the largest batch");
             }
+            for (Mixed step : mixed) {
+                if (step.sequences() < 1 || step.promptTokens() < 1 || step.sequences() > Collections.max(batches)
+                        || step.sequences() + step.promptTokens() > pieceTokens) {
+                    throw new IllegalArgumentException("a " + step + " in batches of up to " + Collections.max(batches)
+                            + " and passes of up to " + pieceTokens + " tokens");
+                }
+            }
+        }
+
+        /// A step of both kinds.
+        ///
+        /// @param sequences    that generate a token each
+        /// @param promptTokens of the first piece of a prompt
+        public record Mixed(int sequences, int promptTokens) {
+
+            @Override
+            public String toString() {
+                return "mixed step: " + shape();
+            }
+
+            private String shape() {
+                return number(sequences) + " decodes + " + number(promptTokens) + " prompt tokens";
+            }
         }
 
         /// Nemotron 3 Nano in FP8, its weights made on the device, with FP8 keys and values.
         public static Settings nano(Duration partLimit) {
             return new Settings("synthetic:nano-30b-fp8", KvFormat.E4M3, List.of(1, 8, 32, 64, 128, 256), 1536,
-                    List.of(2048, 8192, 32_768), 1 << 20, 8192, 50, partLimit);
+                    List.of(new Mixed(64, 2048)), List.of(2048, 8192, 32_768), 1 << 20, 8192, 50, partLimit);
         }
 
         private int largestBatch() {
@@ -73,7 +98,7 @@ public final class WholeSteps {
 
         /// Tokens of a sequence of the batches at most.
         private int batchTokens() {
-            return context + batches.size() * stepsOfABatch() + 1;
+            return context + (batches.size() + mixed.size()) * stepsOfABatch() + 1;
         }
 
         private int longestTokens() {
@@ -81,13 +106,23 @@ public final class WholeSteps {
             return prompts.isEmpty() ? longest : Math.max(longest, Collections.max(prompts) + 1);
         }
 
+        /// Prompts beside batches, one at a time.
+        private int mixedTokens() {
+            return mixed.stream().mapToInt(Mixed::promptTokens).max().orElse(0);
+        }
+
+        private int sequences() {
+            return largestBatch() + (mixed.isEmpty() ? 0 : 1);
+        }
+
         private BackendMemory memory(Model model) {
-            int blocks = Math.max(largestBatch() * CacheShape.blocksFor(batchTokens()), CacheShape.blocksFor(longestTokens()));
-            return CudaBackend.memory(model.config(), kvFormat, largestBatch(), blocks);
+            int blocks = Math.max(largestBatch() * CacheShape.blocksFor(batchTokens()) + CacheShape.blocksFor(mixedTokens()),
+                    CacheShape.blocksFor(longestTokens()));
+            return CudaBackend.memory(model.config(), kvFormat, sequences(), blocks);
         }
 
         private CudaOptions options() {
-            return new CudaOptions(pieceTokens, largestBatch(), longestTokens(), kvFormat, false, true);
+            return new CudaOptions(pieceTokens, sequences(), longestTokens(), kvFormat, false, true);
         }
     }
 
@@ -198,6 +233,13 @@ public final class WholeSteps {
                 first += batch;
                 measure(chosen, "at " + number(settings.context()), "");
             }
+            for (Settings.Mixed mixed : settings.mixed()) {
+                if (mixed.sequences() > ready.size() || timeIsUp()) {
+                    notReached.add(mixed.toString());
+                } else {
+                    measure(mixed, ready.subList(0, mixed.sequences()));
+                }
+            }
         } finally {
             ready.forEach(Sequence::close);
         }
@@ -230,14 +272,31 @@ public final class WholeSteps {
         report("generate", shape, sequences, steps.generate(sequences, settings.repeats()), "greedy" + note);
     }
 
-    private void report(String what, String shape, List<Sequence> sequences, double[] micros, String note) {
-        long context = 0;
-        for (Sequence sequence : sequences) {
-            // as it was in the middle of the timed steps
-            context += sequence.length() - micros.length / 2;
+    private void measure(Settings.Mixed mixed, List<Sequence> generating) {
+        double[] micros = new double[settings.repeats()];
+        for (int i = -settings.warmUp(); i < settings.repeats(); i++) {
+            try (Sequence prompt = steps.admit(mixed.promptTokens(), SEED + i)) {
+                micros[Math.max(0, i)] = steps.mixed(generating, prompt, mixed.promptTokens());
+            }
         }
         Spread spread = Spread.of(micros);
-        rows.accept(row(what + " " + format, shape, spread, arithmetic.decode(sequences.size(), context),
+        StepCost cost = arithmetic.mixed(mixed.sequences(), context(generating, micros.length), mixed.promptTokens());
+        rows.accept(row("mixed " + format, mixed.shape() + " at " + number(settings.context()), spread, cost,
+                rate(mixed.sequences(), spread.medianMicros()) + " and " + rate(mixed.promptTokens(), spread.medianMicros()) + " of prompts"));
+    }
+
+    /// Tokens that sequences held in the middle of the timed steps.
+    private static long context(List<Sequence> sequences, int steps) {
+        long context = 0;
+        for (Sequence sequence : sequences) {
+            context += sequence.length() - steps / 2;
+        }
+        return context;
+    }
+
+    private void report(String what, String shape, List<Sequence> sequences, double[] micros, String note) {
+        Spread spread = Spread.of(micros);
+        rows.accept(row(what + " " + format, shape, spread, arithmetic.decode(sequences.size(), context(sequences, micros.length)),
                 rate(sequences.size(), spread.medianMicros()) + "; " + note));
     }
 

@@ -34,6 +34,11 @@ public record ActivationRows(long address, Type type, long stride) {
         return new ActivationRows(address, Type.F32, stride);
     }
 
+    /// The rows from one on.
+    public ActivationRows from(int row) {
+        return new ActivationRows(address + row * stride * type.bytes(), type, stride);
+    }
+
     int isFloat() {
         return type == Type.F32 ? 1 : 0;
     }

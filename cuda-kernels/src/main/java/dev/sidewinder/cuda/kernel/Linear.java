@@ -122,10 +122,34 @@ public final class Linear {
         public Source scaled(float inputScale) {
             return new Source(address, low, rows, tokens, inputScale);
         }
+
+        /// Some of the tokens.
+        ///
+        /// @param rowBytes from row to row of the activations
+        public Source tokens(int first, int count, long rowBytes) {
+            if (first < 0 || count < 1 || first > tokens - count) {
+                throw new IllegalArgumentException("tokens %d to %d of a product with %d".formatted(first, first + count - 1, tokens));
+            }
+            return rows != 0 ? new Source(address, low, rows + (long) first * Integer.BYTES, count, scale)
+                    : new Source(address + first * rowBytes, low == 0 ? 0 : low + first * rowBytes, 0, count, scale);
+        }
     }
 
     /// What becomes of a value. In the order of `Mode` in `linear.cu`.
-    public enum Finish { STORE_F32, STORE_BF16, ADD_F32, SQUARED_RELU_BF16, SQUARED_RELU_E4M3 }
+    public enum Finish {
+        STORE_F32(4), STORE_BF16(2), ADD_F32(4), SQUARED_RELU_BF16(2), SQUARED_RELU_E4M3(1);
+
+        private final int bytes;
+
+        Finish(int bytes) {
+            this.bytes = bytes;
+        }
+
+        /// Of a value.
+        int bytes() {
+            return bytes;
+        }
+    }
 
     /// Where a part's values go: row `t` begins `t * stride` elements behind the address.
     ///
@@ -146,10 +170,21 @@ public final class Linear {
         public Output(long address, long stride, Finish finish) {
             this(address, stride, finish, 1);
         }
+
+        /// The rows from one on.
+        public Output from(int row) {
+            return new Output(address + row * stride * finish.bytes(), stride, finish, scale);
+        }
     }
 
     /// Columns of a product.
-    public record Part(Weights weights, Output output) {}
+    public record Part(Weights weights, Output output) {
+
+        /// The same columns of the rows from one on.
+        public Part from(int row) {
+            return new Part(weights, output.from(row));
+        }
+    }
 
     private static final String FAMILY = "linear";
     private static final int MOST_PARTS = 3;

@@ -68,14 +68,23 @@ public final class MoeRoute {
     ///
     /// @param x        bf16 `[tokens, hidden]`, receives the normalised rows
     /// @param residual fp32 `[tokens, hidden]`
-    /// @param rowSlot  int32 `[tokens]`, -1 marks padding; 0 where there is none
-    public record Rows(long x, long residual, long rowSlot, int tokens, int hidden) {
+    /// @param rowSlot  int32 `[slotted]`, -1 marks padding; 0 where there is none
+    /// @param slotted  rows that may be padding, which stand in front
+    public record Rows(long x, long residual, long rowSlot, int slotted, int tokens, int hidden) {
 
         private static final int VECTOR_BYTES = 16;
+
+        /// Rows of which each may be padding, unless `rowSlot` is 0.
+        public Rows(long x, long residual, long rowSlot, int tokens, int hidden) {
+            this(x, residual, rowSlot, rowSlot == 0 ? 0 : tokens, tokens, hidden);
+        }
 
         public Rows {
             if (tokens < 1 || hidden < 1) {
                 throw new IllegalArgumentException("routing " + tokens + " rows of width " + hidden);
+            }
+            if (slotted < 0 || slotted > tokens || (slotted == 0) != (rowSlot == 0)) {
+                throw new IllegalArgumentException("routing %d rows, of which %d have slots at 0x%x".formatted(tokens, slotted, rowSlot));
             }
             if (x == 0 || residual == 0 || (x | residual) % VECTOR_BYTES != 0) {
                 throw new IllegalArgumentException("routing from 0x%x to 0x%x; both are multiples of %d"
@@ -129,7 +138,7 @@ public final class MoeRoute {
                 .pointer(maps.tileUnit()).pointer(maps.tileFirst()).pointer(maps.tileCount()).pointer(weights.counters())
                 .pointer(rows.residual()).pointer(weights.norm().address()).pointer(weights.gate()).pointer(weights.bias())
                 .pointer(rows.rowSlot()).int32(weights.norm().type() == RmsNorm.WeightType.BF16 ? 1 : 0)
-                .int32(rows.tokens()).int32(rows.hidden()).int32(shape.experts()).int32(shape.active())
+                .int32(rows.slotted()).int32(rows.tokens()).int32(rows.hidden()).int32(shape.experts()).int32(shape.active())
                 .int32(choosing.groups()).int32(choosing.activeGroups()).int32(choosing.normalise() ? 1 : 0)
                 .int32(shape.parts()).int32(oneLaunch ? tiling.tileTokens() : 0).float32(weights.norm().epsilon());
         tiling.arguments(arguments).launchOverlapping(stream, new LaunchShape(Math.ceilDiv(rows.tokens(), form.rows),

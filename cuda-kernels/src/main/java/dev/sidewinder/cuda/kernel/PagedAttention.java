@@ -54,6 +54,13 @@ public final class PagedAttention {
         public static Result toE4m3(long address, float scale) {
             return new Result(0, address, scale);
         }
+
+        /// The results from some element on.
+        ///
+        /// @param elements in front of it: rows times `queryHeads * headDim`
+        public Result from(long elements) {
+            return new Result(bf16 == 0 ? 0 : bf16 + elements * CacheType.BF16.bytes(), e4m3 == 0 ? 0 : e4m3 + elements, scale);
+        }
     }
 
     /// Scratch memory of a decode step; layers that run one after another share it.

@@ -19,6 +19,18 @@ public sealed interface ProductInput {
         }
     }
 
+    /// The activations from some element on.
+    ///
+    /// @param elements in front of it: rows times width
+    default ProductInput from(long elements) {
+        long wide = elements * Short.BYTES;
+        return switch (this) {
+            case Bf16(long address) -> new Bf16(address + wide);
+            case Bf16Pair(long high, long low) -> new Bf16Pair(high + wide, low + wide);
+            case E4m3(long address, float inputScale) -> new E4m3(address + elements, inputScale);
+        };
+    }
+
     /// Sets the three addresses that kernels take: bf16, low part, e4m3. What is not wanted is 0.
     default Arguments addresses(Arguments arguments) {
         return switch (this) {

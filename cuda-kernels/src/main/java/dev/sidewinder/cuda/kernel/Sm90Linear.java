@@ -145,12 +145,7 @@ public final class Sm90Linear {
 
     /// Whether four values of an output can be written at once, as a bit.
     private static int wide(Part part, int bit) {
-        int bytes = switch (part.output().finish()) {
-            case STORE_F32, ADD_F32 -> 4;
-            case STORE_BF16, SQUARED_RELU_BF16 -> 2;
-            case SQUARED_RELU_E4M3 -> 1;
-        };
-        return part.output().address() % (4 * bytes) == 0 && part.output().stride() % 4 == 0 ? 1 << bit : 0;
+        return part.output().address() % (4L * part.output().finish().bytes()) == 0 && part.output().stride() % 4 == 0 ? 1 << bit : 0;
     }
 
     /// Stages, sums on their way out, and barriers: as `Ring` in `sm90_products.cuh` has them.

@@ -80,6 +80,15 @@ final class MoeRouteCheck {
         boolean isPadding(int token) {
             return padding && token % 3 == 1;
         }
+
+        /// Rows up to the last padded one: those behind have no slot.
+        int slotted() {
+            int rows = tokens;
+            while (rows > 0 && !isPadding(rows - 1)) {
+                rows--;
+            }
+            return rows;
+        }
     }
 
     /// Choices of a run.
@@ -207,12 +216,12 @@ final class MoeRouteCheck {
     }
 
     private long run(MoeMemory memory, ExpertMaps maps, Case c, Inputs inputs, long counters) {
-        int[] slots = new int[c.tokens()];
+        int[] slots = new int[c.slotted()];
         for (int token = 0; token < slots.length; token++) {
             slots[token] = c.isPadding(token) ? -1 : token;
         }
         MoeRoute.Rows rows = new MoeRoute.Rows(memory.unwritten(2L * c.tokens() * c.hidden()), memory.upload(inputs.residual),
-                c.padding() ? memory.upload(slots) : 0, c.tokens(), c.hidden());
+                slots.length > 0 ? memory.upload(slots) : 0, slots.length, c.tokens(), c.hidden());
         MoeRoute.Weights weights = upload(memory, c, inputs, counters);
         Stream stream = device.stream();
         for (int launch = 0; launch < LAUNCHES; launch++) {

@@ -12,12 +12,13 @@ import java.util.Map;
 /// Who does what in the attention of a pass, settled on the device once for all layers of the same shape.
 final class AttentionPlans {
 
-    /// @param plan           device memory of the plan
-    /// @param workspace      of decode steps
+    /// @param plan           device memory of the plan of generated tokens
+    /// @param promptPlan     of that of prompts
+    /// @param workspace      of generated tokens
     /// @param promptCounters of [PromptSplit.PromptWorkspace]
     /// @param maxBlocks      KV blocks of the longest sequence
-    record Plan(AttentionShape shape, DecodeSplit split, PromptSplit promptSplit, long plan, PagedAttention.Workspace workspace,
-            long promptCounters, int maxBlocks) {
+    record Plan(AttentionShape shape, DecodeSplit split, PromptSplit promptSplit, long plan, long promptPlan,
+            PagedAttention.Workspace workspace, long promptCounters, int maxBlocks) {
 
         long promptNodeBytes() {
             return promptSplit.nodeBytes(shape, maxBlocks);
@@ -50,10 +51,10 @@ final class AttentionPlans {
         int slots = split.partialSlots(shape, options.decodeRows(), maxBlocks);
         PromptSplit promptSplit = attention.promptSplit(shape, options.kvFormat().type(), options.maxSequences(),
                 options.maxBatchTokens(), maxBlocks);
-        long planBytes = Math.max(AttentionPlan.promptBytes(options.maxSequences()),
-                AttentionPlan.decodeBytes(options.decodeRows(), split));
         Workspace workspace = runtime.workspace();
-        return new Plan(shape, split, promptSplit, workspace.kept("attention plan of " + shape, planBytes),
+        return new Plan(shape, split, promptSplit,
+                workspace.kept("attention plan of " + shape, AttentionPlan.decodeBytes(options.decodeRows(), split)),
+                workspace.kept("plan of attention over prompts of " + shape, AttentionPlan.promptBytes(options.maxSequences())),
                 new PagedAttention.Workspace(
                         workspace.kept("attention parts of " + shape, PagedAttention.Workspace.partialBytes(shape, slots)),
                         workspace.kept("attention counters of " + shape, PagedAttention.Workspace.counterBytes(slots)),
@@ -65,11 +66,21 @@ final class AttentionPlans {
     void launch(Pass pass) {
         for (Plan plan : plans.values()) {
             switch (pass) {
-                case Pass.Decode decode ->
-                    planner.decode(runtime.stream(), plan.plan(), plan.shape(), decode.sequences(), plan.split());
-                case Pass.Prompt prompt ->
-                    planner.prompt(runtime.stream(), plan.plan(), plan.shape(), prompt.sequences(), plan.promptSplit());
+                case Pass.Decode decode -> launch(plan, decode);
+                case Pass.Prompt prompt -> launch(plan, prompt);
+                case Pass.Mixed(Pass.Decode decode, Pass.Prompt prompt) -> {
+                    launch(plan, decode);
+                    launch(plan, prompt);
+                }
             }
         }
+    }
+
+    private void launch(Plan plan, Pass.Decode decode) {
+        planner.decode(runtime.stream(), plan.plan(), plan.shape(), decode.sequences(), plan.split());
+    }
+
+    private void launch(Plan plan, Pass.Prompt prompt) {
+        planner.prompt(runtime.stream(), plan.promptPlan(), plan.shape(), prompt.sequences(), plan.promptSplit());
     }
 }

@@ -104,14 +104,30 @@ final class CudaAttention implements CudaLayer {
             products.multiplyNormed(launch.normed(), RmsNorm.Rows.all(runtime.residual(), rows, runtime.hidden()), weights.norm(),
                     launch.parts());
         }
-        kvWrite.write(runtime.stream(), cache, key.rows(), value.rows(), pass.sequences(), rows);
         switch (pass) {
-            case Pass.Decode decode -> attention.decode(runtime.stream(), result, plan.workspace(), query.rows(), cache, shape,
-                    decode.sequences(), plan.plan(), plan.split(), scoreScale);
-            case Pass.Prompt prompt -> attention.prompt(runtime.stream(), result, promptWorkspace, query.rows(), cache, shape,
-                    prompt.sequences(), plan.plan(), plan.promptSplit(), prompt.rows(), scoreScale);
+            case Pass.Decode decode -> attend(decode);
+            case Pass.Prompt prompt -> attend(prompt, 0);
+            case Pass.Mixed(Pass.Decode decode, Pass.Prompt prompt) -> {
+                attend(decode);
+                attend(prompt, decode.rows());
+            }
         }
         products.multiply(attended, rows, weights.output(),
                 new Linear.Output(runtime.residual(), runtime.hidden(), Finish.ADD_F32));
+    }
+
+    private void attend(Pass.Decode decode) {
+        kvWrite.write(runtime.stream(), cache, key.rows(), value.rows(), decode.sequences(), decode.rows());
+        attention.decode(runtime.stream(), result, plan.workspace(), query.rows(), cache, shape, decode.sequences(), plan.plan(),
+                plan.split(), scoreScale);
+    }
+
+    /// @param firstRow of the pieces in what the projections give and take
+    private void attend(Pass.Prompt prompt, int firstRow) {
+        kvWrite.write(runtime.stream(), cache, key.rows().from(firstRow), value.rows().from(firstRow), prompt.sequences(),
+                prompt.rows());
+        attention.prompt(runtime.stream(), result.from((long) firstRow * weights.output().inputs()), promptWorkspace,
+                query.rows().from(firstRow), cache, shape, prompt.sequences(), plan.promptPlan(), plan.promptSplit(), prompt.rows(),
+                scoreScale);
     }
 }

@@ -30,14 +30,14 @@ import java.util.OptionalInt;
 
 /// The forward pass on a CUDA device, through our own kernels.
 ///
-/// A step has up to two passes: one over the generated tokens, a row for each sequence, and one over the pieces of prompts.
-/// The first is captured as a graph for each batch size of [DecodeBuckets] when the backend is built: a step then costs one
+/// A step is one pass over the weights: over generated tokens, a row for each sequence, over pieces of prompts, or over both.
+/// The first kind is captured as a graph for each batch size of [DecodeBuckets] when the backend is built: a step then costs one
 /// launch, and the device memory that the driver takes for graphs is taken at start like all other. All memory is planned and
 /// allocated at start; a step allocates none on the device.
 ///
 /// With `batchInvariant` a row of logits depends, bit for bit, on the tokens of its own sequence and on which of them were its
 /// prompt, neither on what else is in the batch nor on how the prompt was cut. Without, attention of generated tokens is
-/// spread by what else runs, and the last bits depend on that.
+/// spread by what else runs, and their products may run on the kernels of prompts beside them: the last bits depend on that.
 ///
 /// Used by one thread at a time, the one that closes it included; close it before the model whose weights it was built from.
 public final class CudaBackend implements Backend {

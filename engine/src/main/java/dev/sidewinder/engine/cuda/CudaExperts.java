@@ -52,35 +52,63 @@ final class CudaExperts implements CudaLayer {
 
     @Override
     public void launch(Pass pass) {
-        int rows = pass.rows();
+        boolean warpgroups = takesWarpgroups(pass.rows());
+        switch (pass) {
+            case Pass.Decode decode -> launch(pass, portable(decode.rows()), Rows.of(decode));
+            case Pass.Prompt prompt -> launch(pass, prompts(prompt.rows()), new Rows(0, prompt.rows(), 0, 0));
+            case Pass.Mixed(Pass.Decode decode, Pass.Prompt prompt) when warpgroups && runtime.keepsRowsApart() -> {
+                launch(decode, portable(decode.rows()), Rows.of(decode));
+                launch(prompt, prompts(prompt.rows()), new Rows(decode.rows(), prompt.rows(), 0, 0));
+            }
+            case Pass.Mixed(Pass.Decode decode, _) ->
+                launch(pass, prompts(pass.rows()), new Rows(0, pass.rows(), decode.sequences().slot(), decode.rows()));
+        }
+    }
+
+    /// Rows that run together.
+    ///
+    /// @param slots   of the first ones, of which some may be padded; 0 for none
+    /// @param slotted how many these are
+    private record Rows(int first, int count, long slots, int slotted) {
+
+        static Rows of(Pass.Decode decode) {
+            return new Rows(0, decode.rows(), decode.sequences().slot(), decode.rows());
+        }
+    }
+
+    private void launch(Pass pass, MoeExperts.Way way, Rows rows) {
         Products products = runtime.products(pass);
-        MoeExperts.Way way = way(pass);
+        long residual = runtime.residual() + (long) rows.first() * runtime.hidden() * Float.BYTES;
         router.route(runtime.stream(), maps,
-                new MoeRoute.Rows(normed, runtime.residual(), pass.rowSlot(), rows, runtime.hidden()), weights.router(), choosing,
-                experts.tiling(way, shape, weights.routed().format(), rows));
-        weights.latent().ifPresentOrElse(latent -> runLatent(latent, products, way, rows), () -> experts.run(runtime.stream(), way, maps,
-                rows, weights.routed(), new MoeExperts.Activations(normed, middle, expertRows, runtime.residual(), 0, 0),
-                spec.scale()));
+                new MoeRoute.Rows(normed, residual, rows.slots(), rows.slotted(), rows.count(), runtime.hidden()), weights.router(),
+                choosing, experts.tiling(way, shape, weights.routed().format(), rows.count()));
+        weights.latent().ifPresentOrElse(latent -> runLatent(latent, products, way, rows.count(), residual),
+                () -> experts.run(runtime.stream(), way, maps, rows.count(), weights.routed(),
+                        new MoeExperts.Activations(normed, middle, expertRows, residual, 0, 0), spec.scale()));
         weights.apart().ifPresent(dense ->
-                products.addSquaredRelu(new ProductInput.Bf16(normed), rows, dense, sharedMiddle, runtime.residual()));
+                products.addSquaredRelu(new ProductInput.Bf16(normed), rows.count(), dense, sharedMiddle, residual));
     }
 
-    /// Prompts take the warpgroup kernels where those take the layer, as the other products do.
-    private MoeExperts.Way way(Pass pass) {
-        boolean many = pass.rows() >= runtime.options().fewestWarpgroupRows();
-        boolean warpgroups = runtime.options().warpgroups() && many && experts.takesWarpgroups(shape, weights.routed().format());
-        return switch (pass) {
-            case Pass.Prompt _ when warpgroups -> MoeExperts.Way.WARPGROUP;
-            case Pass.Prompt _, Pass.Decode _ -> experts.way(shape, weights.routed().format(), pass.rows());
-        };
+    private MoeExperts.Way portable(int rows) {
+        return experts.way(shape, weights.routed().format(), rows);
     }
 
-    private void runLatent(DeviceLayer.Latent latent, Products products, MoeExperts.Way way, int rows) {
+    /// Prompts take the warpgroup kernels where those take the layer, as the other products do, and generated tokens beside them as well.
+    private MoeExperts.Way prompts(int rows) {
+        return takesWarpgroups(rows) ? MoeExperts.Way.WARPGROUP : portable(rows);
+    }
+
+    private boolean takesWarpgroups(int rows) {
+        return runtime.options().warpgroups() && rows >= runtime.options().fewestWarpgroupRows()
+                && experts.takesWarpgroups(shape, weights.routed().format());
+    }
+
+    private void runLatent(DeviceLayer.Latent latent, Products products, MoeExperts.Way way, int rows, long residual) {
         products.multiply(new ProductInput.Bf16(normed), rows, latent.in(),
                 new Linear.Output(narrow, shape.hidden(), Finish.STORE_BF16));
         experts.run(runtime.stream(), way, maps, rows, weights.routed(),
                 new MoeExperts.Activations(narrow, middle, expertRows, 0, 0, sum), spec.scale());
         products.multiply(new ProductInput.Bf16(sum), rows, latent.out(),
-                new Linear.Output(runtime.residual(), runtime.hidden(), Finish.ADD_F32));
+                new Linear.Output(residual, runtime.hidden(), Finish.ADD_F32));
     }
 }

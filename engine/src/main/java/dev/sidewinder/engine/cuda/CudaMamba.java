@@ -80,7 +80,11 @@ final class CudaMamba implements CudaLayer {
                 projectedFormat == FloatFormat.F32 ? Finish.STORE_F32 : Finish.STORE_BF16));
         switch (pass) {
             case Pass.Decode decode -> update(decode);
-            case Pass.Prompt prompt -> scan(prompt);
+            case Pass.Prompt prompt -> scan(prompt, 0);
+            case Pass.Mixed(Pass.Decode decode, Pass.Prompt prompt) -> {
+                update(decode);
+                scan(prompt, decode.rows());
+            }
         }
         products.multiply(inner, rows, weights.outProjection(),
                 new Linear.Output(runtime.residual(), runtime.hidden(), Finish.ADD_F32));
@@ -93,13 +97,15 @@ final class CudaMamba implements CudaLayer {
                 state, decode.updates());
     }
 
-    private void scan(Pass.Prompt prompt) {
+    /// @param firstRow of the pieces in what the projections give and take
+    private void scan(Pass.Prompt prompt, int firstRow) {
+        long rows = projected + (long) firstRow * shape.rowWidth() * projectedFormat.bytes();
         convolution.run(runtime.stream(),
-                new CausalConv.Activations(convolvedHigh, convolvedLow, timeStep, projected, projectedFormat),
+                new CausalConv.Activations(convolvedHigh, convolvedLow, timeStep, rows, projectedFormat),
                 new CausalConv.Weights(weights.convWeight(), weights.convBias(), weights.timeStepBias()), state, prompt.pieces());
         scan.run(runtime.stream(), new SsdChunkScan.Activations(y, convolvedHigh, convolvedLow, timeStep),
                 new SsdChunkScan.Weights(weights.decayRate(), weights.skip()), state, prompt.pieces());
-        gatedNorm.run(runtime.stream(), inner,
-                new GatedNorm.Inputs(y, scanFormat, projected, projectedFormat, weights.gateNorm()), prompt.rows());
+        gatedNorm.run(runtime.stream(), inner.from((long) firstRow * shape.innerDim()),
+                new GatedNorm.Inputs(y, scanFormat, rows, projectedFormat, weights.gateNorm()), prompt.rows());
     }
 }

@@ -23,8 +23,9 @@ import java.util.stream.Stream;
 /// @param decodeTables  memory of the step tables of decode steps
 /// @param promptTables  of passes over prompts
 /// @param sampling      where sampling lies; absent when the host chooses
-/// @param decodeLogits  fp32 `[decode rows, vocabulary]`
-/// @param promptLogits  fp32 `[LOGIT_ROWS, vocabulary]`
+/// @param decodeLogits  fp32 `[decode rows, vocabulary]`; of a step with prompts too, behind its generated tokens, up to
+///                      [#LOGIT_ROWS] rows of these
+/// @param promptLogits  fp32 `[LOGIT_ROWS, vocabulary]`, right behind those
 record CudaMemory(DeviceWeights weights, CudaNetwork network, long frames, StepTables.Size decodeSize, long decodeTables,
         StepTables.Size promptSize, long promptTables, Optional<DeviceSampler.Plan> sampling, long decodeLogits,
         long promptLogits) {
@@ -118,16 +119,24 @@ record CudaMemory(DeviceWeights weights, CudaNetwork network, long frames, StepT
                 .map(warpgroups -> products.forPrompts(warpgroups, options.fewestWarpgroupRows())).orElse(products);
         var runtime = new CudaRuntime(cuda.kernels(), stream, products, promptProducts, workspace, options,
                 CacheLayout.of(config, options.kvFormat()), frames.slots(), frames.strideBytes(), frames.address(), residual, hidden, config.normEpsilon());
-        int logitRows = Math.max(options.decodeRows(), LOGIT_ROWS);
+        int logitRows = options.decodeRows() + LOGIT_ROWS;
+        long rowBytes = (long) config.vocabSize() * Float.BYTES;
+        long logits = workspace.kept("logits", logitRows * rowBytes);
         var network = new CudaNetwork(runtime, config, weights, options.maxBlocks(), logitRows);
-        var decodeSize = new StepTables.Size(options.decodeRows(), options.decodeRows(), options.maxBlocks());
-        var promptSize = new StepTables.Size(options.maxBatchTokens(), options.maxSequences(), options.maxBlocks());
+        StepTables.Size decodeSize = decodeSize(options);
+        StepTables.Size promptSize = promptSize(options);
         return new CudaMemory(weights, network, frames.address(),
                 decodeSize, workspace.kept("decode tables", decodeSize.bytes()),
                 promptSize, workspace.kept("prompt tables", promptSize.bytes()),
-                sampling(cuda, config, options, workspace),
-                workspace.kept("decode logits", (long) options.decodeRows() * config.vocabSize() * Float.BYTES),
-                workspace.kept("prompt logits", (long) LOGIT_ROWS * config.vocabSize() * Float.BYTES));
+                sampling(cuda, config, options, workspace), logits, logits + options.decodeRows() * rowBytes);
+    }
+
+    static StepTables.Size decodeSize(CudaOptions options) {
+        return new StepTables.Size(options.decodeRows(), options.decodeRows(), options.maxBlocks(), 0);
+    }
+
+    static StepTables.Size promptSize(CudaOptions options) {
+        return new StepTables.Size(options.maxBatchTokens(), options.maxSequences(), options.maxBlocks(), options.decodeRows());
     }
 
     private static Optional<DeviceSampler.Plan> sampling(CudaDevice cuda, ModelConfig config, CudaOptions options,

@@ -58,23 +58,37 @@ final class CudaNetwork {
     }
 
     /// From token ids to the residual stream behind the last layer.
-    ///
-    /// @param tokens int32 `[rows]` on the device, -1 for padding
-    void launch(Pass pass, long tokens) {
-        embedding.lookUp(runtime.stream(), runtime.residual(), tokens, pass.rows(), weights.embedding());
+    void launch(Pass pass) {
+        switch (pass) {
+            case Pass.Decode(_, int rows, long tokens) -> embed(tokens, 0, rows);
+            case Pass.Prompt(_, int rows, _, long tokens) -> embed(tokens, 0, rows);
+            case Pass.Mixed(Pass.Decode decode, Pass.Prompt prompt) -> {
+                embed(decode.tokens(), 0, decode.rows());
+                embed(prompt.tokens(), decode.rows(), prompt.rows());
+            }
+        }
         plans.launch(pass);
         for (CudaLayer layer : layers) {
             layer.launch(pass);
         }
     }
 
+    private void embed(long tokens, int firstRow, int rows) {
+        embedding.lookUp(runtime.stream(), residual(firstRow), tokens, rows, weights.embedding());
+    }
+
+    private long residual(int row) {
+        return runtime.residual() + (long) row * runtime.hidden() * Float.BYTES;
+    }
+
     /// Looks, behind the last layer, for pieces that left NaN or infinity in the residual stream.
     ///
+    /// @param firstRow of the pieces
     /// @return int32 `[sequences]` on the device, 1 for those and 0 for others, until the next pass over prompts
-    long findSpoiled(Pass.Prompt pass) {
+    long findSpoiled(Pass.Prompt pass, int firstRow) {
         int pieces = pass.sequences().sequences();
         runtime.stream().fill(spoiled, (byte) 0, (long) pieces * Integer.BYTES);
-        finiteRows.find(runtime.stream(), spoiled, runtime.residual(), pass.sequences().start(), pass.rows(), runtime.hidden(), pieces);
+        finiteRows.find(runtime.stream(), spoiled, residual(firstRow), pass.sequences().start(), pass.rows(), runtime.hidden(), pieces);
         return spoiled;
     }
 

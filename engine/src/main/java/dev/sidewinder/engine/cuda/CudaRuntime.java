@@ -20,7 +20,14 @@ record CudaRuntime(Kernels kernels, Stream stream, Products products, Products p
         return switch (pass) {
             case Pass.Decode _ -> products;
             case Pass.Prompt _ -> promptProducts;
+            case Pass.Mixed mixed -> keepsRowsApart() ? promptProducts.behind(mixed.decode().rows()) : promptProducts;
         };
+    }
+
+    /// Whether generated tokens keep to the kernels that they run on alone, also where prompts beside them run on others. It
+    /// costs reading weights twice, so it is done only where bits must not depend on what else is in a batch.
+    boolean keepsRowsApart() {
+        return options.batchInvariant();
     }
 
     /// Scratch memory for `[rows, width]` numbers of so many bytes each.

@@ -19,7 +19,7 @@ import java.util.Optional;
 /// A step of a [CudaBackend]: which row of the device is which row of the batch, and how far the step is. Two of them take
 /// turns, since one is launched before the other has been read.
 ///
-/// The rows on the device are those of the decode pass, then those of the prompt pass of which logits are wanted.
+/// The rows on the device are those of generated tokens, then those of prompts of which logits are wanted.
 final class CudaStep implements LaunchedStep {
 
     private static final int NONE = -1;
@@ -41,7 +41,7 @@ final class CudaStep implements LaunchedStep {
     private Stage stage = Stage.IDLE;
     private boolean mayGoOn;
     private int rows;
-    /// The batch's row of each row of the decode pass (-1: none), and of each wanted row of the prompt pass.
+    /// The batch's row of each generated token (-1: none), and of each wanted row of prompts.
     private final int[] decodeTarget;
     private final int[] promptTarget;
     private int decodeRows;
@@ -67,7 +67,7 @@ final class CudaStep implements LaunchedStep {
         return (long) options.maxSequences() * Integer.BYTES;
     }
 
-    /// Launches the passes of a batch, and the copies around them. There may be nothing but copies.
+    /// Launches the pass of a batch, and the copies around them. There may be nothing but copies.
     ///
     /// @param before the latest step, which may be under way
     void launch(Batch batch, CudaStep before) {
@@ -198,9 +198,9 @@ final class CudaStep implements LaunchedStep {
         for (int first = 0; first < promptRows; first += CudaMemory.LOGIT_ROWS) {
             int count = Math.min(CudaMemory.LOGIT_ROWS, promptRows - first);
             int at = decodeRows + first;
-            shared.passes().launchPromptHead(first, count);
-            sampler.ifPresent(device -> device.choose(shared.memory().promptLogits(), 0, at, count));
-            fetchPromptRows(at, count);
+            long logits = shared.passes().promptLogits(first, count);
+            sampler.ifPresent(device -> device.choose(logits, 0, at, count));
+            fetchPromptRows(logits, at, count);
         }
         sampler.ifPresent(DeviceSampler::collect);
         shared.frames().finish();
@@ -217,13 +217,13 @@ final class CudaStep implements LaunchedStep {
         }
     }
 
-    /// Waits for the rows of a part of the prompt pass that the host chooses from: the next part takes their place.
-    private void fetchPromptRows(int from, int count) {
+    /// Waits for the rows of a part of the prompts that the host chooses from: the next part takes their place.
+    private void fetchPromptRows(long logits, int from, int count) {
         int at = onHost.nextSetBit(from);
         if (at < 0 || at >= from + count) {
             return;
         }
-        shared.logits().fetchPromptRows(shared.memory().promptLogits(), count);
+        shared.logits().fetchPromptRows(logits, count);
         for (; at >= 0 && at < from + count; at = onHost.nextSetBit(at + 1)) {
             shared.logits().takePromptRow(at - from, target(at));
         }

@@ -12,10 +12,10 @@ sealed interface Pass {
     /// Rows, padded ones included.
     int rows();
 
-    StepSequences sequences();
-
     /// One generated token of each sequence; some rows may be padded.
-    record Decode(StepSequences sequences, int rows) implements Pass {
+    ///
+    /// @param tokens int32 `[rows]`, -1 for padding
+    record Decode(StepSequences sequences, int rows, long tokens) implements Pass {
 
         SelectiveStateUpdate.Rows updates() {
             return new SelectiveStateUpdate.Rows(sequences.slot(), sequences.position(), rows);
@@ -24,19 +24,22 @@ sealed interface Pass {
 
     /// Pieces of prompts, each from a multiple of 128 on, or within a block; no row is padded.
     ///
-    /// @param kept states that they leave on their way
-    record Prompt(StepSequences sequences, int rows, KeptStates kept) implements Pass {
+    /// @param kept   states that they leave on their way
+    /// @param tokens int32 `[rows]`
+    record Prompt(StepSequences sequences, int rows, KeptStates kept, long tokens) implements Pass {
 
         PromptSequences pieces() {
             return new PromptSequences(sequences.start(), sequences.position(), sequences.slot(), sequences.sequences(), rows, kept);
         }
     }
 
-    /// The slot of each row, for kernels that skip padded rows; 0 where there are none.
-    default long rowSlot() {
-        return switch (this) {
-            case Decode decode -> decode.sequences().slot();
-            case Prompt _ -> 0;
-        };
+    /// Both: the rows of the generated tokens, then those of the pieces. Each part counts its rows from 0; what belongs to the
+    /// second one begins `decode.rows()` rows into memory that they share.
+    record Mixed(Decode decode, Prompt prompt) implements Pass {
+
+        @Override
+        public int rows() {
+            return decode.rows() + prompt.rows();
+        }
     }
 }

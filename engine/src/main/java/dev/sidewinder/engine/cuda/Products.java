@@ -19,27 +19,34 @@ final class Products {
     private final Optional<BlasProducts> blas;
     private final Optional<Sm90Linear> warpgroups;
     private final int fewestWarpgroupRows;
+    private final int portableRows;
 
     private Products(Stream stream, RmsNorm rmsNorm, Linear linear, Optional<BlasProducts> blas, Optional<Sm90Linear> warpgroups,
-            int fewestWarpgroupRows) {
+            int fewestWarpgroupRows, int portableRows) {
         this.stream = stream;
         this.rmsNorm = rmsNorm;
         this.linear = linear;
         this.blas = blas;
         this.warpgroups = warpgroups;
         this.fewestWarpgroupRows = fewestWarpgroupRows;
+        this.portableRows = portableRows;
     }
 
     /// Of decode steps and of the head.
     ///
     /// @param blas takes what it was measured to be quicker at
     static Products of(Stream stream, RmsNorm rmsNorm, Linear linear, Optional<BlasProducts> blas) {
-        return new Products(stream, rmsNorm, linear, blas, Optional.empty(), 0);
+        return new Products(stream, rmsNorm, linear, blas, Optional.empty(), 0, 0);
     }
 
     /// Of passes over prompts: on warpgroup kernels what they take, from so many rows on.
     Products forPrompts(Sm90Linear kernels, int fewestRows) {
-        return new Products(stream, rmsNorm, linear, blas, Optional.of(kernels), fewestRows);
+        return new Products(stream, rmsNorm, linear, blas, Optional.of(kernels), fewestRows, 0);
+    }
+
+    /// The same behind rows that stay with the portable kernels: a product that the warpgroup kernels take has two launches then.
+    Products behind(int rows) {
+        return new Products(stream, rmsNorm, linear, blas, warpgroups, fewestWarpgroupRows, rows);
     }
 
     /// In which form a matrix takes activations.
@@ -86,11 +93,21 @@ final class Products {
     private void multiply(Linear.Source source, List<Linear.Part> parts) {
         if (byBlas(source, parts)) {
             blas.orElseThrow().multiply(stream, source, parts);
-        } else if (onWarpgroups(source, parts)) {
-            warpgroups.orElseThrow().multiply(stream, source, parts);
-        } else {
-            linear.multiply(stream, source, parts);
+            return;
         }
+        if (!onWarpgroups(source, parts)) {
+            linear.multiply(stream, source, parts);
+            return;
+        }
+        if (portableRows == 0) {
+            warpgroups.orElseThrow().multiply(stream, source, parts);
+            return;
+        }
+        Linear.Weights weights = parts.getFirst().weights();
+        long rowBytes = (long) weights.inputs() * weights.numbers().sourceBits() / Byte.SIZE;
+        linear.multiply(stream, source.tokens(0, portableRows, rowBytes), parts);
+        warpgroups.orElseThrow().multiply(stream, source.tokens(portableRows, source.tokens() - portableRows, rowBytes),
+                parts.stream().map(part -> part.from(portableRows)).toList());
     }
 
     private boolean byBlas(Linear.Source source, List<Linear.Part> parts) {

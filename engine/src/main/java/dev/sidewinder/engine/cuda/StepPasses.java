@@ -11,9 +11,9 @@ import java.util.OptionalInt;
 import java.util.TreeMap;
 import java.util.function.Consumer;
 
-/// The two passes that a step has at most: one over the generated tokens, a row for each sequence, and one over the pieces of
-/// prompts. The first is captured as a graph for each batch size of [DecodeBuckets] when this is built. Everything here only
-/// launches.
+/// The pass of a step: over generated tokens, a row for each sequence, over pieces of prompts, or over both. The first is
+/// captured as a graph for each batch size of [DecodeBuckets] when this is built; the others are launched kernel by kernel, and
+/// have no padding. Everything here only launches.
 final class StepPasses {
 
     private final CudaMemory memory;
@@ -68,12 +68,12 @@ final class StepPasses {
         prompts.add(entry, vocabSize, StepTables.KNOWN);
     }
 
-    /// Rows of the decode pass, without padding.
+    /// Generated tokens; behind a launch of nothing else, padding too.
     int decodeRows() {
         return decodes.sequences();
     }
 
-    /// Rows of the prompt pass of which logits are wanted.
+    /// Rows of prompts of which logits are wanted.
     int promptLogitRows() {
         return prompts.logitRows();
     }
@@ -83,48 +83,72 @@ final class StepPasses {
         return prompts.sequences();
     }
 
-    /// Launches what was added: for a decode pass up to the logits, for a pass over prompts up to the last layer.
+    /// Launches what was added: generated tokens up to the logits, prompts up to the last layer.
     ///
     /// @param sampler has the tokens of the step before
     /// @param spoiled pinned int32 for each piece, becomes 1 for those that left NaN or infinity behind
     void launch(Optional<DeviceSampler> sampler, MemorySegment spoiled) {
-        int rows = decodes.sequences();
-        if (rows > 0) {
-            int bucket = DecodeBuckets.of(rows);
+        int generated = decodes.sequences();
+        if (generated > 0 && pieces() > 0) {
+            bringDecodes(sampler, generated);
+            launchMixed(generated, spoiled);
+        } else if (generated > 0) {
+            int bucket = DecodeBuckets.of(generated);
             decodes.pad(bucket);
-            decodes.upload(stream);
-            if (decodes.hasSources()) {
-                sampler.orElseThrow().handOver(decodes, rows);
-            }
+            bringDecodes(sampler, generated);
             if (options.graphs()) {
                 graphs.get(bucket).launch(stream);
             } else {
                 launchDecode(bucket);
             }
-        }
-        if (prompts.sequences() > 0) {
+        } else if (pieces() > 0) {
             prompts.upload(stream);
-            var pass = new Pass.Prompt(prompts.prompts(), prompts.rows(), prompts.kept());
-            memory.network().launch(pass, prompts.tokens());
-            stream.copyToHost(spoiled, memory.network().findSpoiled(pass), (long) pieces() * Integer.BYTES);
+            memory.network().launch(prompts.prompts());
+            findSpoiled(0, spoiled);
+        }
+    }
+
+    private void bringDecodes(Optional<DeviceSampler> sampler, int rows) {
+        decodes.upload(stream);
+        if (decodes.hasSources()) {
+            sampler.orElseThrow().handOver(decodes, rows);
         }
     }
 
     /// What a graph holds: from the step tables to logits of every row.
     private void launchDecode(int rows) {
-        memory.network().launch(new Pass.Decode(decodes.decode(rows), rows), decodes.tokens());
+        memory.network().launch(decodes.decode(rows));
         memory.network().launchHead(memory.decodeLogits(), 0, rows);
     }
 
-    /// Computes logits of some rows of the prompt pass. The step behind must not have been launched.
-    ///
-    /// @param first of the rows of which logits are wanted
-    /// @param rows  at most [CudaMemory#LOGIT_ROWS]
-    void launchPromptHead(int first, int rows) {
-        memory.network().launchHead(memory.promptLogits(), prompts.logitRow(first), rows);
+    /// The head reads its matrix once for generated tokens and for as many rows of prompts as it may take.
+    private void launchMixed(int generated, MemorySegment spoiled) {
+        prompts.follow(generated);
+        prompts.upload(stream);
+        memory.network().launch(new Pass.Mixed(decodes.decode(generated), prompts.prompts()));
+        findSpoiled(generated, spoiled);
+        int beside = Math.min(promptLogitRows(), CudaMemory.LOGIT_ROWS);
+        memory.network().launchHead(memory.decodeLogits(), prompts.logitRow(-generated), generated + beside);
     }
 
-    /// The slots of the decode pass, -1 also where the step before chose no token.
+    private void findSpoiled(int firstRow, MemorySegment spoiled) {
+        stream.copyToHost(spoiled, memory.network().findSpoiled(prompts.prompts(), firstRow), (long) pieces() * Integer.BYTES);
+    }
+
+    /// Has logits of some rows of prompts computed, unless they have been. The step behind must not have been launched.
+    ///
+    /// @param first of the rows of which logits are wanted: a multiple of [CudaMemory#LOGIT_ROWS]
+    /// @param rows  at most [CudaMemory#LOGIT_ROWS]
+    /// @return fp32 `[rows, vocabulary]` on the device, until the next ones
+    long promptLogits(int first, int rows) {
+        if (first == 0 && decodeRows() > 0) {
+            return memory.decodeLogits() + (long) decodeRows() * vocabSize * Float.BYTES;
+        }
+        memory.network().launchHead(memory.promptLogits(), prompts.logitRow(first), rows);
+        return memory.promptLogits();
+    }
+
+    /// The slots of the generated tokens, -1 also where the step before chose none.
     long decodeSlots() {
         return decodes.slots();
     }

@@ -24,7 +24,7 @@ import java.util.List;
 /// | keptStart    | `[sequences + 1]` | first entry of each sequence in the next two                           |
 /// | keptPosition | `[kept]`          | tokens of the sequence behind which its state is written on the way    |
 /// | keptSlot     | `[kept]`          | slot that gets it                                                      |
-/// | logitRow     | `[rows]`          | rows of which logits are wanted                                        |
+/// | logitRow     | `[ahead + rows]`  | rows of which logits are wanted, behind those that stand ahead of all  |
 /// | token        | `[rows]`          | token id; -1: padding                                                  |
 ///
 /// Two buffers on the host take turns, so that a step may be written while the copy of the one before waits for its turn. The
@@ -39,7 +39,8 @@ final class StepTables implements AutoCloseable {
     /// @param rows      tokens at most
     /// @param sequences at most
     /// @param maxBlocks KV blocks of a sequence at most
-    record Size(int rows, int sequences, int maxBlocks) {
+    /// @param ahead     rows that may stand ahead of these in the residual stream, at most: [#follow]
+    record Size(int rows, int sequences, int maxBlocks, int ahead) {
 
         private int start() {
             return 0;
@@ -74,8 +75,9 @@ final class StepTables implements AutoCloseable {
             return rows / CacheShape.BLOCK_TOKENS + sequences;
         }
 
+        /// The first one of these tables; those ahead are in front of it.
         private int logitRow() {
-            return keptSlot() + kept();
+            return keptSlot() + kept() + ahead;
         }
 
         private int token() {
@@ -178,6 +180,23 @@ final class StepTables implements AutoCloseable {
         }
     }
 
+    /// Says that the rows of these tables come behind others in the residual stream, of which logits are wanted too. Everything
+    /// has been added.
+    ///
+    /// @param others rows of which logits are wanted, which are all there are ahead
+    void follow(int others) {
+        if (others > size.ahead()) {
+            throw new IllegalArgumentException(others + " rows ahead of those of the tables; there is room for " + size.ahead());
+        }
+        for (int row = 0; row < others; row++) {
+            set(size.logitRow() - others + row, row);
+        }
+        for (int i = 0; i < logitRows; i++) {
+            int index = size.logitRow() + i;
+            set(index, hosts[turn].segment().getAtIndex(JAVA_INT, index) + others);
+        }
+    }
+
     private void set(int index, int value) {
         hosts[turn].segment().setAtIndex(JAVA_INT, index, value);
     }
@@ -219,25 +238,27 @@ final class StepTables implements AutoCloseable {
         return at(size.source());
     }
 
-    /// The address of the wanted rows from `first` on.
+    /// The address of the wanted rows from `first` on; below 0 those ahead.
     long logitRow(int first) {
         return at(size.logitRow() + first);
     }
 
     /// One row each, of `count` sequences: what a decode step sees.
-    StepSequences decode(int count) {
-        return new StepSequences(0, at(size.position()), at(size.slot()), blocks.address(), count, blocks.maxBlocks());
+    Pass.Decode decode(int count) {
+        var steps = new StepSequences(0, at(size.position()), at(size.slot()), blocks.address(), count, blocks.maxBlocks());
+        return new Pass.Decode(steps, count, tokens());
+    }
+
+    /// What a pass over pieces of prompts sees.
+    Pass.Prompt prompts() {
+        var pieces = new StepSequences(at(size.start()), at(size.position()), at(size.slot()), blocks.address(), sequences,
+                blocks.maxBlocks());
+        return new Pass.Prompt(pieces, rows, kept(), tokens());
     }
 
     /// The states that pieces of prompts leave on their way.
     KeptStates kept() {
         return kept == 0 ? KeptStates.NONE : new KeptStates(at(size.keptStart()), at(size.keptPosition()), at(size.keptSlot()));
-    }
-
-    /// What a pass over pieces of prompts sees.
-    StepSequences prompts() {
-        return new StepSequences(at(size.start()), at(size.position()), at(size.slot()), blocks.address(), sequences,
-                blocks.maxBlocks());
     }
 
     private long at(int index) {

@@ -47,8 +47,7 @@ final class WorkspaceEstimate {
         long logitRows = options.decodeRows() + (long) CudaMemory.LOGIT_ROWS;
         return (long) options.rows() * config.hiddenSize() * Float.BYTES
                 + logitRows * ((long) config.vocabSize() * Float.BYTES + (long) config.hiddenSize() * Short.BYTES)
-                + new StepTables.Size(options.decodeRows(), options.decodeRows(), options.maxBlocks()).bytes()
-                + new StepTables.Size(options.maxBatchTokens(), options.maxSequences(), options.maxBlocks()).bytes();
+                + CudaMemory.decodeSize(options).bytes() + CudaMemory.promptSize(options).bytes();
     }
 
     /// Maps and plans that layers of the same shape share.

@@ -94,7 +94,7 @@ final class StepCensus {
             cuda.device().stream().capture(() -> {
                 var sequences = new StepSequences(0, SOMEWHERE, SOMEWHERE, SOMEWHERE, rows, options.maxBlocks());
                 launches.addAll(Emulator.recording(() -> {
-                    memory.network().launch(new Pass.Decode(sequences, rows), SOMEWHERE);
+                    memory.network().launch(new Pass.Decode(sequences, rows, SOMEWHERE));
                     memory.network().launchHead(memory.decodeLogits(), 0, rows);
                 }));
             }).close();

@@ -30,7 +30,7 @@ import org.junit.jupiter.api.extension.RegisterExtension;
 /// What the kernels find on the device.
 class StepTablesTest {
 
-    private static final StepTables.Size SIZE = new StepTables.Size(300, 4, 5);
+    private static final StepTables.Size SIZE = new StepTables.Size(300, 4, 5, 3);
 
     @RegisterExtension
     final EmulatorExtension emulator = new EmulatorExtension(EmulatorSettings.withSeed(0).lazily());
@@ -60,7 +60,7 @@ class StepTablesTest {
         tables.add(second.next(132, LogitRows.LAST), 100, StepTables.KNOWN);
         tables.upload(emulator.device().stream());
 
-        StepSequences prompts = tables.prompts();
+        StepSequences prompts = tables.prompts().sequences();
         assertThat(ints(prompts.start(), 3)).containsExactly(0, 3, 135);
         assertThat(ints(prompts.position(), 2)).containsExactly(0, 128);
         assertThat(ints(prompts.slot(), 2)).containsExactly(3, 0);
@@ -126,7 +126,7 @@ class StepTablesTest {
         tables.pad(4);
         tables.upload(emulator.device().stream());
 
-        StepSequences decode = tables.decode(4);
+        StepSequences decode = tables.decode(4).sequences();
         assertThat(decode.start()).isZero();
         assertThat(ints(decode.slot(), 4)).containsExactly(2, -1, -1, -1);
         assertThat(ints(decode.position(), 4)).containsExactly(0, 0, 0, 0);
@@ -154,7 +154,7 @@ class StepTablesTest {
             }
             tables.upload(emulator.device().stream());
             for (int row = 0; row < rows; row++) {
-                assertThat(ints(tables.prompts().blockTable() + 4L * 5 * row, expected[row].length))
+                assertThat(ints(tables.prompts().sequences().blockTable() + 4L * 5 * row, expected[row].length))
                         .as("row %d of step %d", row, step).isEqualTo(expected[row]);
             }
         }
@@ -177,7 +177,7 @@ class StepTablesTest {
         assertThat(ints(tables.sources(), 4)).containsExactly(-1, 5, -1, -1);
         assertThat(ints(tables.tokens(), 4)).containsExactly(8, -1, -1, -1);
         assertThat(ints(tables.slots(), 4)).containsExactly(2, 1, -1, -1);
-        assertThat(ints(tables.decode(4).position(), 4)).containsExactly(0, 1, 0, 0);
+        assertThat(ints(tables.decode(4).sequences().position(), 4)).containsExactly(0, 1, 0, 0);
         tables.clear();
         assertThat(tables.hasSources()).isFalse();
     }
@@ -192,13 +192,33 @@ class StepTablesTest {
                 tables.clear();
                 tables.add(sequence.next(128 * (step + 1), LogitRows.LAST), 10, StepTables.KNOWN);
                 tables.upload(stream);
-                stream.copy(seen.at(32L * step), tables.prompts().position(), 4);
-                stream.copy(seen.at(32L * step + 4), tables.prompts().blockTable(), 4);
+                stream.copy(seen.at(32L * step), tables.prompts().sequences().position(), 4);
+                stream.copy(seen.at(32L * step + 4), tables.prompts().sequences().blockTable(), 4);
             }
             assertThat(ints(seen.address(), 2)).containsExactly(0, 4);
             assertThat(ints(seen.at(32), 2)).containsExactly(128, 4);
-            assertThat(ints(tables.prompts().blockTable(), 3)).containsExactly(4, 1, 2);
+            assertThat(ints(tables.prompts().sequences().blockTable(), 3)).containsExactly(4, 1, 2);
         }
+    }
+
+    /// Whoever computes logits of rows of both names them by one list.
+    @Test
+    void nameTheRowsOfLogitsBehindThoseOfGeneratedTokens() {
+        for (int ahead = 1; ahead <= 3; ahead++) {
+            tables.clear();
+            tables.add(new TestSequence(3, new int[] {7}, new int[5]).next(5, LogitRows.LAST), 100, StepTables.KNOWN);
+            tables.add(new TestSequence(1, new int[] {2}, new int[3]).next(3, LogitRows.ALL), 100, StepTables.KNOWN);
+            tables.follow(ahead);
+            tables.upload(emulator.device().stream());
+
+            int[] rows = ints(tables.logitRow(-ahead), ahead + 4);
+            for (int row = 0; row < ahead; row++) {
+                assertThat(rows[row]).isEqualTo(row);
+            }
+            assertThat(Arrays.copyOfRange(rows, ahead, ahead + 4)).containsExactly(ahead + 4, ahead + 5, ahead + 6, ahead + 7);
+            assertThat(ints(tables.prompts().sequences().start(), 3)).containsExactly(0, 5, 8);
+        }
+        assertThatIllegalArgumentException().isThrownBy(() -> tables.follow(4)).withMessageContaining("4 rows").withMessageContaining("3");
     }
 
     @Test
