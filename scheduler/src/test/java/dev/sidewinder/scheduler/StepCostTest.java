@@ -134,6 +134,41 @@ class StepCostTest {
         assertThat(cost.nanos(new StepLoad(1, 6000, 0, 0, 0))).isCloseTo(4e6, Percentage.withPercentage(5));
     }
 
+    /// A GPU that reads weights for 14 ms and multiplies 1,500 tokens meanwhile; each one more takes 9 µs.
+    private static double reading(StepLoad load) {
+        return 14e6 + 9e3 * Math.max(0, load.promptTokens() - 1500) + 5e3 * load.decodes();
+    }
+
+    @ParameterizedTest
+    @ValueSource(longs = {1, 2, 3, 4, 5})
+    void doesNotTakeMoreTokensToBeAsCheapAsThoseThatAreMultipliedMeanwhile(long seed) {
+        // given a machine that has shown pieces of all sizes, and then small ones only, for long
+        Random random = new Random(seed);
+        for (int step = 0; step < 400; step++) {
+            int blocks = 1 + random.nextInt(step < 100 ? 32 : 4);
+            StepLoad load = beside(random.nextInt(64), 128 * blocks);
+            cost.learn(load, Math.round(reading(load)));
+        }
+        // then it knows what small ones cost, and is not far from it for large ones
+        assertThat(cost.nanos(beside(32, 256))).isCloseTo(reading(beside(32, 256)), Percentage.withPercentage(3));
+        for (int tokens : new int[] {2048, 3072, 4096}) {
+            double truth = reading(beside(32, tokens));
+            assertThat(cost.nanos(beside(32, tokens))).as("%d tokens", tokens).isBetween(0.9 * truth, 1.4 * truth);
+            double before = cost.nanos(beside(32, 512));
+            assertThat(cost.pieceNanos(beside(32, 512), 512, tokens)).isCloseTo(cost.nanos(beside(32, 512).withPiece(512, tokens)) - before,
+                    within(1.0));
+        }
+    }
+
+    private static StepLoad beside(int decodes, int promptTokens) {
+        StepLoad load = StepLoad.NONE;
+        for (int i = 0; i < decodes; i++) {
+            load = load.withDecode(0);
+        }
+        return load.withPiece(0, promptTokens);
+    }
+
+
     @Test
     void findsTheSamePricesAgain() {
         learn(300, 7, StepCostTest::device);

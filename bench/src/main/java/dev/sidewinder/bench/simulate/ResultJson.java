@@ -36,7 +36,7 @@ final class ResultJson {
                 .put("prompt_computed", result.rates().computedPrompt()).put("prompt_reused", result.rates().reusedPrompt());
         SimulationResult.Work work = result.work();
         node.putObject("device").put("steps", work.steps()).put("generated_seconds", work.generatedSeconds())
-                .put("prompt_seconds", work.promptSeconds()).put("copy_seconds", work.copySeconds())
+                .put("prompt_seconds", work.promptSeconds()).put("mixed_seconds", work.mixedSeconds()).put("copy_seconds", work.copySeconds())
                 .put("late_completions", work.lateCompletions()).put("suspensions", work.suspensions()).put("end_seconds", result.endSeconds());
         var counts = result.cache().counts();
         node.putObject("caches").put("lookups", counts.lookups()).put("hits", counts.hits()).put("stored_states", counts.storedStates())

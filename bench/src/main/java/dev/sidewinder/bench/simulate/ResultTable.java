@@ -29,8 +29,10 @@ final class ResultTable {
         out.printf(Locale.ROOT, "  tokens a second: %,.0f generated, %,.0f of prompts computed, %,.0f of prompts reused%n", rates.generated(),
                 rates.computedPrompt(), rates.reusedPrompt());
         SimulationResult.Work work = result.work();
-        out.printf(Locale.ROOT, "  device: %,d steps, busy %.0f of %.0f s: generated tokens %.0f, prompts %.0f, copies %.1f%n", work.steps(),
-                work.busySeconds(), result.endSeconds(), work.generatedSeconds(), work.promptSeconds(), work.copySeconds());
+        out.printf(Locale.ROOT, "  device: %,d steps, busy %.0f of %.0f s: generated tokens %.0f, prompts %.0f, both %.0f, copies %.1f%n",
+                work.steps(),
+                work.busySeconds(), result.endSeconds(), work.generatedSeconds(), work.promptSeconds(), work.mixedSeconds(),
+                work.copySeconds());
         var counts = result.cache().counts();
         out.printf(Locale.ROOT, "  caches: %,d states kept, %,d refused, %,d evicted, %,d blocks moved; %,d suspensions%n", counts.storedStates(),
                 counts.refusedStates(), counts.evictedStates(), result.cache().frames().movedBlocks(), work.suspensions());

@@ -23,13 +23,15 @@ record SimulationResult(Policy policy, List<GroupStats> groups, List<GroupStats>
     ///
     /// @param generatedSeconds passes over generated tokens
     /// @param promptSeconds    passes over pieces of prompts
+    /// @param mixedSeconds     passes over both
     /// @param copySeconds      copies of states and blocks
     /// @param suspensions      sequences copied to the host
     /// @param lateCompletions  rows of steps whose sequence had ended meanwhile
-    record Work(long steps, double generatedSeconds, double promptSeconds, double copySeconds, long suspensions, long lateCompletions) {
+    record Work(long steps, double generatedSeconds, double promptSeconds, double mixedSeconds, double copySeconds, long suspensions,
+            long lateCompletions) {
 
         double busySeconds() {
-            return generatedSeconds + promptSeconds + copySeconds;
+            return generatedSeconds + promptSeconds + mixedSeconds + copySeconds;
         }
     }
 

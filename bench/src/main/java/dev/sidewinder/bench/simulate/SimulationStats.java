@@ -21,6 +21,7 @@ final class SimulationStats {
     private long steps;
     private double generatedMicros;
     private double promptMicros;
+    private double mixedMicros;
     private double copyMicros;
     private long suspensions;
     private long generatedInWindow;
@@ -61,6 +62,7 @@ final class SimulationStats {
         }
         generatedMicros += time.generatedMicros();
         promptMicros += time.promptMicros();
+        mixedMicros += time.mixedMicros();
         copyMicros += time.copyMicros();
     }
 
@@ -102,7 +104,8 @@ final class SimulationStats {
         List<GroupStats> groups = new ArrayList<>();
         groups.add(all);
         groups.addAll(kinds.values());
-        var work = new SimulationResult.Work(steps, generatedMicros / 1e6, promptMicros / 1e6, copyMicros / 1e6, suspensions, lateCompletions);
+        var work = new SimulationResult.Work(steps, generatedMicros / 1e6, promptMicros / 1e6, mixedMicros / 1e6, copyMicros / 1e6,
+                suspensions, lateCompletions);
         var rates = new SimulationResult.Rates(generatedInWindow / window, computedInWindow / window, reusedInWindow / window);
         return new SimulationResult(policy, groups, List.copyOf(tenants.values()), rates, work, use, timeline.points(), endNanos / 1e9);
     }

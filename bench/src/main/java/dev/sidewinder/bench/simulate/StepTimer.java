@@ -12,10 +12,10 @@ import java.util.List;
 
 /// Says how long a batch takes on a GPU: bytes and operations of [StepArithmetic] at the rates of [Gpu].
 ///
-/// A step has up to two passes, as in the CUDA backend: one over all generated tokens and one over all pieces of prompts;
-/// each reads the weights. A pass takes the longer of moving and computing for its matrices, and beside these its attention
-/// and its recurrences, which are other kernels; states that a piece leaves on its way are written by these. Copies run before and
-/// after, on the same stream.
+/// A step is one pass over the weights, as in the CUDA backend: over generated tokens, over pieces of prompts, or over both. A
+/// pass takes the longer of moving and computing for its matrices, which have all of its tokens together; and beside these its
+/// attention and its recurrences, which are kernels of their own for generated tokens and for prompts; states that a piece leaves on
+/// its way are written by these. Copies run before and after, on the same stream.
 ///
 /// What is left out: how evenly experts are chosen in truth (evenly is assumed), padded rows of a graph, the cache on the chip.
 final class StepTimer {
@@ -68,8 +68,23 @@ final class StepTimer {
     }
 
     StepTime time(Batch batch) {
-        return new StepTime(generatedMicros(batch), promptMicros(batch), copyMicros(batch.memory()));
+        double copies = copyMicros(batch.memory());
+        Generated generated = generated(batch);
+        Pieces pieces = pieces(batch);
+        if (generated.rows() == 0) {
+            return new StepTime(0, pieces.tokens() == 0 ? 0 : promptMicros(pieces), 0, copies);
+        }
+        return pieces.tokens() == 0 ? new StepTime(generatedMicros(generated.rows(), generated.context()), 0, 0, copies)
+                : new StepTime(0, 0, mixedMicros(generated, pieces), copies);
     }
+
+    /// @param context tokens that they attend to, all together
+    private record Generated(int rows, long context) {}
+
+    /// @param logits          rows of which logits are wanted
+    /// @param scanMicros      recurrences, and states left on the way
+    /// @param attentionMicros of all of them
+    private record Pieces(int tokens, int logits, double scanMicros, double attentionMicros) {}
 
     /// Copies on the device read and write; those to the host and back pass the bus. These run beside the step, a frame's worth with
     /// each, and are counted as if it waited for them: more than it does.
@@ -91,7 +106,7 @@ final class StepTimer {
         return bytes;
     }
 
-    private double generatedMicros(Batch batch) {
+    private static Generated generated(Batch batch) {
         int rows = 0;
         long context = 0;
         for (BatchEntry entry : batch.entries()) {
@@ -100,18 +115,35 @@ final class StepTimer {
                 context += entry.from() + 1L;
             }
         }
-        return rows == 0 ? 0 : generatedMicros(rows, context);
+        return new Generated(rows, context);
     }
 
     /// @param context tokens that they attend to, all together
     double generatedMicros(int rows, long context) {
-        double micros = micros(linears(rows)) + micros(head(rows)) + micros(arithmetic.updates(rows))
-                + micros(arithmetic.attention(context)) + rates.micros(passingBytes * rows, 0, 0);
+        double micros = micros(linears(rows)) + micros(head(rows)) + ownMicros(rows, context);
         int shortKernels = expertLayers + 2 * attentionLayers + 2;
         return micros + kernels(rows) * Gpu.BOUNDARY_MICROS + shortKernels * Gpu.SHORTEST_KERNEL_MICROS;
     }
 
-    /// Kernels of a pass over generated tokens.
+    /// What generated tokens share with nobody: their recurrences, attention, and what passes between kernels.
+    private double ownMicros(int rows, long context) {
+        return micros(arithmetic.updates(rows)) + micros(arithmetic.attention(context)) + rates.micros(passingBytes * rows, 0, 0);
+    }
+
+    /// Beside the kernels that prompts have anyway there are those for generated tokens: an update in each Mamba layer, a write of keys and
+    /// values and an attention in each attention layer, an embedding, a plan of the attention, and the head.
+    private double mixedMicros(Generated generated, Pieces pieces) {
+        int shortKernels = attentionLayers + 2;
+        return micros(linears(generated.rows() + pieces.tokens())) + micros(head(generated.rows() + pieces.logits()))
+                + ownMicros(generated.rows(), generated.context()) + pieces.scanMicros() + pieces.attentionMicros() + promptBoundaryMicros()
+                + (mambaLayers + 2 * attentionLayers + OTHER_KERNELS) * Gpu.BOUNDARY_MICROS + shortKernels * Gpu.SHORTEST_KERNEL_MICROS;
+    }
+
+    private double promptBoundaryMicros() {
+        return layers * Gpu.PROMPT_KERNELS_PER_LAYER * Gpu.PROMPT_BOUNDARY_MICROS;
+    }
+
+    /// Kernels of a pass over generated tokens alone.
     int kernels(int rows) {
         int kernels = 3 * mambaLayers + 3 * expertLayers + 4 * attentionLayers + 2 * mlpLayers + OTHER_KERNELS;
         if (rows > ROWS_WITHOUT_NORMS) {
@@ -126,7 +158,12 @@ final class StepTimer {
         return kernels;
     }
 
-    private double promptMicros(Batch batch) {
+    private double promptMicros(Pieces pieces) {
+        return micros(linears(pieces.tokens())) + (pieces.logits() == 0 ? 0 : micros(head(pieces.logits()))) + pieces.scanMicros()
+                + pieces.attentionMicros() + promptBoundaryMicros();
+    }
+
+    private Pieces pieces(Batch batch) {
         int tokens = 0;
         int logits = 0;
         double scan = 0;
@@ -144,13 +181,9 @@ final class StepTimer {
                 longestContext = Math.max(longestContext, (long) entry.from() + entry.count());
             }
         }
-        if (tokens == 0) {
-            return 0;
-        }
         double walk = longestContext * Gpu.WALK_MICROS_PER_CONTEXT_TOKEN * attentionLayers;
         double attention = Math.max(walk, Math.max(bytes / rates.bytesPerSecond(), flops / Gpu.ATTENTION_FLOPS_PER_SECOND) * 1e6);
-        return micros(linears(tokens)) + (logits == 0 ? 0 : micros(head(logits))) + scan + attention
-                + layers * Gpu.PROMPT_KERNELS_PER_LAYER * Gpu.PROMPT_BOUNDARY_MICROS;
+        return new Pieces(tokens, logits, scan, attention);
     }
 
     private StepCost linears(int tokens) {

@@ -73,7 +73,7 @@ class SimulationTest {
         double decode = NANO.timer().generatedMicros(1, 600) / 1e6;
         double late = result.all().firstTokenSeconds.max();
         // its own step has the generated token of the other, too
-        double own = promptSeconds(105) + decode;
+        double own = promptSeconds(105, new BatchEntry(2, new int[0], 600, 1, TokenSource.GENERATED, LogitRows.LAST, null));
         assertThat(late).isBetween(own + 0.9 * decode, own + 2.1 * decode);
     }
 
@@ -165,9 +165,10 @@ class SimulationTest {
     }
 
     /// A step with one whole prompt in it.
-    private static double promptSeconds(int tokens) {
-        var entry = new BatchEntry(1, new int[0], 0, tokens, TokenSource.PROMPT, LogitRows.LAST, null);
-        return NANO.timer().time(new Batch(1, List.of(entry))).micros() / 1e6;
+    private static double promptSeconds(int tokens, BatchEntry... others) {
+        List<BatchEntry> entries = new ArrayList<>(List.of(others));
+        entries.add(new BatchEntry(1, new int[0], 0, tokens, TokenSource.PROMPT, LogitRows.LAST, null));
+        return NANO.timer().time(new Batch(1, entries)).micros() / 1e6;
     }
 
     private static SimulationResult simulate(Policy policy, Simulation.Bounds bounds, Traffic traffic) {

@@ -70,16 +70,45 @@ class StepTimerTest {
     }
 
     @Test
-    void readsTheWeightsOnceForAllPiecesAndOnceMoreForGeneratedTokens() {
+    void readsTheWeightsOnceForAllPieces() {
         StepTime one = floor.time(prompts(piece(0, 128)));
         StepTime two = floor.time(prompts(piece(0, 64), piece(0, 64)));
         assertThat(two.promptMicros()).isCloseTo(one.promptMicros(), withPercentage(2));
+    }
 
-        List<BatchEntry> mixed = new ArrayList<>(prompts(piece(0, 128)).entries());
-        mixed.add(entry(9, 99, 1, TokenSource.GENERATED));
-        StepTime both = floor.time(new Batch(1, mixed));
-        assertThat(both.promptMicros()).isEqualTo(one.promptMicros());
-        assertThat(both.generatedMicros()).isEqualTo(floor.generatedMicros(1, 100));
+    /// By hand: 31.3 GB of matrices take 10.4 ms at 3.0 TB/s, and 2,112 tokens of 5.83 GFLOP take 9.1 of them; the head takes 0.2, states of
+    /// 64 sequences that are read and written 2.1, keys and values of 64 x 1,536 tokens 0.1, what else passes between kernels for
+    /// generated tokens 0.3, boundaries 0.4, attention and scan of 2,048 tokens 0.7.
+    @Test
+    void readsTheWeightsOnceForGeneratedTokensAndPromptsTogether() {
+        List<BatchEntry> generated = IntStream.range(0, 64).mapToObj(i -> entry(i, 1535, 1, TokenSource.GENERATED)).toList();
+        List<BatchEntry> all = new ArrayList<>(generated);
+        all.addAll(prompts(piece(0, 2048)).entries());
+        StepTime apart = floor.time(new Batch(1, generated));
+        StepTime prompt = floor.time(prompts(piece(0, 2048)));
+        StepTime both = floor.time(new Batch(1, all));
+
+        assertThat(both.generatedMicros() + both.promptMicros()).isZero();
+        assertThat(both.mixedMicros()).isEqualTo(both.micros());
+        assertThat(prompt.micros() / 1000).isCloseTo(11.5, within(0.2));
+        assertThat(apart.micros() / 1000).isCloseTo(12.85, withPercentage(2));
+        assertThat(both.micros() / 1000).isCloseTo(14.2, within(0.2));
+    }
+
+    /// However few tokens there are of a kind, both together never take longer than each by itself, and never less than either.
+    @Test
+    void isNeverLongerThanTwoPassesNorShorterThanOne() {
+        for (int rows : new int[] {1, 8, 64, 256}) {
+            for (int tokens : new int[] {1, 127, 128, 512, 4096}) {
+                List<BatchEntry> generated = IntStream.range(0, rows).mapToObj(i -> entry(i, 999, 1, TokenSource.GENERATED)).toList();
+                List<BatchEntry> all = new ArrayList<>(prompts(piece(256, tokens)).entries());
+                all.addAll(generated);
+                double one = floor.time(new Batch(1, generated)).micros();
+                double other = floor.time(prompts(piece(256, tokens))).micros();
+                assertThat(floor.time(new Batch(1, all)).micros()).as("%d rows and %d tokens", rows, tokens)
+                        .isLessThan(one + other).isGreaterThan(Math.max(one, other));
+            }
+        }
     }
 
     @Test
