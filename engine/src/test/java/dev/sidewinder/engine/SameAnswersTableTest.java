@@ -43,7 +43,7 @@ class SameAnswersTableTest {
     }
 
     private static String source(String test) throws IOException {
-        for (String folder : List.of("engine/src/test/java", "src/test/java")) {
+        for (String folder : List.of("engine/src/test/java", "kv-cache/src/test/java", "src/test/java")) {
             try (Stream<Path> files = Files.walk(REPOSITORY.resolve(folder))) {
                 List<Path> found = files.filter(file -> file.getFileName().toString().equals(test + ".java")).toList();
                 if (!found.isEmpty()) {
