@@ -118,14 +118,14 @@ class Sm90PagedAttentionPromptTest {
     void attendsAtEveryEdgeOfRealSegments() {
         int segment = PromptSplit.SEGMENT_TOKENS;
         List<PromptSplit> splits = List.of(new PromptSplit(1, 0, segment), new PromptSplit(64, 512, segment), new PromptSplit(64, 12, segment));
-        int[] edges = {-128, -64, -1, 0, 1, 64, 128};
+        int[] edges = {-128, -1, 0, 1, 128};
         for (int i = 0; i < edges.length; i++) {
-            for (int segments : new int[] {1, 2, 3}) {
+            for (int segments : new int[] {1, 2}) {
                 check().checkPromptSplits(AttentionCase.of(new AttentionShape(8, 1, HEAD_DIM), CacheType.values()[(i + segments) % 2],
                         Type.BF16, SEED + i, piece(0, segments * segment + edges[i] - 6, 6)), splits);
             }
         }
-        for (int count : new int[] {299, 300, 301, 700}) {
+        for (int count : new int[] {299, 302}) {
             check().checkPromptSplits(AttentionCase.of(new AttentionShape(2, 1, HEAD_DIM), CacheType.values()[count % 2], Type.BF16, SEED,
                     piece(0, segment - 300, count), padded(1), piece(1, 3, 2)), splits);
         }
