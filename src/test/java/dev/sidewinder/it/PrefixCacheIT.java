@@ -160,6 +160,40 @@ class PrefixCacheIT {
         assertThat(shares.values()).hasSize(TURNS - 1).allSatisfy(share -> assertThat(share).as("%s", shares).isBetween(0.95, 1.05));
     }
 
+    /// The template drops what was thought on the way to a tool when the user speaks again, so nothing that stands behind it is there as it was
+    /// generated: it is computed while nobody waits.
+    @Test
+    void whatANextTurnBeginsWithIsComputedBeforehandWhereReasoningIsDropped() throws Exception {
+        // given a turn with a long tool result behind some reasoning
+        ObjectNode request = conversation(text("the attic", 10), "");
+        user(request, "What stands in the note?");
+        ObjectNode call = request.withArray("messages").addObject().put("role", "assistant").put("content", "").put("reasoning", text("a thought", 8));
+        call.putArray("tool_calls").addObject().put("id", "call_1").put("type", "function").putObject("function").put("name", "look_up")
+                .put("arguments", "{\"note\":1}");
+        request.withArray("messages").addObject().put("role", "tool").put("tool_call_id", "call_1").put("content", text("the note", 160));
+        request.put("thinking_token_budget", 30).put("max_completion_tokens", 400);
+        double prepared = api.metricSum("sidewinder_preparations_total", "event=\"done\"");
+
+        JsonNode answer = ask(request);
+
+        // when it has been answered, and the user speaks again
+        assertThat(answer.at("/choices/0/finish_reason").asText()).as(answer.toString()).isEqualTo("stop");
+        for (int tenths = 0; api.metricSum("sidewinder_preparations_total", "event=\"done\"") == prepared; tenths++) {
+            assertThat(tenths).as("tenths of a second until the next turn is prepared").isLessThan(600);
+            Thread.sleep(100);
+        }
+        request.withArray("messages").addObject().put("role", "assistant").put("content", answer.at("/choices/0/message/content").asText());
+        user(request, "And what is 2 + 3?");
+        Use use = Use.of(ask(request).get("usage"));
+        int before = tokensBeforeLastMessage(request);
+
+        // then all that stands before is there, up to the end of a block
+        assertThat(use.cachedTokens()).isEqualTo(before / 128 * 128);
+        assertThat(api.metricSum("sidewinder_prepared_tokens_total", "")).isGreaterThanOrEqualTo(2048);
+        request.put("cache_salt", "somebody else");
+        assertThat(Use.of(ask(request).get("usage")).cachedTokens()).isZero();
+    }
+
     @Test
     void anIdenticalResendHitsAndAnswersTheSame() throws Exception {
         // given prompts of two blocks and more, sent for the first time

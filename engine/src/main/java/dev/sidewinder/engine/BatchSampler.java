@@ -22,6 +22,7 @@ final class BatchSampler implements RowSampler {
     private final Sample[] samples;
 
     private Batch batch;
+    /// Of each entry; null = it is of a preparation, and has no rows.
     private final Choice[] choices;
     /// Entry of each row, and the position behind the row's token.
     private int[] entryOf;
@@ -110,7 +111,7 @@ final class BatchSampler implements RowSampler {
         int row = 0;
         for (int i = 0; i < batch.entries().size(); i++) {
             BatchEntry entry = batch.entries().get(i);
-            samples[i] = choices[i].hasEnded() ? null : step.isFinite(i) ? take(entry, choices[i], rows, row) : Sample.PIECE_NOT_FINITE;
+            samples[i] = hasEnded(i) ? null : step.isFinite(i) ? take(entry, choices[i], rows, row) : Sample.PIECE_NOT_FINITE;
             if (samples[i] instanceof Sample.Chosen chosen) {
                 tokens.set(i, chosen.token());
                 choices[i].sampling().generated(chosen.token());
@@ -120,6 +121,10 @@ final class BatchSampler implements RowSampler {
             row += entry.logitRows();
         }
         return tokens;
+    }
+
+    private boolean hasEnded(int entry) {
+        return choices[entry] != null && choices[entry].hasEnded();
     }
 
     private Sample take(BatchEntry entry, Choice choice, Sample[] rows, int firstRow) {

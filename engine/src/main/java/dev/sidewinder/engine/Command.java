@@ -1,6 +1,7 @@
 package dev.sidewinder.engine;
 
 import dev.sidewinder.kvcache.Partition;
+import dev.sidewinder.scheduler.Preparation;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Predicate;
 
@@ -18,6 +19,9 @@ sealed interface Command {
 
     /// The reader of a paused request has caught up.
     record Resume(LiveRequest request) implements Command {}
+
+    /// Compute what a prompt is expected to begin with, when there is nothing better to do.
+    record Prepare(Preparation preparation) implements Command {}
 
     /// Drop what the prefix cache holds of some partitions.
     record DropPrefixes(Predicate<Partition> which, CompletableFuture<DroppedPrefixes> answer) implements Command {}

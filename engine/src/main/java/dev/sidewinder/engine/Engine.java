@@ -4,6 +4,7 @@ import dev.sidewinder.engine.EngineException.Kind;
 import dev.sidewinder.engine.EngineObserver.Refusal;
 import dev.sidewinder.kvcache.FrameShape;
 import dev.sidewinder.kvcache.Partition;
+import dev.sidewinder.scheduler.Preparation;
 import dev.sidewinder.scheduler.Scheduler;
 import java.lang.foreign.MemorySegment;
 import java.util.Optional;
@@ -126,15 +127,19 @@ public final class Engine implements AutoCloseable {
 
     /// Checks what needs no engine thread to know.
     void requireRunnable(GenerationRequest request) {
-        for (int token : request.prompt()) {
-            if (token < 0 || token >= vocabSize) {
-                throw new IllegalArgumentException("prompt token " + token + " is outside the vocabulary of " + vocabSize);
-            }
-        }
+        requireInVocabulary(request.prompt());
         Scheduler.neverFits(request.prompt().length, request.maxTokens(), frames, limits.maxModelTokens()).ifPresent(refusal -> {
             throw new EngineException(Kind.TOO_LARGE, "prompt has " + request.prompt().length + " tokens and asks for "
                     + request.maxTokens() + " more; this server holds " + refusal.limit() + " per sequence");
         });
+    }
+
+    private void requireInVocabulary(int[] tokens) {
+        for (int token : tokens) {
+            if (token < 0 || token >= vocabSize) {
+                throw new IllegalArgumentException("prompt token " + token + " is outside the vocabulary of " + vocabSize);
+            }
+        }
     }
 
     /// Hands a request that has its places to the engine thread.
@@ -190,6 +195,18 @@ public final class Engine implements AutoCloseable {
 
     EngineException tooManyTokens(int tokens, QueuePlaces.Answer answer) {
         return refused(answer, "the prompt turned out to have " + tokens + " tokens; ");
+    }
+
+    /// Has the engine compute what a prompt is expected to begin with, where that saves enough and nobody waits: never beside a prompt, and beside
+    /// answers only as far as the time between two tokens allows. Nobody is told what becomes of it; it is given up when the prompt has
+    /// come, or another one in its place. Ignored by an engine that is ending.
+    ///
+    /// @throws IllegalArgumentException for a token outside the vocabulary
+    public void prepare(Preparation preparation) {
+        requireInVocabulary(preparation.tokens());
+        if (state() == EngineStatus.State.SERVING) {
+            loop.send(new Command.Prepare(preparation));
+        }
     }
 
     /// Drops what the prefix cache holds and no running sequence stands on. Waits for the engine thread: for the step under way.

@@ -2,6 +2,7 @@ package dev.sidewinder.engine;
 
 import dev.sidewinder.engine.EngineObserver.StepKind;
 import dev.sidewinder.engine.EngineObserver.StepPhases;
+import dev.sidewinder.kvcache.Allocation;
 import dev.sidewinder.kvcache.FrameCache;
 import dev.sidewinder.kvcache.Partition;
 import dev.sidewinder.kvcache.ReuseEstimate;
@@ -156,6 +157,7 @@ final class EngineLoop implements Runnable {
         Sample[] rows = step.launched().await();
         times.waited();
         scheduler.complete(step.batch(), sampler.take(rows, step.launched()));
+        scheduler.takeSpoiledPreparation().ifPresent(this::erase);
         times.sampled();
         publish(step.batch());
         completedSteps++;
@@ -168,6 +170,12 @@ final class EngineLoop implements Runnable {
         observer.stepCompleted(step.kind(), step.batch().entries().size(), step.batch().tokens(),
                 times.stepNanos(step.launchedNanos()), times.phases());
         return StepResult.RAN;
+    }
+
+    /// What a preparation leaves that came to NaN or infinity; no request fails for it.
+    private void erase(Allocation spoiled) {
+        observer.numericFailure(Sample.NotFinite.Where.HIDDEN);
+        backend.erase(spoiled);
     }
 
     /// @return null when there is nothing to run
@@ -205,8 +213,10 @@ final class EngineLoop implements Runnable {
         }
         int decodes = 0;
         for (int i = 0; i < batch.entries().size(); i++) {
-            Choice choice = scheduler.scheduled(batch, i).owner();
-            live.scheduled(choice, now);
+            Sequence<Choice> sequence = scheduler.scheduled(batch, i);
+            if (!sequence.isOfPreparation()) {
+                live.scheduled(sequence.owner(), now);
+            }
             if (batch.entries().get(i).source() != TokenSource.PROMPT) {
                 decodes++;
             }
@@ -221,8 +231,8 @@ final class EngineLoop implements Runnable {
         long now = clock.getAsLong();
         for (int i = 0; i < batch.entries().size(); i++) {
             Choice choice = scheduler.scheduled(batch, i).owner();
-            // A neighbour may have taken the whole request with it, or it had ended when this step was under way.
-            if (!choice.hasEnded()) {
+            // A neighbour may have taken the whole request with it, or it had ended when this step was under way; nobody hears of a preparation.
+            if (choice != null && !choice.hasEnded()) {
                 live.announce(choice);
                 publish(batch.entries().get(i), choice, sampler.of(i), now);
             }
@@ -289,6 +299,7 @@ final class EngineLoop implements Runnable {
                 case Command.CancelChoice cancel ->
                     live.cancel(cancel.request().choices().get(cancel.choice()), mostStepsWaited);
                 case Command.Resume resume -> live.resume(resume.request());
+                case Command.Prepare prepare -> scheduler.prepare(prepare.preparation());
                 case Command.DropPrefixes drop -> drop.answer().complete(dropPrefixes(drop.which()));
                 case Command.Task task -> tasks.add(task.task());
                 case Command.Close _ -> closing = true;
@@ -304,6 +315,7 @@ final class EngineLoop implements Runnable {
     private DroppedPrefixes dropPrefixes(Predicate<Partition> which) {
         int states = cache.keptStates();
         int blocks = cache.keptBlocks();
+        scheduler.forgetPreparations(which);
         cache.evictAll(which);
         publishCounts();
         return new DroppedPrefixes(states - cache.keptStates(), blocks - cache.keptBlocks());

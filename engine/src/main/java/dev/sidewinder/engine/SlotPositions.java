@@ -15,7 +15,7 @@ import dev.sidewinder.scheduler.TokenSource;
 /// For each batch: [#before], [#check] of every entry, [#advance] when it has run or will before any other.
 public final class SlotPositions {
 
-    /// In place of a sequence: a copy, with which any sequence may go on.
+    /// In place of a sequence: a copy, or a state for anybody, with which any sequence may go on.
     private static final long COPY = -1;
     /// In place of a number of tokens: was written from outside, and nobody said.
     private static final int ANY = -1;
@@ -104,7 +104,7 @@ public final class SlotPositions {
     public void advance(Batch batch) {
         for (BatchEntry entry : batch.entries()) {
             tokens[entry.allocation().slot()] = entry.from() + entry.count();
-            sequences[entry.allocation().slot()] = entry.sequence();
+            sequences[entry.allocation().slot()] = entry.isForAnybody() ? COPY : entry.sequence();
             for (StateWrite write : entry.writes()) {
                 tokens[write.slot()] = write.position();
                 sequences[write.slot()] = COPY;

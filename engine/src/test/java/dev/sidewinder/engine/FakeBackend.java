@@ -306,15 +306,16 @@ public class FakeBackend implements Backend {
         // Two ways of computing a token that differ in the last bits.
         long way = decodeEqualsScan || entry.source() == TokenSource.PROMPT ? 0 : 1;
         boolean ownState = entry.from() == 0 || slotWriters[slot] == entry.sequence() || slotWriters[slot] == COPY;
+        long writer = entry.isForAnybody() ? COPY : entry.sequence();
         for (int position = entry.from(); position < end; position++) {
             int token = entry.tokens()[position];
             if (token < 0 || token >= vocabSize) {
                 throw new IllegalStateException("token " + token + " at " + position + " of sequence " + entry.sequence());
             }
             long state = mix(slotContents[slot], token) + way;
-            writeState(slot, ownState ? state : mix(state, GARBAGE), entry.sequence());
+            writeState(slot, ownState ? state : mix(state, GARBAGE), writer);
             write(entry.allocation().block(position / CacheShape.BLOCK_TOKENS), position % CacheShape.BLOCK_TOKENS, mix(state, position),
-                    entry.sequence());
+                    writer);
             for (StateWrite write : entry.writes()) {
                 if (position + 1 == writtenAt(write)) {
                     writeState(write.slot(), slotContents[slot], COPY);

@@ -7,6 +7,8 @@ public enum Happening {
     CACHED,
     /// Cold = cached: it holds an earlier prompt, the answer to it, and something more.
     CONTINUED,
+    /// Cold = cached: it was computed before anybody asked, in two parts.
+    PREPARED,
     /// Whole = pieces, alone = under load: its prompt is cut, and all others are in its steps.
     AMONG_OTHERS,
     /// Suspended = never suspended: in the middle of its answer it has to leave for an older one.

@@ -8,6 +8,7 @@ import dev.sidewinder.kvcache.FrameShape;
 import dev.sidewinder.kvcache.HostShape;
 import dev.sidewinder.kvcache.Partition;
 import dev.sidewinder.scheduler.Mark;
+import dev.sidewinder.scheduler.Preparation;
 import dev.sidewinder.scheduler.TokenSource;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -19,6 +20,7 @@ import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.locks.LockSupport;
 import java.util.function.Function;
 
 /// One request, one answer, whatever happens to its memory: the table of docs/same-answers.md, played on any backend.
@@ -96,6 +98,7 @@ public final class SameAnswers {
         switch (happening) {
             case CACHED -> cached();
             case CONTINUED -> continued();
+            case PREPARED -> prepared();
             case AMONG_OTHERS -> amongOthers();
             case SUSPENDED -> suspended();
             case CHOICES -> choices();
@@ -204,6 +207,34 @@ public final class SameAnswers {
                 assertThat(reading.reusedTokens).as("%s, tokens that were there", second).isBetween(inPrompt, Math.max(inPrompt, inAnswer));
                 assertSame(second, reading.said, Happening.CONTINUED);
             }
+        }
+    }
+
+    private void prepared() {
+        try (Engine engine = engine(LIMITS, roomy())) {
+            for (Case each : cases) {
+                engine.dropPrefixes(Optional.empty());
+                prepare(engine, Arrays.copyOf(each.prompt, Math.min(BLOCK, each.prompt.length)), 0);
+                prepare(engine, each.prompt, BLOCK);
+
+                Reading reading = read(engine, reusing(request(each)), each.stop);
+
+                assertThat(reading.reusedTokens).as("%s, tokens that were there", each).isEqualTo((each.prompt.length - 1) / BLOCK * BLOCK);
+                assertSame(each, reading.said, Happening.PREPARED);
+            }
+        }
+    }
+
+    /// @param there tokens that are there already
+    private static void prepare(Engine engine, int[] tokens, int there) {
+        long done = engine.status().preparations().done();
+        engine.prepare(new Preparation(PARTITION, tokens, 1));
+        if (tokens.length / BLOCK * BLOCK <= there) {
+            return;
+        }
+        for (int millis = 0; engine.status().preparations().done() == done; millis++) {
+            assertThat(millis).as("milliseconds until %d tokens are prepared", tokens.length).isLessThan(60_000);
+            LockSupport.parkNanos(1_000_000);
         }
     }
 

@@ -21,6 +21,8 @@ final class SmallerActions {
                 smaller(what).forEach(each -> smaller.add(new Action.Arrive(step, request, each)));
             case Action.FollowUp(long step, int request, int before, TraceRequest what) ->
                 smaller(what).forEach(each -> smaller.add(new Action.FollowUp(step, request, before, each)));
+            case Action.Prepare(long step, int before, TracePrompt behind) ->
+                numbers(behind.length(), 1, less -> smaller.add(new Action.Prepare(step, before, behind.cutTo(less))));
             case Action.Burst(long step, int request, int times) ->
                 numbers(times, 1, less -> smaller.add(new Action.Burst(step, request, less)));
             case Action.Stall(long step, int request, long until) ->
@@ -114,6 +116,7 @@ final class SmallerActions {
         return switch (action) {
             case Action.Arrive arrive -> new Action.Arrive(step, arrive.request(), arrive.what());
             case Action.FollowUp next -> new Action.FollowUp(step, next.request(), next.before(), next.what());
+            case Action.Prepare prepare -> new Action.Prepare(step, prepare.before(), prepare.behind());
             case Action.Retry retry -> new Action.Retry(step, retry.request());
             case Action.Burst burst -> new Action.Burst(step, burst.request(), burst.times());
             case Action.Cancel cancel -> new Action.Cancel(step, cancel.request());

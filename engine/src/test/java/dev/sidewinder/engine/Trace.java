@@ -41,6 +41,11 @@ public record Trace(long seed, EngineLimits limits, int vocabSize, int poisonTok
         /// @param before number of the earlier one
         record FollowUp(long step, int request, int before, TraceRequest what) implements Action {}
 
+        /// What a request would begin with that goes on from an earlier one is computed before anybody asks, when there is nothing better to do:
+        /// the earlier prompt, what has come of its first choice so far, and tokens behind it. Nothing when the earlier one has not arrived, or
+        /// keeps nothing.
+        record Prepare(long step, int before, TracePrompt behind) implements Action {}
+
         /// The same request many times at once.
         record Burst(long step, int request, int times) implements Action {}
 

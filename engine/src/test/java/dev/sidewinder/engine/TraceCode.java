@@ -52,6 +52,7 @@ final class TraceCode {
         return name + switch (action) {
             case Action.Arrive arrive -> ", " + arrive.request() + ", " + of(arrive.what());
             case Action.FollowUp next -> ", " + next.request() + ", " + next.before() + ", " + of(next.what());
+            case Action.Prepare prepare -> ", " + prepare.before() + ", " + of(prepare.behind());
             case Action.Retry retry -> ", " + retry.request();
             case Action.Burst burst -> ", " + burst.request() + ", " + burst.times();
             case Action.Cancel cancel -> ", " + cancel.request();

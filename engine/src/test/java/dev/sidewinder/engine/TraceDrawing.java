@@ -106,7 +106,8 @@ final class TraceDrawing {
         lastStep = step;
     }
 
-    /// Next turns of what was answered, or of what there is of it, at times when most have ended; and next turns of these.
+    /// Next turns of what was answered, or of what there is of it, at times when most have ended; and next turns of these. Of half of them what
+    /// they begin with is computed before they come.
     private void addFollowUps(Random more) {
         int[] lengths = {1, 2, 20, BLOCK - 1, BLOCK, BLOCK + 1};
         for (int i = more.nextInt(size.maxRequests()); i > 0; i--) {
@@ -121,6 +122,9 @@ final class TraceDrawing {
                     .withPrefixes(before.what().partition(), marks(more, prompt.length()), more.nextBoolean())
                     .withAnswerKept(before.what().partition() >= 0 && more.nextBoolean())
                     .withUrgency(before.what().priority(), before.what().tenant());
+            if (more.nextBoolean()) {
+                actions.add(new Action.Prepare(step - more.nextInt(1 + (int) (step - before.step())), before.request(), prompt));
+            }
             arrivals.add(new Action.Arrive(step, arrivals.size(), what));
             actions.add(new Action.FollowUp(step, arrivals.size() - 1, before.request(), what));
         }

@@ -1,10 +1,12 @@
 package dev.sidewinder.engine;
 
 import dev.sidewinder.scheduler.Mark;
+import dev.sidewinder.scheduler.Preparation;
 import java.util.Arrays;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /// The requests of a trace that go on from answers, as conversations do: their prompts are known only when the trace is played.
 final class TraceFollowUps {
@@ -28,9 +30,7 @@ final class TraceFollowUps {
         int most = trace.limits().maxModelTokens();
         int begins = earlier.length + answer.length;
         int length = Math.min(begins + own.length, most);
-        int[] prompt = Arrays.copyOf(earlier, begins + own.length);
-        System.arraycopy(answer, 0, prompt, earlier.length, answer.length);
-        System.arraycopy(own, 0, prompt, begins, own.length);
+        int[] prompt = joined(earlier, answer, own);
         List<Mark> marks = next.what().marks().stream().map(mark -> new Mark(begins + mark.position(), mark.point()))
                 .filter(mark -> mark.position() <= length).toList();
         TraceRequest what = next.what().withMaxTokens(Math.min(next.what().maxTokens(), most - length))
@@ -38,6 +38,17 @@ final class TraceFollowUps {
         GenerationRequest request = what.toRequest("r" + next.request(), Arrays.copyOf(prompt, length), trace.vocabSize(), trace.poisonToken());
         answers.put(request, new Answer(earlier.length, begins));
         return request;
+    }
+
+    /// What such a request would begin with, where the earlier one keeps anything.
+    Optional<Preparation> preparation(Trace.Action.Prepare prepare, TracePlayer.Played before) {
+        int[] own = prepare.behind().tokens(trace.vocabSize(), trace.poisonToken());
+        int[] tokens = joined(before.request().prompt(), before.outcome().ids(0), own);
+        return before.request().partition().map(partition -> new Preparation(partition, tokens, 1));
+    }
+
+    private static int[] joined(int[]... parts) {
+        return Arrays.stream(parts).flatMapToInt(Arrays::stream).toArray();
     }
 
     boolean isOne(GenerationRequest request) {

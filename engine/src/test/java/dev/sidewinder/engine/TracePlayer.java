@@ -125,6 +125,7 @@ final class TracePlayer implements EngineObserver {
         Preemptions preemptions = engine.status().preemptions();
         counts.put(Count.SUSPENDED, preemptions.copied());
         counts.put(Count.RECOMPUTED, preemptions.recomputed());
+        counts.put(Count.PREPARED, engine.status().preparations().tokens());
         counts.put(Count.TURNS, (long) sessions.turns());
         counts.put(Count.FORKS, (long) sessions.forks());
         counts.put(Count.REFUSED, (long) refusals);
@@ -251,6 +252,8 @@ final class TracePlayer implements EngineObserver {
                 requests.put(next.request(), followUps.request(next, before.played));
                 arrive(next.request());
             });
+            case Action.Prepare prepare -> ofLatest(prepare.before(), before ->
+                    followUps.preparation(prepare, before.played).ifPresent(engine::prepare));
             case Action.Retry retry -> {
                 count(Count.RETRIES);
                 arrive(retry.request());

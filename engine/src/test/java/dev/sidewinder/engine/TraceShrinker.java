@@ -89,6 +89,7 @@ final class TraceShrinker {
         return switch (action) {
             case Action.Arrive arrive -> "request " + arrive.request();
             case Action.FollowUp next -> "request " + next.request();
+            case Action.Prepare prepare -> "request " + prepare.before();
             case Action.Retry retry -> "request " + retry.request();
             case Action.Burst burst -> "request " + burst.request();
             case Action.Cancel cancel -> "request " + cancel.request();

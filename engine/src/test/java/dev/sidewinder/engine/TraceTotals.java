@@ -33,6 +33,8 @@ public record TraceTotals(Map<Count, Long> counts) {
         /// requests that go on from the answer of an earlier one, and how many of them found a state in the midst of that answer
         FOLLOW_UPS,
         ANSWERS_REUSED,
+        /// tokens computed before anybody asked
+        PREPARED,
         /// requests of sessions
         TURNS,
         FORKS,

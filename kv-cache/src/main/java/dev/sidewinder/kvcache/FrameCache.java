@@ -2,6 +2,7 @@ package dev.sidewinder.kvcache;
 
 import dev.sidewinder.kvcache.MemoryAdmission.Granted;
 import dev.sidewinder.kvcache.MemoryAdmission.NeverFits;
+import dev.sidewinder.kvcache.MemoryAdmission.WaitForOthers;
 import dev.sidewinder.kvcache.MemoryAdmission.WaitForSteps;
 import java.util.List;
 import java.util.Optional;
@@ -178,6 +179,11 @@ public final class FrameCache {
         } else {
             parts.tally().noLookup();
         }
+        return grant(match, node, slot, blocks, missing);
+    }
+
+    private Granted grant(PrefixMatch match, int node, int slot, int blocks, int missing) {
+        int shared = match.stateTokens() / CacheShape.BLOCK_TOKENS;
         if (match.hasState() && slot == match.slot()) {
             index.detach(slot);
             parts.tally().takenOver();
@@ -193,6 +199,29 @@ public final class FrameCache {
         }
         commitments.begin(missing);
         return new Granted(new SequenceMemory(this, slot, match.stateTokens(), match.kvTokens(), names, shared, missing, node));
+    }
+
+    /// Memory for the next part of something that nobody has asked for yet, whose state is then left to the tree
+    /// ([SequenceMemory#leaveState]): what it finds does not count as used, and to keep a state it displaces only what is worth less
+    /// than the state at the end of the whole will be.
+    ///
+    /// @param wish      all or nothing, of a partition
+    /// @param goal      tokens of the whole
+    /// @param ownTokens where the part before left its state, which becomes this one's then; 0 = this is the first part
+    public MemoryAdmission admitTowards(MemoryWish wish, int goal, int ownTokens) {
+        PrefixMatch match = index.lookup(wish.partition().orElseThrow(), wish.tokens(), wish.promptTokens() - 1);
+        int blocks = CacheShape.blocksFor(wish.promiseTokens());
+        int missing = blocks - match.stateTokens() / CacheShape.BLOCK_TOKENS;
+        if (!canPromise(missing + wish.spareBlocks())) {
+            return new WaitForSteps();
+        }
+        int node = match.hasState() ? index.enterAt(match.slot()) : index.enter(wish.partition().orElseThrow());
+        int slot = states.slotTowards(match, node, goal, ownTokens);
+        if (slot == NONE) {
+            index.leave(node);
+            return pool.comingFrames() > 0 || hasWork() ? new WaitForSteps() : new WaitForOthers();
+        }
+        return grant(match, node, slot, blocks, missing);
     }
 
     /// Whether somebody could be promised a state and so many blocks of its own.

@@ -45,7 +45,14 @@ final class FrameSupply {
     /// @param value what it will be worth
     /// @return [#NONE] when there is none for it
     int slotToKeep(double value) {
-        return makeFrame(NONE, value) ? pool.takeSlot() : NONE;
+        return slotToKeep(NONE, value);
+    }
+
+    /// The same where the state comes to be from another one.
+    ///
+    /// @param source which is not evicted for it
+    int slotToKeep(int source, double value) {
+        return makeFrame(source, value) ? pool.takeSlot() : NONE;
     }
 
     /// Sees to it that a frame is free.

@@ -143,6 +143,13 @@ final class MemoryChanges {
 
     /// A sequence ends: what a launched step may touch is free when every step launched so far has completed.
     void giveBack(SequenceMemory memory) {
+        giveBack(memory, false);
+    }
+
+    /// The same.
+    ///
+    /// @param slotGiven whether its slot belongs to somebody else by now
+    void giveBack(SequenceMemory memory, boolean slotGiven) {
         if (memory.isOnItsWay()) {
             suspensions.abandon(memory.arrival());
         }
@@ -153,8 +160,10 @@ final class MemoryChanges {
             pool.touchBlock(memory.name(i), launched);
             pool.letGo(memory.name(i));
         }
-        pool.touchSlot(memory.slot(), launched);
-        pool.giveBackSlot(memory.slot());
+        if (!slotGiven) {
+            pool.touchSlot(memory.slot(), launched);
+            pool.giveBackSlot(memory.slot());
+        }
         if (memory.node() != NONE) {
             index.leave(memory.node());
         }

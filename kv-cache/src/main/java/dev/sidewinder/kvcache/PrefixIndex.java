@@ -163,6 +163,11 @@ final class PrefixIndex {
         return nodes.ancestor(node, depth);
     }
 
+    /// Whether one sequence stands at a node, and there is nothing behind it.
+    boolean isLast(int node) {
+        return locks[node] == 1 && nodes.childCount(node) == 0;
+    }
+
     /// Sequences that stand at a node or behind it.
     int standing(int node) {
         return locks[node];

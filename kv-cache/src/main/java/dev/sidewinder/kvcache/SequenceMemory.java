@@ -224,6 +224,20 @@ public final class SequenceMemory implements Allocation, AutoCloseable {
         return suspended;
     }
 
+    /// Closes it and leaves its state to others, none of whose steps is under way.
+    ///
+    /// @param tokens   of the sequence
+    /// @param position that it has reached: a multiple of 128
+    public void leaveState(int[] tokens, int position, CheckpointPoint point) {
+        requireAbove(position);
+        if (node == PrefixNodes.NONE) {
+            throw new IllegalStateException("a sequence without a partition leaves its state");
+        }
+        closed = true;
+        boolean taken = cache.states().takeOver(this, tokens, position, point);
+        cache.changes().giveBack(this, taken);
+    }
+
     public boolean isClosed() {
         return closed;
     }

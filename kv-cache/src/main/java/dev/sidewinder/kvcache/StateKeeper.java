@@ -59,6 +59,36 @@ final class StateKeeper {
         return cache.supply().slotToKeep(index.states().worth(point, position / CacheShape.BLOCK_TOKENS, baseOf(memory)).value());
     }
 
+    /// A slot for a sequence that leads towards a state which will be worth a frame; [PrefixNodes#NONE] where there is none.
+    ///
+    /// @param match     what it goes on from, at `node`
+    /// @param goal      tokens of that state
+    /// @param ownTokens where the state stands that it may take over, since nobody else goes on from there; 0 = there is none
+    int slotTowards(PrefixMatch match, int node, int goal, int ownTokens) {
+        boolean own = match.hasState() && match.stateTokens() == ownTokens && index.isLast(node);
+        if (own && cache.pool().isSlotQuiet(match.slot())) {
+            return match.slot();
+        }
+        int base = match.stateTokens() / CacheShape.BLOCK_TOKENS;
+        double worth = index.states().worth(CheckpointPoint.TURN_END, goal / CacheShape.BLOCK_TOKENS, base).value();
+        return cache.supply().slotToKeep(match.slot(), worth);
+    }
+
+    /// Gives the tree the very slot of a sequence that ends at a position.
+    ///
+    /// @return false where it has a state there already
+    boolean takeOver(SequenceMemory memory, int[] tokens, int position, CheckpointPoint point) {
+        int depth = position / CacheShape.BLOCK_TOKENS;
+        memory.walk(tokens, depth);
+        int there = index.ancestor(memory.node(), depth);
+        if (!index.attach(there, memory.slot(), point)) {
+            return false;
+        }
+        index.supersedeBefore(there);
+        cache.tally().stored(point);
+        return true;
+    }
+
     private int baseOf(SequenceMemory memory) {
         if (!memory.pending().isEmpty()) {
             return memory.pending().getLast().position() / CacheShape.BLOCK_TOKENS;

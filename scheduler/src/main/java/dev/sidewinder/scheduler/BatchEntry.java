@@ -6,7 +6,7 @@ import java.util.List;
 
 /// A run of tokens of one sequence in a step. A prompt piece and a decoded token differ in `source` and `count` only.
 ///
-/// @param sequence   id of the sequence
+/// @param sequence   id of the sequence; below zero for a part of a preparation, see [#isForAnybody]
 /// @param tokens     the sequence's tokens; those before `from + count` are valid, an unread one excepted; not to be written
 ///                   or kept
 /// @param from       position of the first token to run; state and KV hold everything before it when it runs. At 0 the state is
@@ -39,6 +39,11 @@ public record BatchEntry(long sequence, int[] tokens, int from, int count, Token
     /// Without states to be written.
     public BatchEntry(long sequence, int[] tokens, int from, int count, TokenSource source, LogitRows logits, Allocation allocation) {
         this(sequence, tokens, from, count, source, logits, allocation, List.of());
+    }
+
+    /// Whether its slot may be given to another sequence with the state that it leaves there, not a copy of it.
+    public boolean isForAnybody() {
+        return sequence < 0;
     }
 
     /// Rows of logits this entry adds to the result of the step.

@@ -3,6 +3,9 @@ package dev.sidewinder.scheduler;
 /// When to ask again for memory that there was none of. Looking for a long prompt among the kept ones takes longer than all else
 /// in a step (0.2 ms for 100,000 tokens), so it is not done in every step: only as long as the steps under way may bring what is missing, after
 /// something was given back, and now and then, since others may have computed a part of the prompt meanwhile.
+///
+/// While somebody leaves for the host, room comes free with steps and nothing says so. It is not asked more often for that: in the simulator
+/// (docs/simulator.md) not one question was put off for it, since nearly all are away within two steps.
 final class Refusals {
 
     /// After so many, nothing that was given back is held by a step under way.

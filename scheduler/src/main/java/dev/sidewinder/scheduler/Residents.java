@@ -197,6 +197,11 @@ final class Residents<O> {
         return !precedence.mayOvertake(waits, suspended.all());
     }
 
+    /// Somebody who was never among these has given memory back.
+    void memoryCameBack() {
+        refusals.hope(completedStep);
+    }
+
     /// Those that have to be ended since there is no room for them any more, neither here nor on the host; each is told once.
     List<Sequence<O>> takeOverloaded() {
         List<Sequence<O>> all = List.copyOf(overloaded);
@@ -205,7 +210,9 @@ final class Residents<O> {
     }
 
     /// @throws IllegalStateException when the books do not balance
-    void checkInvariants(int stepsUnderWay) {
+    ///
+    /// @param others that hold memory and are not among these
+    void checkInvariants(int stepsUnderWay, int others) {
         suspended.checkInvariants();
         int pausedNow = 0;
         for (Sequence<O> sequence : admitted) {
@@ -218,7 +225,7 @@ final class Residents<O> {
             pausedNow += sequence.state == Sequence.State.PAUSED ? 1 : 0;
         }
         int withMemory = memories.cache().sequences();
-        if (pausedNow != paused || admitted.size() != withMemory) {
+        if (pausedNow != paused || admitted.size() + others != withMemory) {
             throw new IllegalStateException(paused + " of " + admitted.size() + " admitted counted as paused, " + pausedNow
                     + " are; " + withMemory + " sequences have memory");
         }

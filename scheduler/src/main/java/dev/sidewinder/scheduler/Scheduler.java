@@ -5,10 +5,12 @@ import dev.sidewinder.kvcache.CacheShape;
 import dev.sidewinder.kvcache.FrameCache;
 import dev.sidewinder.kvcache.FrameShape;
 import dev.sidewinder.kvcache.MemoryWork;
+import dev.sidewinder.kvcache.Partition;
 import dev.sidewinder.kvcache.SequenceMemory;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Predicate;
 
 /// Decides what each step runs: continuous batching. What a sequence goes through between its arrival and its end is here; who goes
 /// into a step is chosen by [StepComposer], and who has memory, and who leaves for whom, is in [Residents].
@@ -32,7 +34,9 @@ public final class Scheduler<O> {
 
     private final FairQueue<Sequence<O>> waiting = new FairQueue<>();
     private final Residents<O> residents;
+    private final Preparations<O> preparations;
     private final StepComposer<O> composer;
+    private Optional<Allocation> spoiledPreparation = Optional.empty();
 
     /// The latest step launched, and the latest completed; at most two lie between them.
     private long step;
@@ -61,7 +65,8 @@ public final class Scheduler<O> {
         this.cache = cache;
         this.memories = new SequenceMemories(cache, decoded);
         this.residents = new Residents<>(memories, waiting, limits.maxSequences());
-        this.composer = new StepComposer<>(limits, prompts, memories, waiting, residents);
+        this.preparations = new Preparations<>(memories);
+        this.composer = new StepComposer<>(limits, prompts, memories, waiting, residents, preparations);
     }
 
     /// Puts a sequence in the queue, or says that it can never run.
@@ -73,9 +78,32 @@ public final class Scheduler<O> {
         if (refusal.isPresent()) {
             return refusal.get();
         }
+        preparations.arrived(sequence);
         sequence.state = Sequence.State.WAITING;
         sequence.ticket = waiting.add(sequence, sequence.claim(), sequence.promptTokens(), sequence.maxTokens());
         return new Admission.Queued();
+    }
+
+    /// Has the beginning of a prompt computed that is expected to come, when there is nothing better to do, if that saves enough. Not as long
+    /// as anybody waits, and no more of it once the prompt has come ([Preparations]).
+    public void prepare(Preparation preparation) {
+        preparations.offer(preparation, limits.maxSequenceTokens());
+    }
+
+    /// Nothing is prepared any more for some partitions, and what a step under way leaves for them is not kept.
+    public void forgetPreparations(Predicate<Partition> which) {
+        preparations.forget(which);
+    }
+
+    public PreparationCounts preparations() {
+        return preparations.counts();
+    }
+
+    /// What is to be erased before the next step is launched, since a preparation came to NaN or infinity; told once.
+    public Optional<Allocation> takeSpoiledPreparation() {
+        Optional<Allocation> spoiled = spoiledPreparation;
+        spoiledPreparation = Optional.empty();
+        return spoiled;
     }
 
     /// Whether a sequence of this size could never run, whatever else does. Reads nothing that changes: any thread may ask.
@@ -129,7 +157,7 @@ public final class Scheduler<O> {
         return residents.takeOverloaded();
     }
 
-    /// The sequence of an entry of the latest batch.
+    /// The sequence of an entry of the latest batch; one of a preparation has no owner.
     public Sequence<O> scheduled(int entry) {
         return scheduled.get(entry);
     }
@@ -162,6 +190,11 @@ public final class Scheduler<O> {
                 continue;
             }
             sequence.complete(batch.entries().get(i).count());
+            if (preparations.isPiece(sequence)) {
+                spoiledPreparation = preparations.completed(tokens.isSpoiled(i));
+                residents.memoryCameBack();
+                continue;
+            }
             if (!tokens.isSpoiled(i)) {
                 memories.completed(sequence);
             }
@@ -296,7 +329,8 @@ public final class Scheduler<O> {
     public void checkInvariants() {
         cache.checkInvariants();
         waiting.checkInvariants();
-        residents.checkInvariants(stepsUnderWay());
+        preparations.checkInvariants();
+        residents.checkInvariants(stepsUnderWay(), preparations.holding());
         List<Sequence<O>> admitted = residents.admitted();
         for (Sequence<O> sequence : admitted) {
             if (sequence.inPrompt() && sequence.launched % CacheShape.BLOCK_TOKENS != 0 && sequence.launched != sequence.startTokens()) {

@@ -81,7 +81,7 @@ public final class Sequence<O> {
     /// @param scoresPrompt whether logits of every prompt token are wanted
     /// @param claim        what it has to say about its turn
     /// @param prefixes     whose it may use, and where its own are worth keeping; none for one that scores its prompt
-    /// @param owner        comes back with the sequence, never looked at
+    /// @param owner        comes back with the sequence, never looked at; null for one of a preparation
     public Sequence(long id, int[] prompt, int maxTokens, boolean scoresPrompt, Claim claim, Prefixes prefixes,
             O owner) {
         if (prompt.length == 0 || maxTokens < 0) {
@@ -192,6 +192,11 @@ public final class Sequence<O> {
     /// Whether the prompt's scores are still to come.
     boolean awaitsScores() {
         return scoresPrompt && length == promptTokens;
+    }
+
+    /// Whether it is of a preparation: nobody has sent its prompt, and nothing is generated.
+    public boolean isOfPreparation() {
+        return owner == null;
     }
 
     /// Whether a step with tokens of it is under way.

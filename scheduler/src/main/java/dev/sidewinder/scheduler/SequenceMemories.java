@@ -57,6 +57,39 @@ final class SequenceMemories {
         };
     }
 
+    /// What became of a part of something that nobody has asked for yet.
+    enum Start {
+        BEGUN,
+        /// there is no room now
+        NOT_NOW,
+        /// all that is kept is worth more
+        NOT_WORTH_IT
+    }
+
+    /// Gives memory to a part of a prompt that nobody has sent yet.
+    ///
+    /// @param goal        tokens of the whole
+    /// @param ownTokens   where the part before has left its state; 0 = there was none
+    /// @param spareBlocks that are left for others besides
+    Start admitTowards(Sequence<?> sequence, int goal, int ownTokens, int spareBlocks) {
+        int tokens = sequence.promptTokens();
+        var wish = new MemoryWish(sequence.prefixes().partition(), sequence.tokens(), tokens, tokens, 0, spareBlocks);
+        return switch (cache.admitTowards(wish, goal, ownTokens)) {
+            case MemoryAdmission.Granted granted -> {
+                sequence.begin(granted.memory(), Optional.empty());
+                yield Start.BEGUN;
+            }
+            case MemoryAdmission.WaitForSteps _ -> Start.NOT_NOW;
+            case MemoryAdmission.WaitForOthers _, MemoryAdmission.NeverFits _ -> Start.NOT_WORTH_IT;
+        };
+    }
+
+    /// Gives its memory back and leaves its state, whose steps have all completed, to whoever goes on from there.
+    void leaveState(Sequence<?> sequence) {
+        sequence.memory.leaveState(sequence.tokens(), sequence.computed(), CheckpointPoint.TURN_END);
+        sequence.memory = null;
+    }
+
     /// The same for one that goes on from what a session left.
     private MemoryAdmission goOn(Sequence<?> sequence, int pieceTokens, int spareBlocks) {
         int tokens = promise(sequence);

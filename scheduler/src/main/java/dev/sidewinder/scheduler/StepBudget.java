@@ -109,15 +109,34 @@ final class StepBudget {
             double allowed = missed == MISSED ? block + STRETCH * (before + block) : HARDLY_MORE * block;
             left = block > 0 ? Math.max(left, allowed) : left;
         }
+        return within(left, cost, from, taken, most);
+    }
+
+    private int within(double nanos, StepCost cost, int from, int first, int most) {
+        int taken = first;
         while (taken < most) {
             int then = Math.min(most, taken + CacheShape.BLOCK_TOKENS);
             boolean known = load.promptTokens() + then <= mostTokens && load.promptPairs() + StepLoad.pairs(from, then) <= mostPairs;
-            if (!known || cost.pieceNanos(load, from, then) > left) {
+            if (!known || cost.pieceNanos(load, from, then) > nanos) {
                 break;
             }
             taken = then;
         }
         return taken;
+    }
+
+    /// Tokens of a prompt that nobody waits for, in whole blocks: beside generated tokens only what is sure to fit into the time that is left;
+    /// nothing where steps have been too long of late.
+    ///
+    /// @param from position of the first, on the grid
+    /// @param rest tokens from there on
+    int spare(int from, int rest) {
+        int most = Math.min(rest, room);
+        if (tokenGapNanos > 0 && load.decodes() > 0) {
+            double left = tokenGapNanos * USED_SHARE - careful.nanos(load);
+            most = missed > 0 ? 0 : within(left, careful, from, 0, most);
+        }
+        return most - most % CacheShape.BLOCK_TOKENS;
     }
 
     /// Takes in how long a step took. Without a target nobody asks.

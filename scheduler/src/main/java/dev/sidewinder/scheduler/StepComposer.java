@@ -11,6 +11,8 @@ import java.util.List;
 /// 2. pieces of prompts, those that have begun and those that wait, the short ones and every other time the oldest one first
 ///    ([PromptTurns]), as far as the step's tokens go and as the time between two tokens allows ([StepBudget]).
 ///
+/// 3. where nobody waits and no prompt goes on: a piece of what a prompt to come is expected to begin with ([Preparations]).
+///
 /// Who waits is admitted in the order of [FairQueue]: priority, shares of tenants, arrival, and nobody overtaken for ever. The
 /// next in turn is waited for when there is no memory for it, so small sequences do not starve a large one.
 ///
@@ -25,6 +27,7 @@ final class StepComposer<O> {
     private final SequenceMemories memories;
     private final FairQueue<Sequence<O>> waiting;
     private final Residents<O> residents;
+    private final Preparations<O> preparations;
     private final PromptTurns<O> turns;
     private final StepBudget budget;
 
@@ -34,7 +37,8 @@ final class StepComposer<O> {
     private long leftBefore;
 
     StepComposer(SchedulerLimits limits, PromptOrder prompts, SequenceMemories memories, FairQueue<Sequence<O>> waiting,
-            Residents<O> residents) {
+            Residents<O> residents, Preparations<O> preparations) {
+        this.preparations = preparations;
         turns = new PromptTurns<>(prompts);
         this.limits = limits;
         this.memories = memories;
@@ -59,6 +63,7 @@ final class StepComposer<O> {
         residents.bringBack();
         takeDecodes();
         takePrompts();
+        takePreparation();
         return entries;
     }
 
@@ -104,6 +109,35 @@ final class StepComposer<O> {
         }
     }
 
+    private void takePreparation() {
+        if (!preparations.isReady() || !roomForASequence() || somebodyHasToWait()) {
+            return;
+        }
+        Sequence<O> piece = preparations.begin(budget, residents.admitted().size());
+        if (piece != null) {
+            int count = piece.promptTokensLeft();
+            entries.add(new BatchEntry(piece.id(), piece.tokens(), piece.launched, count, TokenSource.PROMPT, LogitRows.NONE, piece.memory,
+                    List.of()));
+            scheduled.add(piece);
+            budget.takePiece(piece.launched, count);
+            piece.launch(count);
+        }
+    }
+
+    private boolean somebodyHasToWait() {
+        if (waiting.size() > 0 || residents.suspended().size() > 0) {
+            return true;
+        }
+        List<Sequence<O>> admitted = residents.admitted();
+        for (int i = 0; i < admitted.size(); i++) {
+            if (admitted.get(i).leaving || admitted.get(i).inPrompt()) {
+                return true;
+            }
+        }
+        // One that was to decode may have been left out since it waits for a block.
+        return scheduled.size() < residents.active();
+    }
+
     /// Where as many take part in steps as may, one of them leaves for a more urgent one.
     private void makeAPlace() {
         Sequence<O> next = residents.hasPlace() ? null : nextWaiting();
@@ -122,11 +156,12 @@ final class StepComposer<O> {
     /// @return whether there was room in the step and in the cache; nobody else may begin in this step otherwise
     private boolean admit(Sequence<O> sequence) {
         int piece = nextPiece(sequence);
-        if (piece == 0 || !residents.mayFit(sequence)) {
+        if (piece == 0 || preparations.isBeingPrepared(sequence) || !residents.mayFit(sequence)) {
             return false;
         }
         while (!residents.admit(sequence, piece)) {
-            if (!residents.makeWay(sequence, piece)) {
+            // What a preparation holds comes free with the step under way: nobody leaves for that.
+            if (preparations.isUnderWay() || !residents.makeWay(sequence, piece)) {
                 return false;
             }
         }
@@ -169,7 +204,7 @@ final class StepComposer<O> {
                 return false;
             }
             case NO_ROOM -> {
-                return residents.makeRoom(sequence) && take(sequence, count);
+                return !preparations.isUnderWay() && residents.makeRoom(sequence) && take(sequence, count);
             }
         }
         List<StateWrite> writes = memories.keepOnTheWay(sequence, count);

@@ -16,6 +16,8 @@ final class GroupStats {
     final ReuseByTurn reuse = new ReuseByTurn();
     long generatedTokens;
     final Samples firstTokenSeconds = new Samples();
+    /// The same of users that speak again.
+    final Samples firstTokenAfterUsersSeconds = new Samples();
     final Samples gapSeconds = new Samples();
     /// The longest gap of each request.
     final Samples longestGapSeconds = new Samples();
@@ -38,7 +40,11 @@ final class GroupStats {
         reusedHistoryTokens += Math.min(request.historyTokens(), request.reusedTokens());
         reuse.add(request);
         generatedTokens += request.generatedTokens();
-        firstTokenSeconds.add((request.firstTokenNanos() - request.arrivalNanos()) / 1e9);
+        double firstToken = (request.firstTokenNanos() - request.arrivalNanos()) / 1e9;
+        firstTokenSeconds.add(firstToken);
+        if (request.turn() > 1 && request.input() == Turn.Input.USER) {
+            firstTokenAfterUsersSeconds.add(firstToken);
+        }
         requestSeconds.add((nowNanos - request.arrivalNanos()) / 1e9);
         if (request.generatedTokens() > 1) {
             longestGapSeconds.add(request.longestGapNanos() / 1e9);

@@ -26,7 +26,9 @@ final class Policies {
     private static List<Policy> compared(String first, String prefix) {
         List<Policy> policies = new ArrayList<>(List.of(named(first)));
         for (Part part : Part.values()) {
-            policies.add(named(prefix + part.word()));
+            // Without reuse there is nothing to prepare for.
+            boolean alone = !prefix.equals("fcfs+") || part != Part.PREPARATION;
+            policies.add(named(prefix + (alone ? "" : Part.REUSE.word() + "+") + part.word()));
         }
         if (first.equals("fcfs")) {
             policies.add(named("all"));

@@ -26,7 +26,9 @@ record Policy(String name, Set<Part> parts) {
         /// priorities count; otherwise all requests are equally urgent
         PRIORITIES,
         /// there is a host area: sequences are admitted with less than they may need, and suspended for others
-        SUSPENSION;
+        SUSPENSION,
+        /// what next turns are expected to begin with is computed where nobody waits; only with reuse
+        PREPARATION;
 
         String word() {
             return name().toLowerCase(Locale.ROOT);

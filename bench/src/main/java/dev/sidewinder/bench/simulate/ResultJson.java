@@ -37,7 +37,8 @@ final class ResultJson {
         SimulationResult.Work work = result.work();
         node.putObject("device").put("steps", work.steps()).put("generated_seconds", work.generatedSeconds())
                 .put("prompt_seconds", work.promptSeconds()).put("mixed_seconds", work.mixedSeconds()).put("copy_seconds", work.copySeconds())
-                .put("late_completions", work.lateCompletions()).put("suspensions", work.suspensions()).put("end_seconds", result.endSeconds());
+                .put("late_completions", work.lateCompletions()).put("suspensions", work.suspensions())
+                .put("preparations", work.preparations().done()).put("prepared_tokens", work.preparations().tokens()).put("end_seconds", result.endSeconds());
         var counts = result.cache().counts();
         node.putObject("caches").put("lookups", counts.lookups()).put("hits", counts.hits()).put("stored_states", counts.storedStates())
                 .put("refused_states", counts.refusedStates()).put("evicted_states", counts.evictedStates())

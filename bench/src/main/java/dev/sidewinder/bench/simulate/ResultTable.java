@@ -36,6 +36,11 @@ final class ResultTable {
         var counts = result.cache().counts();
         out.printf(Locale.ROOT, "  caches: %,d states kept, %,d refused, %,d evicted, %,d blocks moved; %,d suspensions%n", counts.storedStates(),
                 counts.refusedStates(), counts.evictedStates(), result.cache().frames().movedBlocks(), work.suspensions());
+        var prepared = work.preparations();
+        if (prepared.begun() > 0) {
+            out.printf(Locale.ROOT, "  preparations: %,d, of which %,d done and %,d overtaken by their prompts, %,d dropped; %,d tokens computed for them%n",
+                    prepared.begun(), prepared.done(), prepared.overtaken(), prepared.dropped(), prepared.tokens());
+        }
     }
 
     /// Of what conversations bring along.
@@ -45,11 +50,13 @@ final class ResultTable {
         }
         out.printf(Locale.ROOT, "  %-10s", "reused, %");
         ReuseByTurn.TURNS.forEach(turns -> out.printf(Locale.ROOT, " %12s", "turn " + turns.name()));
-        out.printf(Locale.ROOT, " %14s %14s%n", "after users", "after tools");
+        out.printf(Locale.ROOT, " %14s %14s   %s%n", "after users", "after tools", "first token after users, s: mean, 50 %, 99 %");
         for (GroupStats group : result.groups()) {
             out.printf(Locale.ROOT, "  %-10s", group.name());
             group.reuse.byTurn().forEach(tokens -> out.printf(Locale.ROOT, " %12s", percent(tokens)));
-            out.printf(Locale.ROOT, " %14s %14s%n", percent(group.reuse.afterUsers()), percent(group.reuse.afterTools()));
+            Samples afterUsers = group.firstTokenAfterUsersSeconds;
+            out.printf(Locale.ROOT, " %14s %14s   %8.3f %8.3f %8.3f%n", percent(group.reuse.afterUsers()), percent(group.reuse.afterTools()),
+                    afterUsers.mean(), afterUsers.percentile(50), afterUsers.percentile(99));
         }
     }
 

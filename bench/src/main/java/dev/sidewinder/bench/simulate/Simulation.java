@@ -9,6 +9,7 @@ import dev.sidewinder.scheduler.Batch;
 import dev.sidewinder.scheduler.BatchEntry;
 import dev.sidewinder.scheduler.Claim;
 import dev.sidewinder.scheduler.DecodedStates;
+import dev.sidewinder.scheduler.Preparation;
 import dev.sidewinder.scheduler.Prefixes;
 import dev.sidewinder.scheduler.PromptOrder;
 import dev.sidewinder.scheduler.SampledTokens;
@@ -128,7 +129,7 @@ final class Simulation {
             } else {
                 stats.timeline().memory(MemoryUse.of(cache.use()));
                 stats.timeline().end();
-                return stats.result(policy, cache.use(), scheduler.lateCompletions(), nowNanos);
+                return stats.result(policy, cache.use(), scheduler.lateCompletions(), scheduler.preparations(), nowNanos);
             }
         }
     }
@@ -169,14 +170,19 @@ final class Simulation {
                 policy.uses(Policy.Part.FAIRNESS) ? conversation.tenant() : Claim.ORDINARY.tenant());
     }
 
-    /// Prefixes are shared within a tenant. As the server does, answers of those that have tools are kept: any may call one.
+    /// As the server does, answers are kept of those that have tools, since any may call one, and of those that do not think.
     private Prefixes prefixes(ConversationRun run) {
         if (!policy.uses(Policy.Part.REUSE)) {
             return Prefixes.NONE;
         }
+        boolean keepsAnswer = run.conversation().usesTools() || run.transcript().now().reasoningTokens() == 0;
+        return new Prefixes(Optional.of(partition(run)), run.transcript().marks(), keepsAnswer, false);
+    }
+
+    /// Prefixes are shared within a tenant.
+    private static Partition partition(ConversationRun run) {
         long seed = Passage.seed(run.conversation().tenant());
-        return new Prefixes(Optional.of(new Partition(seed, Passage.token(seed, 0))), run.transcript().marks(),
-                run.conversation().usesTools(), false);
+        return new Partition(seed, Passage.token(seed, 0));
     }
 
     /// @return null when there is nothing to do
@@ -187,7 +193,7 @@ final class Simulation {
         for (int i = 0; i < batch.entries().size(); i++) {
             BatchEntry entry = batch.entries().get(i);
             SimulatedRequest request = scheduler.scheduled(batch, i).owner();
-            if (request.begins()) {
+            if (request != null && request.begins()) {
                 request.begin(entry.from());
                 stats.begun(request, nowNanos);
             }
@@ -204,7 +210,7 @@ final class Simulation {
         sampled.clear();
         for (int i = 0; i < batch.entries().size(); i++) {
             SimulatedRequest request = scheduler.scheduled(batch, i).owner();
-            if (batch.entries().get(i).logitRows() > 0 && !request.isDone()) {
+            if (batch.entries().get(i).logitRows() > 0 && request != null && !request.isDone()) {
                 sampled.set(i, request.run().transcript().generatedToken(request.generatedTokens()));
             }
         }
@@ -229,7 +235,11 @@ final class Simulation {
         SimulatedRequest request = sequence.owner();
         stats.finished(request, nowNanos);
         ConversationRun run = request.run();
+        boolean callsTool = run.conversation().callsTool(run.transcript().turn());
         run.transcript().answered();
+        if (policy.uses(Policy.Part.PREPARATION) && policy.uses(Policy.Part.REUSE) && !callsTool && run.transcript().dropsReasoning()) {
+            scheduler.prepare(new Preparation(partition(run), run.transcript().nextTurnBeginning(), Preparation.LEAST_TOKENS));
+        }
         if (run.transcript().hasNext()) {
             arrive(nowNanos + Math.round(run.transcript().next().delaySeconds() * 1e9), run);
         }

@@ -1,6 +1,7 @@
 package dev.sidewinder.bench.simulate;
 
 import dev.sidewinder.kvcache.CacheUse;
+import dev.sidewinder.scheduler.PreparationCounts;
 import java.util.List;
 
 /// What came of a run.
@@ -27,8 +28,9 @@ record SimulationResult(Policy policy, List<GroupStats> groups, List<GroupStats>
     /// @param copySeconds      copies of states and blocks
     /// @param suspensions      sequences copied to the host
     /// @param lateCompletions  rows of steps whose sequence had ended meanwhile
+    /// @param preparations     of prompts that were expected
     record Work(long steps, double generatedSeconds, double promptSeconds, double mixedSeconds, double copySeconds, long suspensions,
-            long lateCompletions) {
+            long lateCompletions, PreparationCounts preparations) {
 
         double busySeconds() {
             return generatedSeconds + promptSeconds + mixedSeconds + copySeconds;

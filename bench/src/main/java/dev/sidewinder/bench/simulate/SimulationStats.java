@@ -3,6 +3,7 @@ package dev.sidewinder.bench.simulate;
 import dev.sidewinder.kvcache.CacheUse;
 import dev.sidewinder.kvcache.HostCopy;
 import dev.sidewinder.scheduler.Batch;
+import dev.sidewinder.scheduler.PreparationCounts;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.TreeMap;
@@ -96,7 +97,7 @@ final class SimulationStats {
         }
     }
 
-    SimulationResult result(Policy policy, CacheUse use, long lateCompletions, long endNanos) {
+    SimulationResult result(Policy policy, CacheUse use, long lateCompletions, PreparationCounts preparations, long endNanos) {
         if (accepted != finished) {
             throw new IllegalStateException(accepted + " requests were accepted and " + finished + " finished");
         }
@@ -105,7 +106,7 @@ final class SimulationStats {
         groups.add(all);
         groups.addAll(kinds.values());
         var work = new SimulationResult.Work(steps, generatedMicros / 1e6, promptMicros / 1e6, mixedMicros / 1e6, copyMicros / 1e6,
-                suspensions, lateCompletions);
+                suspensions, lateCompletions, preparations);
         var rates = new SimulationResult.Rates(generatedInWindow / window, computedInWindow / window, reusedInWindow / window);
         return new SimulationResult(policy, groups, List.copyOf(tenants.values()), rates, work, use, timeline.points(), endNanos / 1e9);
     }

@@ -84,6 +84,16 @@ final class Transcript {
         return place < reasoning ? Passage.token(reasoningSeed, place) : Passage.token(answerSeed, place - reasoning);
     }
 
+    /// Whether the next message of a user leaves reasoning out that was there until now.
+    boolean dropsReasoning() {
+        return whole.length != withoutReasoning.length;
+    }
+
+    /// What the prompt begins with if a user speaks next.
+    int[] nextTurnBeginning() {
+        return withoutReasoning.copy();
+    }
+
     Turn now() {
         return conversation.turns().get(turn);
     }

@@ -26,8 +26,8 @@ class PoliciesTest {
         assertThat(Policies.ALL.parts()).containsExactly(Policy.Part.values());
         assertThat(Policies.named("fcfs+gap+reuse").parts()).containsExactly(Policy.Part.REUSE, Policy.Part.GAP);
         assertThat(Policies.named("all-gap-reuse").parts()).containsExactly(Policy.Part.TURNS, Policy.Part.FAIRNESS, Policy.Part.PRIORITIES,
-                Policy.Part.SUSPENSION);
-        assertThat(Policies.COMPARED).extracting(Policy::name).startsWith("fcfs", "fcfs+reuse").endsWith("fcfs+suspension", "all");
+                Policy.Part.SUSPENSION, Policy.Part.PREPARATION);
+        assertThat(Policies.COMPARED).extracting(Policy::name).startsWith("fcfs", "fcfs+reuse").endsWith("fcfs+suspension", "fcfs+reuse+preparation", "all");
         assertThat(Policies.ABLATED).extracting(Policy::name).startsWith("all", "all-reuse");
         for (String wrong : List.of("", "FCFS", "fcfs+", "fcfs-gap", "all+gap", "all-", "reuse", "fcfs+gap+", "all-gap+reuse")) {
             assertThatIllegalArgumentException().as(wrong).isThrownBy(() -> Policies.named(wrong)).withMessageContaining("no policy \"" + wrong);
@@ -163,6 +163,21 @@ class PoliciesTest {
         assertThat(with.rates().computedPrompt()).isLessThan(without.rates().computedPrompt() / 4);
         assertThat(with.all().firstTokenSeconds.percentile(99)).isLessThan(without.all().firstTokenSeconds.percentile(99) / 2);
         assertThat(with.cache().counts().reusedTokens()).isGreaterThanOrEqualTo(with.all().reusedTokens);
+    }
+
+    @Test
+    void preparationComputesWhatNextTasksOfAgentsBeginWithBeforeTheyCome() {
+        Traffic traffic = Traffic.generate(Map.of(TrafficKind.CHAT, 0.2, TrafficKind.AGENT, 0.1), 240, 4);
+        var bounds = new Simulation.Bounds(BOUNDS.limits(), BOUNDS.maxQueuedRequests(), BOUNDS.reuse(), new Simulation.Span(240, 0, 1));
+        SimulationResult without = new Simulation(NANO, bounds, Policies.named("all-preparation"), traffic).run();
+        SimulationResult with = new Simulation(NANO, bounds, Policies.ALL, traffic).run();
+
+        assertThat(without.work().preparations().begun()).isZero();
+        assertThat(with.work().preparations().done()).isPositive();
+        assertThat(group(without, "agent").reuse.afterUsers().rate()).isLessThan(0.8);
+        assertThat(group(with, "agent").reuse.afterUsers().rate()).isGreaterThan(0.9);
+        assertThat(group(with, "agent").firstTokenAfterUsersSeconds.mean()).isLessThan(group(without, "agent").firstTokenAfterUsersSeconds.mean() / 2);
+        assertThat(with.all().firstTokenSeconds.percentile(50)).isLessThan(1.1 * without.all().firstTokenSeconds.percentile(50));
     }
 
     private static SimulationResult run(Policy policy, Traffic traffic) {

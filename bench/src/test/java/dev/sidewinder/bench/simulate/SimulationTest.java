@@ -99,7 +99,7 @@ class SimulationTest {
             assertThat(all.generatedTokens).as(policy.name()).isEqualTo(expected);
             assertThat(Math.round(100_000 * result.rates().generated())).as(policy.name()).isEqualTo(expected);
             long prompts = Math.round(100_000 * (result.rates().computedPrompt() + result.rates().reusedPrompt()));
-            assertThat(prompts).as(policy.name()).isEqualTo(all.promptTokens);
+            assertThat(prompts).as(policy.name()).isEqualTo(all.promptTokens + result.work().preparations().tokens());
             assertThat(all.gapSeconds.size()).as(policy.name()).isEqualTo((int) (expected - all.finished));
             assertThat(result.groups().stream().skip(1).mapToLong(each -> each.finished).sum()).isEqualTo(all.finished);
             assertThat(result.tenants().stream().mapToLong(each -> each.promptTokens).sum()).isEqualTo(all.promptTokens);

@@ -179,6 +179,16 @@ public final class RequestPlanner {
         return CacheMarks.answerStays(chat) ? plan.keepingAnswers() : plan;
     }
 
+    /// What the prompt of the next turn begins with if a user speaks next, as the template will write it then: up to where that message's
+    /// turn opens. Empty where the template shows no turns, or would not have such a conversation.
+    ///
+    /// @param answer without its reasoning
+    public Optional<int[]> nextTurnBeginning(ChatCompletionRequest chat, String answer) {
+        ChatFormat format = model.chatFor("messages");
+        return new NextTurnBeginning(format, model.textFor("messages"))
+                .of(chat.conversation(), chat.tools().tools(), variables(chat, format), answer);
+    }
+
     private GuideOptions guideOptions(ChatCompletionRequest chat, ChatFormat format, boolean thinking,
             Set<Integer> stopTokens) {
         ToolOptions tools = chat.tools();

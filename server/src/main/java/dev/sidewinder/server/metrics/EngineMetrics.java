@@ -8,6 +8,7 @@ import dev.sidewinder.engine.GenerationTimes;
 import dev.sidewinder.engine.cuda.CudaSummary;
 import dev.sidewinder.engine.session.Sessions;
 import dev.sidewinder.scheduler.Preemptions;
+import dev.sidewinder.scheduler.PreparationCounts;
 import dev.sidewinder.server.metrics.ServerMetrics.Refusal;
 import java.util.EnumMap;
 import java.util.Locale;
@@ -293,6 +294,14 @@ public final class EngineMetrics {
         preemptions("kv", "overload", Preemptions::overloaded);
         preemptions("state", "suspend", p -> p.forStates().copied());
         preemptions("state", "recompute", p -> p.forStates().recomputed());
+        preparations("begun", PreparationCounts::begun);
+        preparations("done", PreparationCounts::done);
+        preparations("overtaken", PreparationCounts::overtaken);
+        preparations("dropped", PreparationCounts::dropped);
+        own.gauge("sidewinder_preparations_waiting", "Beginnings of next turns that are still to be computed, when there is nothing better to do.",
+                of(s -> s.preparations().waiting()));
+        own.counter("sidewinder_prepared_tokens_total", "Tokens of next turns that were computed before anybody asked.",
+                of(s -> s.preparations().tokens()));
         own.gauge("sidewinder_queue_requests", "Sequences waiting, reserved places included.",
                 of(s -> s.waiting() + s.places()));
         own.gauge("sidewinder_queue_tokens", "Prompt tokens waiting.", of(EngineStatus::waitingTokens));
@@ -304,6 +313,11 @@ public final class EngineMetrics {
     private void preemptions(String reason, String method, ToLongFunction<Preemptions> count) {
         own.counter("sidewinder_preemptions_total", "Sequences that had to leave the device, by what was missing and what became of their memory.",
                 of(s -> count.applyAsLong(s.preemptions())), new Label("method", method), new Label("reason", reason));
+    }
+
+    private void preparations(String event, ToLongFunction<PreparationCounts> count) {
+        own.counter("sidewinder_preparations_total", "Beginnings of next turns to be computed before anybody asks, by what became of them.",
+                of(s -> count.applyAsLong(s.preparations())), new Label("event", event));
     }
 
     private DoubleSupplier of(ToDoubleFunction<EngineStatus> read) {

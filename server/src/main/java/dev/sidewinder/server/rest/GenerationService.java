@@ -47,12 +47,14 @@ public final class GenerationService {
 
     private final Serving serving;
     private final ServerConfig config;
+    private final NextTurns nextTurns;
     private final CallIds callIds = new CallIds(new SecureRandom());
     private final NumericFailures numericFailures = new NumericFailures(InstantSource.system());
 
     public GenerationService(Serving serving, ServerConfig config) {
         this.serving = serving;
         this.config = config;
+        this.nextTurns = new NextTurns(config);
     }
 
     /// Answers a request, whatever comes of it. To be called on a virtual thread; returns when the answer is out.
@@ -87,10 +89,11 @@ public final class GenerationService {
         GenerationPlan plan;
         Optional<SessionTurn> session = Optional.empty();
         boolean submitted = false;
+        GenerationCall call;
         try {
             Optional<String> named = SessionUse.named(exchange, model);
             RequestReader reader = named.isPresent() ? model.reader().goingOn() : model.reader();
-            GenerationCall call = read.apply(reader, exchange.body());
+            call = read.apply(reader, exchange.body());
             exchange.settle(call.options().hints().requestId());
             List<String> ignored = call.options().hints().ignored();
             if (!ignored.isEmpty()) {
@@ -125,6 +128,9 @@ public final class GenerationService {
             } else {
                 work.plain();
             }
+            if (session.isEmpty() && call instanceof ChatCompletionRequest chat) {
+                nextTurns.prepare(model, chat, plan, work.answered());
+            }
         }
     }
 
@@ -152,6 +158,7 @@ public final class GenerationService {
         private final Optional<SessionTurn> session;
         private final long admitted = System.nanoTime();
         private final long deadline;
+        private AnswerAssembler answered;
 
         Work(Exchange exchange, RunningModel model, GenerationPlan plan, Generations generations, Optional<SessionTurn> session) {
             this.session = session;
@@ -161,6 +168,11 @@ public final class GenerationService {
             this.generations = generations;
             this.tally = new RequestTally(model.metrics(), plan.answer(), exchange.arrivedNanos());
             this.deadline = exchange.arrivedNanos() + timeout(exchange).toNanos();
+        }
+
+        /// The answer that is out.
+        AnswerAssembler answered() {
+            return answered;
         }
 
         void plain() throws InterruptedException {
@@ -273,6 +285,7 @@ public final class GenerationService {
 
         /// The engine's part is over: counts how.
         private void settle(AnswerAssembler assembler) {
+            answered = assembler;
             if (assembler.complete()) {
                 // before the client hears of the end: its next request may come at once
                 session.ifPresent(turn -> turn.keep(Math.toIntExact(assembler.usage().completionTokens())));

@@ -87,8 +87,9 @@ public record ServerConfig(Model model, Engine engine, Http http, ApiOptions api
     public record Work(int queuedRequests, long queuedTokens, Duration queueTime, Duration firstTokenTime,
             Duration totalTime, Duration streamStall, int streamBytes, long streamsBytes) {}
 
-    /// @param prefixes whether requests go on from what others have computed
-    public record Cache(boolean prefixes) {}
+    /// @param prefixes  whether requests go on from what others have computed
+    /// @param nextTurns whether beginnings of next turns are computed when there is nothing better to do
+    public record Cache(boolean prefixes, boolean nextTurns) {}
 
     /// @param folder    for files of sessions; empty = none is written
     /// @param most      sessions in all
@@ -127,7 +128,7 @@ public record ServerConfig(Model model, Engine engine, Http http, ApiOptions api
                 new Drain(values.get(Settings.DRAIN_LIMIT), values.get(Settings.DRAIN_LINGER)),
                 transport(values),
                 work(values),
-                new Cache(values.get(Settings.CACHE_PREFIXES)),
+                new Cache(values.get(Settings.CACHE_PREFIXES), values.get(Settings.CACHE_NEXT_TURNS)),
                 new Sessions(values.get(Settings.SESSION_FOLDER), values.get(Settings.SESSIONS), values.get(Settings.SESSIONS_PER_TENANT)),
                 values.get(Settings.LOG_LEVEL),
                 new Metrics(values.get(Settings.EXPERT_METRICS)),

@@ -91,6 +91,10 @@ final class Settings {
             "true", "whether a prompt goes on from what was computed of the same tokens before, for the same tenant and "
                     + "`cache_salt`; false: every prompt is computed in full");
 
+    static final Setting<Boolean> CACHE_NEXT_TURNS = add("sidewinder.cache.next-turns", List.of("--prepare-next-turns"), bool(), "true",
+            "whether the beginning of a conversation's next turn is computed when there is nothing better to do, where the template drops "
+                    + "reasoning from it and that saves 2,048 tokens or more");
+
     // ---- sessions ----
     static final Setting<Optional<Path>> SESSION_FOLDER = add("sidewinder.sessions.folder", List.of("--session-folder"), path(), "",
             "folder for the files of suspended sessions; without it sessions live as long as the server");

@@ -13,6 +13,7 @@ import dev.sidewinder.kvcache.FrameShape;
 import dev.sidewinder.kvcache.FrameUse;
 import dev.sidewinder.kvcache.MissReason;
 import dev.sidewinder.scheduler.Preemptions;
+import dev.sidewinder.scheduler.PreparationCounts;
 import java.nio.charset.StandardCharsets;
 import java.util.EnumMap;
 import java.util.List;
@@ -35,7 +36,8 @@ class CacheMetricsTest {
             StandardCharsets.UTF_8);
 
     private static EngineStatus status() {
-        return new EngineStatus(EngineStatus.State.SERVING, 3, 1, 2, 500, 2_000_000_000L, USE, new Preemptions(1, new Preemptions.Left(5, 2), new Preemptions.Left(4, 3), 1), 77, 0, 4, 0, 0);
+        return new EngineStatus(EngineStatus.State.SERVING, 3, 1, 2, 500, 2_000_000_000L, USE, new Preemptions(1, new Preemptions.Left(5, 2), new Preemptions.Left(4, 3), 1),
+                new PreparationCounts(6, 40, 30, 3, 1, 99_000), 77, 0, 4, 0, 0);
     }
 
     /// Reason `r` has `10 r + 1` lookups that found something and `10 r + 2` that did not; states count likewise.

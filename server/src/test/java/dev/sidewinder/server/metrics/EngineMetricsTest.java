@@ -17,6 +17,7 @@ import dev.sidewinder.kvcache.CacheUse;
 import dev.sidewinder.kvcache.FrameShape;
 import dev.sidewinder.kvcache.FrameUse;
 import dev.sidewinder.scheduler.Preemptions;
+import dev.sidewinder.scheduler.PreparationCounts;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
@@ -26,7 +27,8 @@ class EngineMetricsTest {
 
     static final EngineStatus STATUS = new EngineStatus(EngineStatus.State.SERVING, 3, 1, 2, 500, 2_000_000_000L,
             new CacheUse(new FrameShape(25, 4), new FrameUse(12, 7, 1, 5, 15, 5, 0, 0), 75, 10, 2, 3, 0, 0,
-                    CacheMetricsTest.counts()), new Preemptions(1, new Preemptions.Left(5, 2), new Preemptions.Left(4, 3), 1), 77, 0, 4, 0, 0);
+                    CacheMetricsTest.counts()), new Preemptions(1, new Preemptions.Left(5, 2), new Preemptions.Left(4, 3), 1),
+            new PreparationCounts(6, 40, 30, 3, 1, 99_000), 77, 0, 4, 0, 0);
 
     private final ServerMetrics server = new ServerMetrics();
     private final EngineMetrics metrics = new EngineMetrics("nano", 1000,

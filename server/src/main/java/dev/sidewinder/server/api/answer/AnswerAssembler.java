@@ -111,6 +111,12 @@ public final class AnswerAssembler {
         return Optional.ofNullable(failure);
     }
 
+    /// What a conversation goes on with if a user speaks next: the answer without its reasoning. Empty where that is not known: several choices, a
+    /// call of a tool, an answer that was cut short, or none of a conversation.
+    public Optional<String> content() {
+        return choices.length == 1 ? choices[0].content() : Optional.empty();
+    }
+
     /// Tokens so far.
     public Usage usage() {
         long prompts = 0;

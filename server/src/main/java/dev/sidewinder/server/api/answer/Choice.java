@@ -6,6 +6,7 @@ import dev.sidewinder.model.chat.ChatOutputParser;
 import dev.sidewinder.model.chat.OutputDelta;
 import dev.sidewinder.model.tokenizer.TokenDecoder;
 import java.util.List;
+import java.util.Optional;
 
 /// One continuation on its way from tokens to deltas: decoder, then parser, then the sink. The choice knows its end as
 /// soon as the token that makes it is there.
@@ -21,6 +22,9 @@ final class Choice {
     private final boolean everyToken;
     private final PendingDeltas pending = new PendingDeltas();
     private final TokenReport report = new TokenReport();
+    /// What a client will send back as the answer; null where nobody asks.
+    private final StringBuilder content;
+    private String finishReason;
     private int tokens;
     private int unsentTokens;
     private int textChars;
@@ -38,6 +42,7 @@ final class Choice {
                 () -> new PlainTextParser(plan.stops().strings(), plan.stops().includeInOutput(), plan.minTokens()));
         this.reasoning = new ReasoningPolicy(plan.chat(), pending);
         this.everyToken = plan.form() == AnswerPlan.Form.GENERATE;
+        this.content = plan.form() == AnswerPlan.Form.CHAT && plan.totalChoices() == 1 ? new StringBuilder() : null;
     }
 
     /// Takes a token.
@@ -90,6 +95,11 @@ final class Choice {
         return tokens;
     }
 
+    /// The whole answer of a conversation's only choice, where it came to its own end and calls no tool.
+    Optional<String> content() {
+        return content != null && "stop".equals(finishReason) && parser.toolCalls() == 0 ? Optional.of(content.toString()) : Optional.empty();
+    }
+
     int reasoningTokens() {
         return parser.reasoningTokens();
     }
@@ -113,6 +123,7 @@ final class Choice {
 
     private void end(String finishReason) {
         reasoning.end();
+        this.finishReason = finishReason;
         ended = true;
         String tail = "";
         if (everyToken) {
@@ -136,6 +147,9 @@ final class Choice {
             pending.add(new OutputDelta.Content(""));
         }
         pending.drain(delta -> {
+            if (content != null && delta instanceof OutputDelta.Content(String text)) {
+                content.append(text);
+            }
             sink.delta(index, delta, report);
             report.clear();
         });

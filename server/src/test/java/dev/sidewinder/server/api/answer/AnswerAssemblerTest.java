@@ -63,6 +63,27 @@ class AnswerAssemblerTest {
     }
 
     @Test
+    void aConversationGoesOnWithAWholeAnswer() {
+        assertThat(contentOf(chat("").say(0, "hello", " world").stop(0))).contains("hello world");
+        assertThat(contentOf(chat(",\"stop\":\"STOP\"").say(0, "hello", "STOP"))).contains("hello");
+        assertThat(contentOf(chat("").stop(0))).as("an answer of nothing is an answer").contains("");
+    }
+
+    @Test
+    void itDoesNotWhereTheAnswerIsNotKnownYet() {
+        assertThat(contentOf(chat("").say(0, "hello"))).as("still open").isEmpty();
+        assertThat(contentOf(chat(",\"max_tokens\":1").say(0, "hello"))).as("cut short").isEmpty();
+        assertThat(contentOf(chat(",\"n\":2").say(0, "hello").stop(0).say(1, "a").stop(1))).as("one of two").isEmpty();
+        assertThat(contentOf(Script.of(Endpoint.COMPLETIONS, "{\"prompt\":[20]}").say(0, "hello").stop(0))).as("a text").isEmpty();
+    }
+
+    private static Optional<String> contentOf(Script script) {
+        var answer = new PlainAnswer(script.plan.answer(), new CallIds(new Random(1)), (_, _) -> { });
+        script.steps().forEach(step -> answer.assembler().accept(step.prompt(), step.event()));
+        return answer.assembler().content();
+    }
+
+    @Test
     void aCancelledAnswerNeverLooksComplete() {
         var out = new WireBuffer();
         try (var stream = new AnswerStream(chat(",\"stream\":true").plan.answer(), new CallIds(new Random(1)), (_, _) -> { },
