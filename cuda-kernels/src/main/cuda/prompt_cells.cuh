@@ -125,10 +125,9 @@ __device__ __forceinline__ PromptCell cell_at(const PromptWork& work, int sequen
 }
 
 // Hands every block the next cell that nobody has, late tiles of late sequences first, until none is left. By all threads of
-// the block, which have done with the cell before and with the shared memory.
+// the block; those that are late may still be at the cell before, until the first barrier.
 __device__ __forceinline__ bool next_cell(PromptCell* cell, const PromptWork& work) {
     __shared__ int ticket;
-    __syncthreads();
     if (threadIdx.x == 0) {
         ticket = atomicAdd(work.counters, 1);
     }
